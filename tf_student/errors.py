@@ -1,0 +1,16 @@
+"""The errors a user can put right; the binaries print them as one line."""
+
+
+class InputError(ValueError):
+    """A value, file or directory that the user gave is wrong.
+
+    The message names what was given, what was expected and what came.
+    """
+
+
+class DivergedError(RuntimeError):
+    """The training loss stopped being finite; the message names the step."""
+
+
+class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
+    """SIGTERM arrived; everything was saved and the run can be continued."""

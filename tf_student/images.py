@@ -1,0 +1,48 @@
+"""Images as uint8 and as floats in [-1, 1]; grids; PNG files."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+
+def to_float(images: tf.Tensor) -> tf.Tensor:
+    """uint8 [0, 255] to float32 [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """float [-1, 1] to uint8 [0, 255]: clipped and rounded, not truncated."""
+    scaled = (tf.cast(images, tf.float32) + 1.0) * 127.5
+    return tf.cast(tf.round(tf.clip_by_value(scaled, 0.0, 255.0)), tf.uint8)
+
+
+def grid(images: np.ndarray, columns: int = 0, border: int = 1) -> np.ndarray:
+    """Lays images out row by row.
+
+    Args:
+        images: uint8 `[n, height, width, channels]`.
+        columns: images in a row; 0 for about a square.
+        border: white pixels between images.
+
+    Returns:
+        uint8 `[rows * height + ..., columns * width + ..., channels]`.
+    """
+    n, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    cell = (height + border, width + border)
+    sheet = np.full(
+        (rows * cell[0] + border, columns * cell[1] + border, channels), 255, np.uint8
+    )
+    for i, image in enumerate(images):
+        top = border + i // columns * cell[0]
+        left = border + i % columns * cell[1]
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def write_png(path: str, image: np.ndarray, magnify: int = 1) -> None:
+    """Writes one uint8 `[height, width, channels]`; channels may be 1, 3 or 4."""
+    image = image.repeat(magnify, axis=0).repeat(magnify, axis=1)
+    tf.io.write_file(str(path), tf.io.encode_png(image))
