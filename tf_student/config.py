@@ -134,7 +134,6 @@ class SamplerConfig:
         50, "Time steps asked for; quadratic spacing drops repeated ones.", minimum=1
     )
 
-
     def __post_init__(self):
         _check(self)
 
@@ -236,8 +235,36 @@ class EvaluateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class SampleConfig:
+    """Which images to draw."""
+
+    what: str = option(
+        "student",
+        "Whose images; both draws them on the same noise.",
+        choices=("student", "teacher", "both"),
+    )
+    count: int = option(64, "Images.", minimum=1)
+    seed: int = option(0, "Seed of the noise.", minimum=0)
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class InterpolateConfig:
+    """Which walks through the noise to draw."""
+
+    rows: int = option(8, "Walks, each between two draws of noise.", minimum=1)
+    columns: int = option(10, "Images of a walk, both ends included.", minimum=2)
+    seed: int = option(0, "Seed of the noise.", minimum=0)
+
+    def __post_init__(self):
+        _check(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """How a run uses the machine; none of it changes what is computed."""
+    """How a run uses the machine."""
 
     xla: str = option(
         "auto",
@@ -256,7 +283,6 @@ class RunConfig:
     device_batch: int = option(
         256, "Images that one device samples at once.", minimum=1, free=True
     )
-
 
     def __post_init__(self):
         _check(self)

@@ -42,6 +42,25 @@ def grid(images: np.ndarray, columns: int = 0, border: int = 1) -> np.ndarray:
     return sheet
 
 
+def alternate_rows(sets: list[np.ndarray], columns: int) -> np.ndarray:
+    """Orders images so that a grid shows a row of the first set, of the second, ..
+
+    Args:
+        sets: uint8 arrays of one shape `[n, height, width, channels]`.
+        columns: images in a row; a last short row is filled up with white.
+
+    Returns:
+        uint8 `[rows * len(sets) * columns, height, width, channels]`.
+    """
+    missing = -len(sets[0]) % columns
+    padding = [(0, missing)] + [(0, 0)] * 3
+    rows = [
+        np.pad(s, padding, constant_values=255).reshape(-1, columns, *s.shape[1:])
+        for s in sets
+    ]
+    return np.stack(rows, axis=1).reshape(-1, *sets[0].shape[1:])
+
+
 def write_png(path: str, image: np.ndarray, magnify: int = 1) -> None:
     """Writes one uint8 `[height, width, channels]`; channels may be 1, 3 or 4."""
     image = image.repeat(magnify, axis=0).repeat(magnify, axis=1)

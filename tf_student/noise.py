@@ -5,7 +5,8 @@ import tensorflow as tf
 # Disjoint ranges of indices: no network is judged on noise that it was trained on.
 TRAINING = 0
 HELD_OUT = 2**40
-EVALUATION = 2**41
+EVALUATION = 2 * 2**40
+TEACHER = 3 * 2**40
 
 
 def normal(

@@ -42,9 +42,7 @@ def group_norm_silu(
     def over_group(per_channel):
         grouped = tf.reshape(per_channel, [-1, 1, groups, channels // groups])
         mean = tf.reduce_mean(grouped, axis=-1, keepdims=True)
-        return tf.reshape(
-            tf.broadcast_to(mean, tf.shape(grouped)), [-1, 1, channels]
-        )
+        return tf.reshape(tf.broadcast_to(mean, tf.shape(grouped)), [-1, 1, channels])
 
     # The variance of the centred values, not E[v^2] - E[v]^2: it survives a mean that
     # is large beside the deviation.

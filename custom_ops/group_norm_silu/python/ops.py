@@ -1,7 +1,6 @@
 """The Python door of the fused GroupNorm-SiLU op."""
 
 import tensorflow as tf
-
 from tf_student.custom_ops.group_norm_silu import reference
 
 ACTIVATIONS = ("silu", "none")

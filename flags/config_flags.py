@@ -1,0 +1,103 @@
+"""absl flags derived from the fields of config dataclasses."""
+
+import dataclasses
+import typing
+from typing import Any, TypeVar
+
+from absl import flags
+
+from tf_student import presets
+
+T = TypeVar("T")
+
+# Flags defined through this module count as the calling station's own in --help.
+flags.disclaim_key_flags()
+
+FLAGS = flags.FLAGS
+
+
+def define_common(*directories: str) -> None:
+    """Defines --preset, --work_dir, --dry_run and a flag for each directory.
+
+    Args:
+        *directories: `teacher`, `pairs`, .. : parts of the work directory that can be
+            somewhere else.
+    """
+    flags.DEFINE_string(
+        "preset", "digits", f"The system: {', '.join(presets.PRESETS)}."
+    )
+    flags.DEFINE_string(
+        "work_dir", None, "Where everything is kept (default: runs/<preset>)."
+    )
+    for name in directories:
+        flags.DEFINE_string(
+            f"{name}_dir", None, f"The {name} (default: <work_dir>/{name})."
+        )
+    flags.DEFINE_boolean("dry_run", False, "Say what would be done, and do nothing.")
+
+
+def define(*kinds: type) -> None:
+    """Defines a flag for every field of the given config dataclasses.
+
+    A flag that is not given leaves the preset's value.
+    """
+    for kind in kinds:
+        types = typing.get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            _define_field(field, types[field.name])
+
+
+def _define_field(field: dataclasses.Field, kind: Any) -> None:
+    text = f"{field.metadata['doc']} (default: the preset's)"
+    if field.metadata["choices"]:
+        choices = list(field.metadata["choices"])
+        flags.DEFINE_enum(field.name, None, choices, text)
+    elif kind is bool:
+        flags.DEFINE_boolean(field.name, None, text)
+    elif kind is int:
+        flags.DEFINE_integer(field.name, None, text)
+    elif kind is float:
+        flags.DEFINE_float(field.name, None, text)
+    elif kind is str:
+        flags.DEFINE_string(field.name, None, text)
+    else:
+        assert typing.get_args(kind) == (int, ...), kind
+        flags.DEFINE_list(field.name, None, text)
+        flags.register_validator(
+            field.name, _are_integers, "expected integers separated by commas"
+        )
+
+
+def _are_integers(words: list[str] | None) -> bool:
+    return all(word.strip().lstrip("-").isdigit() for word in words or ())
+
+
+def resolve(config: T) -> T:
+    """The preset's config with the flags that were given put in."""
+    given = {}
+    types = typing.get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        flag = FLAGS[field.name] if field.name in FLAGS else None
+        if flag is None or flag.value is None:
+            continue
+        many = typing.get_origin(types[field.name]) is tuple
+        given[field.name] = tuple(map(int, flag.value)) if many else flag.value
+    return dataclasses.replace(config, **given)
+
+
+def preset() -> presets.Preset:
+    """The preset that --preset names."""
+    return presets.get(FLAGS.preset)
+
+
+def directory(name: str) -> str:
+    """The directory of that part of the work: its own flag, or below --work_dir."""
+    flag = f"{name}_dir"
+    if flag in FLAGS and FLAGS[flag].value:
+        return FLAGS[flag].value
+    return f"{work_dir()}/{name}"
+
+
+def work_dir() -> str:
+    """--work_dir, by default runs/<preset>."""
+    return FLAGS.work_dir or f"runs/{FLAGS.preset}"

@@ -1,0 +1,112 @@
+"""Runs a station: parses its flags, and turns errors into one line and an exit code."""
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from absl import app, flags, logging
+
+from tf_student.errors import DivergedError, InputError, Preempted
+
+EXIT_INPUT = 2
+EXIT_DIVERGED = 3
+# EX_TEMPFAIL: the same command, run again, goes on.
+EXIT_PREEMPTED = 75
+
+
+def run(main: Callable[[], None]) -> None:
+    """Parses the command line, calls `main` and ends the process."""
+
+    def guarded(argv: list[str]) -> None:
+        if len(argv) > 1:
+            _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
+        logging.use_absl_handler()
+        try:
+            main()
+        except InputError as error:
+            _fail(str(error), EXIT_INPUT)
+        except DivergedError as error:
+            _fail(str(error), EXIT_DIVERGED)
+        except Preempted as error:
+            _fail(f"stopped by SIGTERM. {error}", EXIT_PREEMPTED)
+        except KeyboardInterrupt:
+            _fail("interrupted; the same command goes on", 130)
+        except OSError as error:
+            _fail(str(error), EXIT_INPUT)
+        except Exception as error:
+            if not _is_file_system_error(error):
+                raise
+            _fail(str(error).splitlines()[0], EXIT_INPUT)
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    if {"--help", "-help", "-h"} & set(argv):
+        print(f"{sys.modules['__main__'].__doc__}{flags.FLAGS.main_module_help()}")
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(" ".join(str(error).split()), EXIT_INPUT)
+
+
+def _fail(message: str, code: int) -> None:
+    station = os.path.basename(sys.argv[0]).removesuffix(".py")
+    print(f"tf-student {station}: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def print_cost(title: str, cost: dict[str, int]) -> None:
+    """Prints what --dry_run found out."""
+    print(f"Would {title}:")
+    for name, value in cost.items():
+        print(f"  {name}: {value:,}")
+
+
+def _is_file_system_error(error: Exception) -> bool:
+    """What TensorFlow raises for a full disk, a missing right and their like."""
+    if "tensorflow" not in sys.modules:
+        return False
+    errors = sys.modules["tensorflow"].errors
+    kinds = (
+        errors.PermissionDeniedError,
+        errors.ResourceExhaustedError,
+        errors.NotFoundError,
+        errors.FailedPreconditionError,
+        errors.UnavailableError,
+    )
+    return isinstance(error, kinds)
+
+
+def import_quietly(name: str):
+    """Imports a module that imports TensorFlow, without the banner of its libraries.
+
+    What they write to stderr is shown only if the import fails.
+    """
+    with _silenced_stderr():
+        tf = importlib.import_module("tensorflow")
+        tf.get_logger().setLevel("ERROR")
+        tf.config.list_logical_devices()
+        return importlib.import_module(name)
+
+
+@contextlib.contextmanager
+def _silenced_stderr() -> Iterator[None]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            captured.seek(0)
+            os.write(kept, captured.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

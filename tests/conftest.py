@@ -1,0 +1,28 @@
+"""Two CPU devices for every test, and no files outside pytest's own folders."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+import tensorflow as tf
+
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Trained extractors are cached for this run alone."""
+    directory = tmp_path_factory.mktemp("cache")
+    os.environ["TF_STUDENT_CACHE"] = str(directory)
+    return directory
+
+
+@pytest.fixture(params=[1, 2], ids=["1-replica", "2-replicas"])
+def strategy(request):
+    """MirroredStrategy over one and over two CPU devices."""
+    devices = [f"CPU:{i}" for i in range(request.param)]
+    return tf.distribute.MirroredStrategy(devices)

@@ -1,0 +1,73 @@
+"""What a station would cost, without doing it."""
+
+import numpy as np
+
+from tf_student import schedules
+from tf_student.config import (
+    DiffusionConfig,
+    PairsConfig,
+    RunConfig,
+    SamplerConfig,
+    TrainConfig,
+    UNetConfig,
+)
+from tf_student.pairs import records, writer
+from tf_student.unet import UNet
+
+# Weights, their averages, and Adam's two moments.
+_TRAINING_COPIES = 4
+
+
+def parameters(unet: UNetConfig) -> int:
+    """Weights of the network, counted on the network itself."""
+    return UNet(unet).count_params()
+
+
+def training(unet: UNetConfig, train: TrainConfig, checkpoints: int) -> dict[str, int]:
+    """Cost of a training run."""
+    count = parameters(unet)
+    return {
+        "parameters": count,
+        "steps": train.steps,
+        "images in a step": train.batch_size,
+        "network calls (images, forward and backward)": train.steps * train.batch_size,
+        "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
+    }
+
+
+def sampling(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    count: int,
+    *,
+    student: bool = False,
+) -> dict[str, int]:
+    """Cost of drawing `count` images with the teacher, or with the student alone."""
+    timesteps = schedules.sampling_timesteps(sampler, diffusion.timesteps)
+    calls = 1 if student else len(timesteps)
+    return {
+        "parameters": parameters(unet),
+        "images": count,
+        "network calls for an image": calls,
+        "network calls": calls * count,
+    }
+
+
+def pairs(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    config: PairsConfig,
+    run: RunConfig,
+) -> dict[str, int]:
+    """Cost of a pair set."""
+    manifest = records.plan("", unet.image_shape, diffusion, sampler, config, run)
+    count = config.pairs + config.held_out_pairs
+    values = int(np.prod(unet.image_shape))
+    return {
+        **sampling(unet, diffusion, sampler, count),
+        "files": len(manifest.shards),
+        "bytes on disk (at most)": writer.bytes_on_disk(manifest),
+        "bytes with float16 noise stored beside each image": 3 * values * count,
+    }

@@ -1,0 +1,89 @@
+"""One HTML page, pictures included, and the loss curves on it."""
+
+import base64
+import html
+
+import matplotlib.figure
+import tensorflow as tf
+
+from tf_student import files
+from tf_student.evaluation.result import Evaluation
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; color: #222 }
+img { max-width: 100%; image-rendering: pixelated; border: 1px solid #ddd }
+table { border-collapse: collapse }
+td, th { padding: .3rem 1rem; text-align: right; border-bottom: 1px solid #ddd }
+th:first-child, td:first-child { text-align: left }
+"""
+
+
+def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
+    """Draws the losses of training runs, side by side, as a PNG.
+
+    Args:
+        path: of the PNG.
+        runs: lines of each run's metrics.jsonl, by title.
+    """
+    figure = matplotlib.figure.Figure(figsize=(5.0 * len(runs), 3.2), dpi=110)
+    panels = figure.subplots(1, len(runs), squeeze=False)[0]
+    for panel, (title, lines) in zip(panels, runs.items(), strict=True):
+        for name in ("loss", "held_out_loss"):
+            points = [(line["step"], line[name]) for line in lines if name in line]
+            if points:
+                panel.plot(*zip(*points, strict=True), label=name.replace("_", " "))
+        panel.set(title=title, xlabel="step", yscale="log")
+        panel.legend()
+        panel.grid(alpha=0.3)
+    figure.tight_layout()
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def write_report(
+    path: str, title: str, evaluation: Evaluation, pictures: dict[str, str]
+) -> None:
+    """Writes a page that needs no other file.
+
+    Args:
+        path: of the page.
+        title: its heading.
+        evaluation: fills the table.
+        pictures: paths of PNGs by caption.
+    """
+    figures = "\n".join(_figure(*picture) for picture in pictures.items())
+    page = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>
+<style>{_STYLE}</style></head><body>
+<h1>{html.escape(title)}</h1>
+{_table(evaluation)}
+{figures}
+</body></html>
+"""
+    with files.replacing(path) as temporary:
+        with tf.io.gfile.GFile(temporary, "w") as file:
+            file.write(page)
+
+
+def _table(evaluation: Evaluation) -> str:
+    rows = "\n".join(
+        f"<tr><td>{name}</td>"
+        + "".join(f"<td>{m.scores[k]}</td>" for k in ("FID", "KID", "IS"))
+        + f"<td>{m.calls}</td><td>{m.milliseconds:.3f}</td></tr>"
+        for name, m in evaluation.networks.items()
+    )
+    return f"""<table>
+<tr><th></th><th>FID</th><th>KID</th><th>IS</th><th>network calls</th>
+<th>ms an image</th></tr>
+{rows}
+</table>
+<p>{html.escape(evaluation.protocol())} {html.escape(evaluation.verdict())}</p>"""
+
+
+def _figure(caption: str, path: str) -> str:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        data = base64.b64encode(file.read()).decode()
+    caption = html.escape(caption)
+    source = f"data:image/png;base64,{data}"
+    return f'<h2>{caption}</h2>\n<img alt="{caption}" src="{source}">'

@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all, on any file system TensorFlow knows."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from tf_student.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """Gives a temporary path to write to; it becomes `path` if all went well."""
+    temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        tf.io.gfile.rename(temporary, path, overwrite=True)
+    except BaseException:
+        with contextlib.suppress(tf.errors.OpError):
+            if tf.io.gfile.exists(temporary):
+                tf.io.gfile.remove(temporary)
+        raise
+
+
+def _flush_to_disk(path: str) -> None:
+    """A rename may reach the disk before the data; a power cut must not see that."""
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a JSON file atomically."""
+    with replacing(path) as temporary:
+        with tf.io.gfile.GFile(temporary, "w") as file:
+            file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str) -> Any:
+    """Reads a JSON file; a damaged one is an `InputError` that names it."""
+    with tf.io.gfile.GFile(path, "r") as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not valid JSON: {error}.") from error
+
+
+def remove_leftovers(directory: str) -> None:
+    """Removes what a killed writer left behind in `directory`."""
+    for path in tf.io.gfile.glob(os.path.join(directory, "*.tmp-*")):
+        tf.io.gfile.remove(path)

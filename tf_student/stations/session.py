@@ -1,0 +1,70 @@
+"""What stations open before they work: devices, and networks as generators."""
+
+import keras
+import tensorflow as tf
+
+from tf_student import model_directory, run_directory, schedules
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, UNetConfig
+from tf_student.errors import InputError
+from tf_student.generator import Generator
+from tf_student.training import distribute
+from tf_student.training.teacher import make_ddim
+from tf_student.unet import UNet
+
+
+def open_devices(run: RunConfig, seed: int = 0) -> tf.distribute.Strategy:
+    """Seeds the initial weights and takes all visible devices."""
+    keras.utils.set_random_seed(seed % 2**32)
+    if run.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return distribute.make_strategy()
+
+
+def refuse_float16(run: RunConfig) -> None:
+    """Raises an `InputError` where gradients would be float16."""
+    if run.dtype == "float16":
+        raise InputError(
+            "`dtype` must be float32 or bfloat16 for training, whose gradients "
+            "float16 cannot hold. Received: dtype=float16."
+        )
+
+
+def teacher_generator(
+    strategy: tf.distribute.Strategy,
+    directory: str,
+    config: SamplerConfig,
+    run: RunConfig,
+) -> tuple[Generator, UNet]:
+    """A finished teacher behind its sampler, and its network."""
+    with strategy.scope():
+        teacher = model_directory.load_teacher(directory, distribute.policy(run.dtype))
+    diffusion = run_directory.read_config(directory, "diffusion", DiffusionConfig)
+    sample = make_ddim(teacher, diffusion, config)
+    return _generator(strategy, sample, teacher.config, run), teacher
+
+
+def student_generator(
+    strategy: tf.distribute.Strategy, directory: str, run: RunConfig
+) -> Generator:
+    """A finished student."""
+    with strategy.scope():
+        student = model_directory.load_student(directory, distribute.policy(run.dtype))
+    return _generator(strategy, student, student.unet.config, run)
+
+
+def network_calls(teacher_directory: str, config: SamplerConfig) -> int:
+    """Network calls that the teacher needs for an image."""
+    diffusion = run_directory.read_config(
+        teacher_directory, "diffusion", DiffusionConfig
+    )
+    return len(schedules.sampling_timesteps(config, diffusion.timesteps))
+
+
+def _generator(strategy, sample, unet: UNetConfig, run: RunConfig) -> Generator:
+    return Generator(
+        strategy,
+        sample,
+        unet.image_shape,
+        device_batch=run.device_batch,
+        xla=distribute.use_xla(run.xla),
+    )

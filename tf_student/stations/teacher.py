@@ -1,0 +1,61 @@
+"""Station 1: a teacher from real images."""
+
+from tf_student import datasets, model_directory, run_directory
+from tf_student.config import RunConfig
+from tf_student.presets import Preset
+from tf_student.stations import session
+from tf_student.training import distribute
+from tf_student.training.loop import train
+from tf_student.training.state import TrainState
+from tf_student.training.teacher import TeacherTask
+from tf_student.unet import UNet
+
+
+def train_teacher(
+    directory: str, system: Preset, run: RunConfig, *, progress: bool = False
+) -> None:
+    """Trains a teacher on real images and leaves `model.keras`, its averaged weights.
+
+    Raises:
+        InputError: if the directory belongs to another run, or images cannot be read.
+    """
+    session.refuse_float16(run)
+    shape = system.unet.image_shape
+    image_set = datasets.load(system.data, shape)
+    run_directory.claim(
+        directory,
+        "teacher",
+        {
+            "unet": system.unet,
+            "diffusion": system.diffusion,
+            "sampler": system.sampler,
+            "data": system.data,
+            "train": system.teacher,
+            "run": run,
+            "log": system.log,
+        },
+    )
+    strategy = session.open_devices(run, system.teacher.seed)
+    policy = distribute.policy(run.dtype)
+    state = TrainState(
+        strategy, lambda: UNet(system.unet, dtype=policy), system.teacher
+    )
+    task = TeacherTask(
+        image_set,
+        system.data,
+        system.diffusion,
+        system.sampler,
+        shape,
+        system.teacher.seed,
+    )
+    train(
+        task,
+        state,
+        directory,
+        strategy=strategy,
+        config=system.teacher,
+        run=run,
+        log=system.log,
+        progress=progress,
+    )
+    model_directory.save(directory, state.ema)

@@ -1,0 +1,52 @@
+"""Endless shuffled streams that can begin at any position.
+
+The element at a position is a function of the seed and the position alone, so a run
+that is continued sees what an undisturbed one would have seen.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_FOREVER = 2**31
+
+
+def endless(
+    epoch: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset], *, count: int, start: int
+) -> tf.data.Dataset:
+    """Chains epochs and numbers their elements.
+
+    Args:
+        epoch: from int64 scalars (epoch number, elements to skip) to a dataset of the
+            `count` elements of that epoch, in its order, less the skipped ones.
+        count: elements of one epoch.
+        start: position to begin at.
+
+    Returns:
+        A dataset of (int64 position, element), beginning at `start`.
+    """
+    first, offset = divmod(start, count)
+
+    def one(number):
+        skip = tf.where(number == first, tf.constant(offset, tf.int64), 0)
+        return epoch(number, skip)
+
+    return tf.data.Dataset.range(first, _FOREVER).flat_map(one).enumerate(start)
+
+
+def shuffle_windows(
+    dataset: tf.data.Dataset, *, size: int, seed: int, epoch: tf.Tensor
+) -> tf.data.Dataset:
+    """Permutes each `size` consecutive elements: all of them, if that is the count.
+
+    Unlike `Dataset.shuffle` it is stateless, and its seed may be a tensor.
+    """
+
+    def permute(number, window):
+        # tf.random's seeds are pairs; three numbers make the key.
+        key = tf.random.experimental.stateless_fold_in(
+            tf.stack([tf.constant(seed, tf.int64), epoch]), number
+        )
+        return tf.random.experimental.stateless_shuffle(window, key)
+
+    return dataset.batch(size).enumerate().map(permute).unbatch()

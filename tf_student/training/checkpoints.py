@@ -1,0 +1,51 @@
+"""Checkpoints of a training run: the last few, each written whole or not at all."""
+
+import os
+
+import tensorflow as tf
+
+from tf_student.errors import InputError
+from tf_student.training.state import TrainState
+
+
+class Checkpoints:
+    """The last few checkpoints of `state` below `directory`.
+
+    The position in the data is not stored apart: streams are functions of the step.
+    """
+
+    def __init__(self, state: TrainState, directory: str, keep: int):
+        self._state = state
+        self._manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(**state.trackables()),
+            os.path.join(directory, "checkpoints"),
+            max_to_keep=keep,
+        )
+
+    def restore(self) -> int:
+        """Restores the last checkpoint, if there is one.
+
+        Returns:
+            The number of steps done.
+
+        Raises:
+            InputError: if the checkpoint does not fit or is damaged.
+        """
+        path = self._manager.latest_checkpoint
+        if path:
+            try:
+                status = self._manager.checkpoint.restore(path)
+                status.assert_existing_objects_matched().assert_consumed()
+            except (tf.errors.OpError, ValueError, AssertionError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(
+                    f"The checkpoint {path} cannot be restored: {reason}"
+                ) from error
+        return int(self._state.step.numpy())
+
+    def save(self) -> None:
+        """Saves the state, unless this step is saved already."""
+        step = int(self._state.step.numpy())
+        latest = self._manager.latest_checkpoint
+        if latest is None or not latest.endswith(f"-{step}"):
+            self._manager.save(checkpoint_number=step)

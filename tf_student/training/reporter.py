@@ -1,0 +1,90 @@
+"""What a run tells while it works: metrics.jsonl, TensorBoard, a progress bar."""
+
+import json
+import os
+import time
+
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from tf_student import files, images
+
+METRICS = "metrics.jsonl"
+
+
+class Reporter:
+    """Writes scalars and image grids of a run to its directory.
+
+    Args:
+        directory: holds `metrics.jsonl`, TensorBoard's `logs/` and the grids.
+        start: steps done before; what an interrupted run wrote beyond is dropped.
+        total: steps in all.
+        label: name on the progress bar.
+        progress: whether to draw a progress bar on stderr.
+    """
+
+    def __init__(
+        self, directory: str, *, start: int, total: int, label: str, progress: bool
+    ):
+        self._directory = directory
+        self._path = os.path.join(directory, METRICS)
+        self._drop_after(start)
+        self._writer = tf.summary.create_file_writer(os.path.join(directory, "logs"))
+        self._bar = tqdm.tqdm(
+            total=total, initial=start, desc=label, unit="step", disable=not progress
+        )
+        self._last = (start, time.monotonic())
+
+    def advance(self) -> None:
+        """One more step is done."""
+        self._bar.update()
+
+    def scalars(self, step: int, values: dict[str, float]) -> None:
+        """Records numbers of a step."""
+        self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
+        with tf.io.gfile.GFile(self._path, "a") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
+        with self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def rate(self, step: int) -> float:
+        """Steps a second since the last call."""
+        last_step, last_time = self._last
+        self._last = (step, time.monotonic())
+        return (step - last_step) / max(self._last[1] - last_time, 1e-9)
+
+    def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
+        """Records an image grid, uint8 `[height, width, channels]`."""
+        path = os.path.join(self._directory, f"{name}.png")
+        with files.replacing(path) as temporary:
+            images.write_png(temporary, sheet, magnify=max(1, 512 // sheet.shape[1]))
+        with self._writer.as_default(step):
+            tf.summary.image(name, sheet[None])
+
+    def close(self) -> None:
+        """Ends the bar and flushes TensorBoard's files."""
+        self._bar.close()
+        self._writer.close()
+
+    def _drop_after(self, step: int) -> None:
+        if not tf.io.gfile.exists(self._path):
+            return
+        kept = [line for line in read_metrics(self._directory) if line["step"] <= step]
+        with files.replacing(self._path) as temporary:
+            with tf.io.gfile.GFile(temporary, "w") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in kept))
+
+
+def read_metrics(directory: str) -> list[dict[str, float]]:
+    """The lines of a run's metrics.jsonl; a line cut off by a kill is left out."""
+    with tf.io.gfile.GFile(os.path.join(directory, METRICS), "r") as file:
+        lines = file.read().splitlines()
+    values = []
+    for line in lines:
+        try:
+            values.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return values

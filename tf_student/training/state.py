@@ -1,0 +1,50 @@
+"""What a training run carries from step to step."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tf_student.config import TrainConfig
+from tf_student.training.optimizer import make_optimizer
+
+
+class TrainState:
+    """A network, its averaged twin, the optimizer and the step, made under a strategy.
+
+    Attributes:
+        model: what is trained.
+        ema: a network of the same kind that holds the averaged weights.
+        optimizer: Adam with the config's schedule.
+        step: int64, optimizer steps done.
+        best: float32, the lowest held-out loss so far.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        make_model: Callable[[], keras.Model],
+        config: TrainConfig,
+    ):
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        with strategy.scope():
+            self.model = make_model()
+            self.ema = make_model()
+            for average, weight in zip(
+                self.ema.weights, self.model.weights, strict=True
+            ):
+                average.assign(weight)
+            self.optimizer = make_optimizer(config)
+            self.optimizer.build(self.model.trainable_variables)
+            self.step = tf.Variable(0, dtype=tf.int64, aggregation=first)
+            self.best = tf.Variable(float("inf"), aggregation=first)
+
+    def trackables(self) -> dict[str, tf.Variable]:
+        """Everything a checkpoint must hold, by name."""
+        return {
+            "model": self.model,
+            "ema": self.ema,
+            "optimizer": self.optimizer,
+            "step": self.step,
+            "best": self.best,
+        }
