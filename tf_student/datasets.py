@@ -4,6 +4,7 @@ import dataclasses
 import importlib.resources
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,7 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _CROPS = {"celeb_a": (57, 25, 128, 128)}
 # Encoded images kept in memory to shuffle a TFDS dataset, whose records have no index.
 _TFDS_WINDOW = 16_384
+_DAMAGED = (zipfile.BadZipFile, zlib.error, tf.errors.OpError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +138,10 @@ def _read_npz(data: DataConfig) -> np.ndarray:
             name = names[0] if len(names) == 1 else data.split
             if name in names:
                 return arrays[name]
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise InputError(f"{data.dataset} is not an .npz file: {error}.") from error
+    # GFile's own errors too: zipfile seeks to before the start of a short file.
+    except (ValueError, EOFError, *_DAMAGED) as error:
+        reason = str(error).rstrip(".")
+        raise InputError(f"{data.dataset} is not an .npz file: {reason}.") from error
     raise InputError(
         f"`split` must name an array of {data.dataset}: {', '.join(names)}. "
         f"Received: split={data.split}."
@@ -188,9 +192,9 @@ def _from_tfds(data: DataConfig, image_shape) -> ImageSet:
             f"`split` must be one of {', '.join(builder.info.splits)}. "
             f"Received: split={data.split}."
         )
-    feature = builder.info.features.get("image")
-    if feature is None:
+    if "image" not in builder.info.features:
         raise InputError(f"`dataset` has no images. Received: {data.dataset}.")
+    feature = builder.info.features["image"]
     if feature.shape[-1] is not None:
         _check_channels(feature.shape[-1], data.dataset, image_shape)
     crop = _CROPS.get(builder.name)

@@ -156,16 +156,17 @@ class ResBlock(keras.layers.Layer):
         self.conv_1 = _conv(filters, 3, policy, zero=True)
         self.shortcut = None
 
-    def build(self, input_shape, temb_shape):
-        inner = (*input_shape[:-1], self.filters)
-        self.norm_0.build(input_shape)
-        self.conv_0.build(input_shape)
+    # Keras finds these shapes by the names of `call`'s arguments.
+    def build(self, x_shape, temb_shape):
+        inner = (*x_shape[:-1], self.filters)
+        self.norm_0.build(x_shape)
+        self.conv_0.build(x_shape)
         self.time.build(temb_shape)
         self.norm_1.build(inner)
         self.conv_1.build(inner)
-        if input_shape[-1] != self.filters:
+        if x_shape[-1] != self.filters:
             self.shortcut = _conv(self.filters, 1, self.dtype_policy)
-            self.shortcut.build(input_shape)
+            self.shortcut.build(x_shape)
 
     def call(self, x, temb, training=False, seed=None):
         h = self.conv_0(self.norm_0(x))
@@ -173,13 +174,16 @@ class ResBlock(keras.layers.Layer):
         if training and self.dropout:
             if seed is None:
                 seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-            # Stateless, so that XLA, replicas and a resumed run draw the same mask.
-            h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed)
+            # Stateless, so that replicas and a resumed run draw the same mask; and
+            # Philox by name, because XLA would choose another generator.
+            h = tf.nn.experimental.stateless_dropout(
+                h, self.dropout, seed, rng_alg="philox"
+            )
         h = self.conv_1(h)
         return h + (x if self.shortcut is None else self.shortcut(x))
 
-    def compute_output_shape(self, input_shape, temb_shape=None):
-        return (*input_shape[:-1], self.filters)
+    def compute_output_shape(self, x_shape, temb_shape=None):
+        return (*x_shape[:-1], self.filters)
 
     def get_config(self):
         return {

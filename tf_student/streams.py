@@ -4,7 +4,8 @@ The element at a position is a function of the seed and the position alone, so a
 that is continued sees what an undisturbed one would have seen.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -50,3 +51,17 @@ def shuffle_windows(
         return tf.random.experimental.stateless_shuffle(window, key)
 
     return dataset.batch(size).enumerate().map(permute).unbatch()
+
+
+@contextlib.contextmanager
+def diagnosed(diagnose: Callable[[], None]) -> Iterator[None]:
+    """Around reading a stream: where that fails, `diagnose` may name the culprit.
+
+    Args:
+        diagnose: raises an `InputError` that names the damaged input, if one is.
+    """
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError):
+        diagnose()
+        raise

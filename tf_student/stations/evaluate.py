@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tf_student import datasets, files, model_directory, noise
+from tf_student import datasets, files, model_directory, noise, streams
 from tf_student.config import RunConfig, SamplerConfig
 from tf_student.evaluation import features, metrics
 from tf_student.evaluation.result import Evaluation, Measured
@@ -45,9 +45,10 @@ def evaluate(
     )
     student = session.student_generator(strategy, student_directory, run)
     image_set = datasets.load(system.data, teacher.shape)
-    real = extractor.extract(
-        batch.numpy() for batch in image_set.images().batch(run.device_batch)
-    )
+    with streams.diagnosed(image_set.diagnose):
+        real = extractor.extract(
+            batch.numpy() for batch in image_set.images().batch(run.device_batch)
+        )
     stored = _stored_images(pairs_directory, network, system.sampler, run)
 
     def score(sources) -> dict[str, metrics.Score]:
@@ -111,9 +112,14 @@ def _stored_images(
         if not usable or first + count > manifest.pairs.pairs:
             return None
         chosen = pair_set.images().skip(first).take(count).batch(run.device_batch)
-        return chosen.as_numpy_iterator()
+        return _read(chosen, pair_set)
 
     return batches
+
+
+def _read(chosen: tf.data.Dataset, pair_set: PairSet) -> Iterator[np.ndarray]:
+    with streams.diagnosed(pair_set.diagnose):
+        yield from chosen.as_numpy_iterator()
 
 
 def _milliseconds(generator: Generator) -> float:

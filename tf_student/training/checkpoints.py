@@ -36,7 +36,9 @@ class Checkpoints:
             try:
                 status = self._manager.checkpoint.restore(path)
                 status.assert_existing_objects_matched().assert_consumed()
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            # A cut-off file is an IndexError, a flipped bit an OpError, another network
+            # an AssertionError or a ValueError.
+            except Exception as error:
                 reason = str(error).strip().splitlines()[0]
                 raise InputError(
                     f"The checkpoint {path} cannot be restored: {reason}"

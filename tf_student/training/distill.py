@@ -1,6 +1,7 @@
 """The student's task: the teacher's image in one call (arXiv 2101.02388, eq. 3)."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ from tf_student.training.state import TrainState
 _GRID = 16
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class DistillTask:
     """Trains G(z) on pairs; keeps the averaged weights that do best on held-out ones.
 
@@ -53,14 +54,18 @@ class DistillTask:
 
     def held_out_loss(self, model: keras.Model) -> float:
         """Mean distance over all held-out pairs."""
+        batch_loss = self._batch_loss(model)
+        pairs = self.pair_set.held_out().batch(self.batch_size)
+        total = sum(float(batch_loss(z, image)) for z, image in pairs)
+        return total / self.pair_set.manifest.pairs.held_out_pairs
 
+    @functools.cache  # noqa: B019 - a task lives as long as its run.
+    def _batch_loss(self, model: keras.Model):
         @tf.function(reduce_retracing=True)
         def batch_loss(z, target):
             return tf.reduce_sum(self._distance(model(z), target))
 
-        pairs = self.pair_set.held_out().batch(self.batch_size)
-        total = sum(float(batch_loss(z, image)) for z, image in pairs)
-        return total / self.pair_set.manifest.pairs.held_out_pairs
+        return batch_loss
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
         """Reports the held-out loss, keeps the best weights, draws a grid.

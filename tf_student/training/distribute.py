@@ -1,14 +1,24 @@
 """Which devices work, and how the work is cut for them."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from tf_student.errors import InputError
 
 
-def make_strategy(devices: list[str] | None = None) -> tf.distribute.Strategy:
-    """MirroredStrategy over `devices`, by default all GPUs or else the CPU."""
+def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """MirroredStrategy over `devices`, by default all GPUs or else the CPU.
+
+    The same devices give the same object: two strategies over them would give their
+    collective operations the same numbers, and TensorFlow would mix these up.
+    """
+    return _mirrored(None if devices is None else tuple(devices))
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...] | None) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
+from tf_student import streams
 from tf_student.config import LogConfig, RunConfig, TrainConfig
 from tf_student.errors import DivergedError, Preempted
 from tf_student.training.checkpoints import Checkpoints
@@ -70,45 +71,49 @@ def train(
     try:
         with StopSignal() as stop:
             for step in range(start + 1, config.steps + 1):
-                pending.append(step_fn(_next(batches, task)))
+                with streams.diagnosed(task.diagnose):
+                    batch = next(batches)
+                pending.append(step_fn(batch))
                 reporter.advance()
-                end = step == config.steps or stop.received
+                # Looked at once: what arrives later waits for the next step's save.
+                stopping = stop.received and step < config.steps
+                end = stopping or step == config.steps
                 saves = end or step % log.checkpoint_every == 0
                 looks = step % log.evaluate_every == 0 or step == config.steps
                 if saves or looks or step % log.log_every == 0:
                     _report(reporter, state, step, pending)
                     pending = []
                 if looks:
-                    task.evaluate(state, reporter)
+                    with streams.diagnosed(task.diagnose):
+                        task.evaluate(state, reporter)
                 if saves:
                     checkpoints.save()
-                if stop.received and step < config.steps:
+                if stopping:
                     raise Preempted(f"Saved step {step} of {config.steps}.")
     finally:
         reporter.close()
 
 
-def _next(batches: Any, task: Task) -> Any:
-    try:
-        return next(batches)
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError):
-        task.diagnose()
-        raise
-
-
 def _report(reporter: Reporter, state: TrainState, step: int, pending: list) -> None:
     """Fetches the results since the last report; refuses what is not finite."""
     losses = [float(loss) for loss, _ in pending]
-    for number, loss in enumerate(losses, step - len(losses) + 1):
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"The loss became {loss} at step {number}. The last checkpoint before "
-                "it is kept; a lower learning_rate may help."
-            )
+    norms = [float(norm) for _, norm in pending]
+    for i, number in enumerate(range(step - len(pending) + 1, step + 1)):
+        _refuse_not_finite("loss", losses[i], number)
+        # Such a gradient spoils the weights a step before the loss shows it.
+        _refuse_not_finite("gradient norm", norms[i], number)
     values = {
         "loss": sum(losses) / len(losses),
-        "gradient_norm": float(pending[-1][1]),
+        "gradient_norm": norms[-1],
         "learning_rate": float(state.optimizer.learning_rate),
         "steps_per_second": reporter.rate(step),
     }
     reporter.scalars(step, values)
+
+
+def _refuse_not_finite(name: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise DivergedError(
+            f"The {name} became {value} at step {step}. The last checkpoint before it "
+            "is kept; a lower learning_rate may help."
+        )

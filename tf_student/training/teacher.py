@@ -1,6 +1,7 @@
 """The teacher's task: predict the noise in real images (DDPM, eq. 14)."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -17,7 +18,7 @@ _GRID = 64
 _fold_in = tf.random.experimental.stateless_fold_in
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TeacherTask:
     """Trains eps(x, t) on real images.
 
@@ -72,12 +73,13 @@ class TeacherTask:
         z = noise.normal(
             self.seed, noise.EVALUATION + np.arange(_GRID), self.image_shape
         )
-        sheet = images.grid(self._sample(state.ema, z).numpy())
+        sample = self._sampler(state.ema)
+        sheet = images.grid(images.to_uint8(sample(z)).numpy())
         reporter.grid(int(state.step.numpy()), "samples", sheet)
 
-    def _sample(self, model: keras.Model, z: tf.Tensor) -> tf.Tensor:
-        sample = make_ddim(model, self.diffusion, self.sampler)
-        return images.to_uint8(tf.function(sample)(z))
+    @functools.cache  # noqa: B019 - a task lives as long as its run.
+    def _sampler(self, model: keras.Model):
+        return tf.function(make_ddim(model, self.diffusion, self.sampler))
 
     def diagnose(self) -> None:
         """Names an unreadable image, if there is one."""

@@ -1,0 +1,50 @@
+from tests.networks import TINY
+from tf_student import costs
+from tf_student.config import (
+    DiffusionConfig,
+    PairsConfig,
+    RunConfig,
+    SamplerConfig,
+    TrainConfig,
+)
+from tf_student.unet import UNet
+
+COUNT = UNet(TINY).count_params()
+DIFFUSION = DiffusionConfig()
+SAMPLER = SamplerConfig("quadratic", 100)
+
+
+def test_training():
+    cost = costs.training(TINY, TrainConfig(steps=10, batch_size=4), checkpoints=3)
+    assert cost == {
+        "parameters": COUNT,
+        "steps": 10,
+        "images in a step": 4,
+        "network calls (images, forward and backward)": 40,
+        # Three checkpoints of weights, averages and two moments, and the model.
+        "bytes on disk": 4 * COUNT * 13,
+    }
+
+
+def test_sampling_with_the_teacher_takes_a_call_a_distinct_step():
+    cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10)
+    assert cost["network calls for an image"] == 96
+    assert cost["network calls"] == 960
+
+
+def test_sampling_with_the_student_takes_one_call():
+    cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10, student=True)
+    assert cost["network calls for an image"] == 1
+    assert cost["network calls"] == 10
+
+
+def test_pairs():
+    config = PairsConfig(pairs=25, held_out_pairs=5, shard_pairs=10)
+    cost = costs.pairs(TINY, DIFFUSION, SAMPLER, config, RunConfig())
+    assert cost["images"] == 30
+    assert cost["network calls"] == 2880
+    # Training pairs in three files, held-out ones in one.
+    assert cost["files"] == 4
+    # uint8 and float16 of 8x8x3.
+    assert cost["bytes with float16 noise stored beside each image"] == 30 * 192 * 3
+    assert 30 * 192 < cost["bytes on disk (at most)"] < 30 * 192 * 2

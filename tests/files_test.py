@@ -1,0 +1,88 @@
+import json
+import os
+
+import pytest
+
+from tf_student import files
+from tf_student.errors import InputError
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    with files.replacing(str(path)) as temporary:
+        with open(temporary, "w") as file:
+            file.write("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_file_is_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with files.replacing(str(path)) as temporary:
+        with open(temporary, "w") as file:
+            file.write("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        with files.replacing(str(path)) as temporary:
+            with open(temporary, "w") as file:
+                file.write("half")
+            raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_exception_before_anything_was_written_is_the_one_that_is_seen(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        with files.replacing(str(tmp_path / "a.txt")):
+            raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
+def test_json_comes_back(tmp_path):
+    path = str(tmp_path / "a.json")
+    value = {"numbers": [1, 2.5], "text": "é", "nothing": None}
+    files.write_json(path, value)
+    assert files.read_json(path) == value
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(str(path), [1])
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(str(path), [float("nan")])
+    assert json.loads(path.read_text()) == [1]
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_damaged_json_file_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1')
+    with pytest.raises(InputError) as error:
+        files.read_json(str(path))
+    assert str(error.value).startswith(f"{path} is not valid JSON: ")
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("whole")
+    (tmp_path / "a.txt.tmp-0123abcd").write_text("half")
+    files.remove_leftovers(str(tmp_path))
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_writer_leaves_counts_as_a_leftover(tmp_path):
+    with files.replacing(str(tmp_path / "a.txt")) as temporary:
+        with open(temporary, "w") as file:
+            file.write("half")
+        files.remove_leftovers(str(tmp_path))
+        assert os.listdir(tmp_path) == []
+        with open(temporary, "w") as file:
+            file.write("whole")

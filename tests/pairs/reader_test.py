@@ -1,0 +1,181 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_student.errors import InputError
+from tf_student.pairs.reader import PairSet
+
+
+def _noise(pairs):
+    return [z.tobytes() for z, _ in pairs.as_numpy_iterator()]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A set of 41 pairs in 21 shards, more than a window holds, and its noise."""
+    from tests.pairs.conftest import SHAPE, Sampler
+    from tf_student import config
+    from tf_student.pairs import records
+    from tf_student.pairs.writer import write_pairs
+
+    directory, sampler = str(tmp_path_factory.mktemp("many")), Sampler()
+    manifest = records.plan(
+        "a teacher",
+        SHAPE,
+        config.DiffusionConfig(),
+        config.SamplerConfig(),
+        config.PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
+        config.RunConfig(),
+    )
+    write_pairs(directory, manifest, sampler, batch=2)
+    return PairSet(directory), np.concatenate(sampler.fed)
+
+
+@pytest.mark.parametrize("store_noise", [False, True])
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_held_out_pairs_come_as_they_were_made(
+    write, make_sampler, encoding, store_noise
+):
+    sampler = make_sampler()
+    directory = write(sample=sampler, encoding=encoding, store_noise=store_noise)
+    fed = np.concatenate(sampler.fed)[10:]
+    pairs = list(PairSet(directory).held_out().as_numpy_iterator())
+    np.testing.assert_array_equal([z for z, _ in pairs], fed)
+    np.testing.assert_array_equal([i for _, i in pairs], make_sampler()(fed))
+
+
+def test_training_noise_is_made_again_bit_for_bit(many):
+    pair_set, fed = many
+    read = _noise(pair_set.train(seed=0, start=0).take(41))
+    assert sorted(read) == sorted(z.tobytes() for z in fed[:41])
+
+
+def test_training_images_belong_to_their_noise(many, make_sampler):
+    pairs = list(many[0].train(seed=0, start=0).take(41).as_numpy_iterator())
+    z, images = (np.stack(part) for part in zip(*pairs, strict=True))
+    np.testing.assert_array_equal(images, make_sampler()(z))
+
+
+def test_images_are_all_training_images_in_order(many, make_sampler):
+    pair_set, fed = many
+    images = np.stack(list(pair_set.images().as_numpy_iterator()))
+    np.testing.assert_array_equal(images, make_sampler()(fed[:41]))
+
+
+def test_held_out_pairs_are_not_trained_on(many):
+    pair_set, fed = many
+    held_out = _noise(pair_set.held_out())
+    assert held_out == [z.tobytes() for z in fed[41:]]
+    assert not set(held_out) & set(_noise(pair_set.train(seed=0, start=0).take(82)))
+
+
+def test_every_epoch_covers_each_pair_once(many):
+    read = _noise(many[0].train(seed=3, start=0).take(3 * 41))
+    for epoch in range(3):
+        assert len(set(read[epoch * 41 : (epoch + 1) * 41])) == 41
+
+
+def test_epochs_and_seeds_have_their_own_order(many):
+    read = _noise(many[0].train(seed=0, start=0).take(82))
+    other = _noise(many[0].train(seed=1, start=0).take(41))
+    assert len({tuple(read[:41]), tuple(read[41:]), tuple(other)}) == 3
+
+
+# Within the first window, at both its possible ends, in the second one, in epoch two.
+@pytest.mark.parametrize("start", [0, 1, 15, 30, 31, 32, 33, 40, 41, 42, 73, 81, 100])
+def test_stream_begins_at_any_position(many, start):
+    whole = _noise(many[0].train(seed=7, start=0).take(150))
+    assert _noise(many[0].train(seed=7, start=start).take(20)) == whole[start:][:20]
+
+
+def test_whole_windows_are_skipped_unread(write, make_sampler):
+    directory = write(pairs=34, shard_pairs=2)
+    pair_set = PairSet(directory)
+    late = _noise(pair_set.train(seed=0, start=32).take(2))
+    # Only the one shard of the second window is needed to begin there.
+    for path in Path(directory).glob("pairs-train.*"):
+        whole = path.read_bytes()
+        path.unlink()
+        try:
+            found = _noise(pair_set.train(seed=0, start=32).take(2))
+        except tf.errors.NotFoundError:
+            needed = path.name
+        else:
+            assert found == late
+        path.write_bytes(whole)
+    assert needed
+
+
+def test_incomplete_set_is_refused(write, make_sampler, tmp_path):
+    with pytest.raises(RuntimeError):
+        write(sample=make_sampler(fail_at=3))
+    with pytest.raises(InputError, match=r"incomplete: 1 of 5 shards. Run `tf-student"):
+        PairSet(str(tmp_path / "pairs"))
+
+
+def test_missing_shard_is_named(write):
+    directory = write()
+    os.remove(os.path.join(directory, "pairs-train.tfrecord-00001-of-00003"))
+    with pytest.raises(InputError, match="00001-of-00003 is missing or cut off"):
+        PairSet(directory)
+
+
+def test_truncated_shard_is_named(write):
+    directory = write()
+    path = Path(directory) / "pairs-held_out.tfrecord-00001-of-00002"
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(
+        InputError, match=f"00001-of-00002 .*Expected: {size} bytes, received"
+    ):
+        PairSet(directory)
+
+
+def _flip_a_bit(directory, name):
+    path = Path(directory) / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+
+
+def test_flipped_bit_is_noticed_while_reading(write):
+    directory = write()
+    _flip_a_bit(directory, "pairs-train.tfrecord-00001-of-00003")
+    with pytest.raises(tf.errors.DataLossError):
+        _noise(PairSet(directory).train(seed=0, start=0).take(10))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pairs-train.tfrecord-00001-of-00003", "pairs-held_out.tfrecord-00000-of-00002"],
+)
+def test_diagnosis_names_the_shard_with_a_flipped_bit(write, name):
+    directory = write()
+    _flip_a_bit(directory, name)
+    with pytest.raises(InputError, match=f"{name} is damaged. Expected: sha256 "):
+        PairSet(directory).diagnose()
+
+
+def test_diagnosis_of_a_sound_set_finds_nothing(write):
+    PairSet(write()).diagnose()
+
+
+def test_noise_that_this_tensorflow_draws_otherwise_is_refused(write):
+    directory = write()
+    path = Path(directory) / "manifest.json"
+    values = {**json.loads(path.read_text()), "noise_sha256": "0" * 64}
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="noise that this TensorFlow"):
+        PairSet(directory)
+
+
+def test_newer_set_is_refused(write):
+    directory = write()
+    path = Path(directory) / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(InputError, match="Expected: 1, received: 2"):
+        PairSet(directory)

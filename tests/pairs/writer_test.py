@@ -1,0 +1,268 @@
+import collections
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_student import config
+from tf_student.errors import InputError, Preempted
+from tf_student.pairs import records, writer
+
+
+def test_equal_runs_leave_equal_bytes(write, contents):
+    assert contents(write("a")) == contents(write("b"))
+
+
+def test_batch_does_not_change_the_bytes(write, contents):
+    assert contents(write("a", batch=1)) == contents(write("b", batch=100))
+
+
+def test_leaves_the_shards_the_manifest_and_tfds_metadata(write, contents):
+    assert sorted(contents(write())) == [
+        "dataset_info.json",
+        "features.json",
+        "manifest.json",
+        "pairs-held_out.tfrecord-00000-of-00002",
+        "pairs-held_out.tfrecord-00001-of-00002",
+        "pairs-train.tfrecord-00000-of-00003",
+        "pairs-train.tfrecord-00001-of-00003",
+        "pairs-train.tfrecord-00002-of-00003",
+    ]
+
+
+# Each shard takes two calls or one; 2 fails in the second shard, 7 in the last.
+@pytest.mark.parametrize("fail_at", [0, 2, 3, 5, 7])
+def test_interrupted_run_continues_to_the_same_bytes(
+    write, contents, make_sampler, fail_at
+):
+    undisturbed = contents(write("a"))
+    with pytest.raises(RuntimeError, match="killed"):
+        write("b", make_sampler(fail_at=fail_at))
+    assert contents(write("b")) == undisturbed
+
+
+def test_continued_run_does_not_repeat_finished_shards(write, make_sampler):
+    with pytest.raises(RuntimeError):
+        write(sample=make_sampler(fail_at=4))
+    rest = make_sampler()
+    write(sample=rest)
+    # The first two shards were whole; the third has two pairs, held out has five.
+    assert sum(len(z) for z in rest.fed) == 2 + 5
+
+
+def test_interrupted_run_leaves_whole_shards_alone(write, make_sampler, tmp_path):
+    with pytest.raises(RuntimeError):
+        write(sample=make_sampler(fail_at=3))
+    assert sorted(os.listdir(tmp_path / "pairs")) == [
+        "manifest.json",
+        "pairs-train.tfrecord-00000-of-00003",
+    ]
+
+
+def test_finished_set_is_not_sampled_again(write, contents, make_sampler):
+    before = contents(write())
+    again = make_sampler()
+    assert contents(write(sample=again)) == before
+    assert again.fed == []
+
+
+def test_missing_shard_is_made_again(write, contents):
+    directory = write()
+    before = contents(directory)
+    os.remove(Path(directory) / "pairs-train.tfrecord-00001-of-00003")
+    assert contents(write()) == before
+
+
+def test_cut_off_shard_is_made_again(write, contents):
+    directory = write()
+    before = contents(directory)
+    shard = Path(directory) / "pairs-held_out.tfrecord-00000-of-00002"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    assert contents(write()) == before
+
+
+def test_what_a_killed_writer_left_is_removed(write, contents):
+    directory = write()
+    before = contents(directory)
+    (Path(directory) / "pairs-train.tfrecord-00000-of-00003.tmp-1a2b").write_text("x")
+    assert contents(write()) == before
+
+
+def test_noise_has_its_index_as_seed(write, make_sampler):
+    sampler = make_sampler()
+    write(sample=sampler, batch=100, pairs_seed=5)
+    draw = tf.random.stateless_normal((4, 4, 3), [5, 6], alg="philox")
+    # Pair 6 is the third of the second shard.
+    np.testing.assert_array_equal(sampler.fed[1][2], draw.numpy())
+
+
+def test_held_out_noise_is_no_training_noise(write, make_sampler):
+    sampler = make_sampler()
+    write(sample=sampler)
+    assert len({z.tobytes() for batch in sampler.fed for z in batch}) == 15
+
+
+def test_manifest_says_what_the_set_is(write):
+    values = json.loads((Path(write()) / "manifest.json").read_text())
+    shards = values.pop("shards")
+    digest = values.pop("noise_sha256")
+    assert len(digest) == 64
+    assert values == {
+        "version": 1,
+        "teacher": "a teacher",
+        "image_shape": [4, 4, 3],
+        "diffusion": {"timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
+        "sampler": {"spacing": "uniform", "calls": 3},
+        "pairs": {
+            "pairs": 10,
+            "held_out_pairs": 5,
+            "pairs_seed": 0,
+            "shard_pairs": 4,
+            "encoding": "raw",
+            "store_noise": False,
+        },
+        "dtype": "float32",
+        "device_batch": 256,
+    }
+    assert [shard["pairs"] for shard in shards] == [4, 4, 2, 4, 1]
+
+
+def test_manifest_holds_size_and_digest_of_every_shard(write):
+    directory = write()
+    for shard in records.read_manifest(directory).shards:
+        path = os.path.join(directory, shard.name)
+        assert (shard.sha256, shard.size) == writer.digest(path)
+        assert shard.size == os.path.getsize(path) > 0
+
+
+def test_returns_the_complete_manifest(plan, make_sampler, tmp_path):
+    manifest = writer.write_pairs(str(tmp_path / "p"), plan(), make_sampler(), batch=3)
+    assert manifest.complete
+    assert manifest == records.read_manifest(str(tmp_path / "p"))
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+@pytest.mark.parametrize("store_noise", [False, True])
+def test_tfds_opens_the_folder(write, make_sampler, encoding, store_noise):
+    import tensorflow_datasets as tfds
+
+    sampler = make_sampler()
+    directory = write(
+        sample=sampler, batch=100, encoding=encoding, store_noise=store_noise
+    )
+    builder = tfds.builder_from_directory(directory)
+    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
+    assert counts == {"train": 10, "held_out": 5}
+    pairs = list(tfds.as_numpy(builder.as_dataset("train")))
+    noise = np.concatenate(sampler.fed[:3])
+    order = [int(pair["index"]) for pair in pairs]
+    assert sorted(order) == list(range(10))
+    images = np.stack([pair["image"] for pair in pairs])
+    np.testing.assert_array_equal(images, make_sampler()(noise[order]))
+    assert ("noise" in pairs[0]) == store_noise
+    if store_noise:
+        stored = np.stack([pair["noise"] for pair in pairs])
+        np.testing.assert_array_equal(stored, noise[order])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"teacher": "another"}, "teacher='a teacher', received: 'another'"),
+        ({"pairs": 11}, "pairs=10, received: 11"),
+        ({"pairs_seed": 3}, "noise_sha256"),
+        ({"sampler": config.SamplerConfig(calls=5)}, "calls=3, received: 5"),
+        ({"run": config.RunConfig(device_batch=9)}, "device_batch=256, received: 9"),
+    ],
+)
+def test_another_set_is_refused_and_nothing_changes(write, contents, change, message):
+    directory = write()
+    before = contents(directory)
+    with pytest.raises(InputError, match=f"holds another pair set.*{message}"):
+        write(**change)
+    assert contents(directory) == before
+
+
+def test_newer_set_is_refused_and_nothing_changes(write, contents):
+    directory = write()
+    path = Path(directory) / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    before = contents(directory)
+    with pytest.raises(InputError, match="Expected: 1, received: 2"):
+        write()
+    assert contents(directory) == before
+
+
+def test_bytes_on_disk_are_an_upper_bound(plan, write):
+    for store_noise in (False, True):
+        directory = write(str(store_noise), store_noise=store_noise)
+        size = sum(s.size for s in records.read_manifest(directory).shards)
+        bound = writer.bytes_on_disk(plan(store_noise=store_noise))
+        assert 0.6 * bound < size <= bound
+
+
+def _with_free_bytes(monkeypatch, free):
+    usage = collections.namedtuple("usage", "free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(free))
+
+
+def test_small_disk_is_refused_before_anything_is_written(
+    write, plan, make_sampler, monkeypatch, tmp_path
+):
+    needed = writer.bytes_on_disk(plan())
+    _with_free_bytes(monkeypatch, needed - 1)
+    sampler = make_sampler()
+    with pytest.raises(
+        InputError, match=f"{needed:,} bytes free, received: {needed - 1:,}"
+    ):
+        write(sample=sampler)
+    assert not (tmp_path / "pairs").exists()
+    assert sampler.fed == []
+
+
+def test_disk_that_just_suffices_is_used(write, plan, monkeypatch):
+    _with_free_bytes(monkeypatch, writer.bytes_on_disk(plan()))
+    assert records.read_manifest(write()).complete
+
+
+def test_finished_set_needs_no_space(write, monkeypatch):
+    write()
+    _with_free_bytes(monkeypatch, 0)
+    assert records.read_manifest(write()).complete
+
+
+def test_full_disk_leaves_no_partial_shard(write, contents, tmp_path):
+    undisturbed = contents(write("whole", shard_pairs=100, pairs=100))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The manifest fits, a shard of a hundred images does not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(tf.errors.OpError):
+            write(shard_pairs=100, pairs=100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path / "pairs") == ["manifest.json"]
+    assert contents(write(shard_pairs=100, pairs=100)) == undisturbed
+
+
+def test_sigterm_keeps_finished_shards(write, contents, make_sampler, tmp_path):
+    undisturbed = contents(write("whole"))
+    sampler = make_sampler()
+
+    def sample(z):
+        if len(sampler.fed) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sampler(z)
+
+    with pytest.raises(Preempted, match="the same command goes on"):
+        write(sample=sample)
+    assert sorted(os.listdir(tmp_path / "pairs")) == [
+        "manifest.json",
+        "pairs-train.tfrecord-00000-of-00003",
+    ]
+    assert contents(write()) == undisturbed

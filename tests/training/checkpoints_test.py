@@ -1,0 +1,135 @@
+import keras
+import numpy as np
+import pytest
+
+from tf_student.errors import InputError
+from tf_student.training.checkpoints import Checkpoints
+
+
+@pytest.fixture
+def make_state(one_replica, make_toy_state, toy_train):
+    return lambda: make_toy_state(one_replica, toy_train())
+
+
+def _save_steps(state, directory, steps, keep=3):
+    checkpoints = Checkpoints(state, str(directory), keep)
+    for step in steps:
+        state.step.assign(step)
+        checkpoints.save()
+
+
+def _files(directory):
+    return sorted(path.name for path in (directory / "checkpoints").glob("ckpt-*"))
+
+
+def test_without_a_checkpoint_no_step_is_done(make_state, tmp_path):
+    assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 0
+
+
+def test_keeps_the_last_few(make_state, tmp_path):
+    _save_steps(make_state(), tmp_path, [10, 20, 30, 40], keep=2)
+    assert _files(tmp_path) == [
+        "ckpt-30.data-00000-of-00001",
+        "ckpt-30.index",
+        "ckpt-40.data-00000-of-00001",
+        "ckpt-40.index",
+    ]
+
+
+def test_keeps_the_last_few_across_runs(make_state, tmp_path):
+    _save_steps(make_state(), tmp_path, [10, 20], keep=2)
+    _save_steps(make_state(), tmp_path, [30], keep=2)
+    assert [name for name in _files(tmp_path) if name.endswith("index")] == [
+        "ckpt-20.index",
+        "ckpt-30.index",
+    ]
+
+
+def test_does_not_write_a_step_twice(make_state, tmp_path):
+    state = make_state()
+    _save_steps(state, tmp_path, [10])
+    data = tmp_path / "checkpoints" / "ckpt-10.data-00000-of-00001"
+    before = data.stat().st_mtime_ns
+    _save_steps(state, tmp_path, [10])
+    assert data.stat().st_mtime_ns == before
+
+
+def test_restores_the_last_step(make_state, tmp_path):
+    _save_steps(make_state(), tmp_path, [10, 20, 9])
+    assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 9
+
+
+def test_restores_everything_exactly(make_state, tmp_path):
+    state = make_state()
+    gradient = np.array([[0.3]], np.float32)
+    for _ in range(3):
+        state.optimizer.apply([gradient], state.model.trainable_variables)
+    state.ema.trainable_variables[0].assign([[0.123456789]])
+    state.best.assign(0.7654321)
+    _save_steps(state, tmp_path, [3])
+    fresh = make_state()
+    Checkpoints(fresh, str(tmp_path), 3).restore()
+    for name, old in state.trackables().items():
+        new = fresh.trackables()[name]
+        pairs = zip(
+            getattr(old, "variables", [old]),
+            getattr(new, "variables", [new]),
+            strict=True,
+        )
+        for before, after in pairs:
+            np.testing.assert_array_equal(before.numpy(), after.numpy(), name)
+
+
+def test_restores_the_optimizers_moments(make_state, tmp_path):
+    state = make_state()
+    gradient = np.array([[0.3]], np.float32)
+    state.optimizer.apply([gradient], state.model.trainable_variables)
+    _save_steps(state, tmp_path, [1])
+    fresh = make_state()
+    Checkpoints(fresh, str(tmp_path), 3).restore()
+    np.testing.assert_allclose(fresh.optimizer._momentums[0].numpy(), 0.03, rtol=1e-6)
+    assert int(fresh.optimizer.iterations.numpy()) == 1
+
+
+def _damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "cut off":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        # Every bit of the first values, which are no padding.
+        for i in range(8):
+            data[i] ^= 0xFF
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["cut off", "bits flipped"])
+@pytest.mark.parametrize("suffix", ["data-00000-of-00001", "index"])
+def test_damage_names_the_checkpoint(make_state, tmp_path, suffix, how):
+    _save_steps(make_state(), tmp_path, [10])
+    _damage(tmp_path / "checkpoints" / f"ckpt-10.{suffix}", how)
+    with pytest.raises(InputError, match=f"checkpoint {tmp_path}.*ckpt-10 cannot be"):
+        Checkpoints(make_state(), str(tmp_path), 3).restore()
+
+
+def test_another_network_names_the_checkpoint(
+    one_replica, make_toy_state, toy_train, make_state, tmp_path
+):
+    _save_steps(make_state(), tmp_path, [10])
+
+    def wide():
+        return keras.Sequential([keras.Input([1]), keras.layers.Dense(2)])
+
+    other = make_toy_state(one_replica, toy_train(), wide)
+    with pytest.raises(InputError, match="ckpt-10 cannot be restored"):
+        Checkpoints(other, str(tmp_path), 3).restore()
+
+
+def test_another_number_of_replicas_restores(
+    strategy, make_toy_state, toy_train, make_state, tmp_path
+):
+    state = make_state()
+    state.model.trainable_variables[0].assign([[0.25]])
+    _save_steps(state, tmp_path, [10])
+    other = make_toy_state(strategy, toy_train())
+    assert Checkpoints(other, str(tmp_path), 3).restore() == 10
+    assert other.model.trainable_variables[0].numpy() == 0.25

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_student.errors import InputError
+from tf_student.training import distribute
+
+
+def _first_two_batches(strategy, batch_size):
+    batches = iter(
+        distribute.distribute(strategy, lambda: tf.data.Dataset.range(100), batch_size)
+    )
+    return [
+        np.concatenate(strategy.experimental_local_results(next(batches))).tolist()
+        for _ in range(2)
+    ]
+
+
+def test_replicas_together_get_consecutive_examples(strategy):
+    assert _first_two_batches(strategy, 4) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_refuses_a_batch_that_the_replicas_do_not_divide():
+    two = distribute.make_strategy(["CPU:0", "CPU:1"])
+    with pytest.raises(InputError, match="batch_size=3, replicas=2"):
+        distribute.distribute(two, lambda: tf.data.Dataset.range(9), 3)
+
+
+def test_default_strategy_takes_every_visible_device():
+    gpus = tf.config.list_logical_devices("GPU")
+    visible = gpus or tf.config.list_logical_devices("CPU")
+    assert distribute.make_strategy().num_replicas_in_sync == len(visible)
+
+
+def test_same_devices_give_the_same_strategy():
+    first = distribute.make_strategy(["CPU:0", "CPU:1"])
+    assert distribute.make_strategy(("CPU:0", "CPU:1")) is first
+
+
+def test_devices_can_be_named():
+    strategy = distribute.make_strategy(["CPU:0", "CPU:1"])
+    assert strategy.num_replicas_in_sync == 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "gpus", "expected"),
+    [
+        ("on", [], True),
+        ("on", ["GPU:0"], True),
+        ("off", [], False),
+        ("off", ["GPU:0"], False),
+        ("auto", [], False),
+        ("auto", ["GPU:0"], True),
+    ],
+)
+def test_xla_is_on_when_asked_for_or_on_gpus(monkeypatch, mode, gpus, expected):
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    assert distribute.use_xla(mode) is expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "policy"),
+    [
+        ("float32", "float32"),
+        ("bfloat16", "mixed_bfloat16"),
+        ("float16", "mixed_float16"),
+    ],
+)
+def test_policy_keeps_float32_weights(dtype, policy):
+    assert distribute.policy(dtype) == policy

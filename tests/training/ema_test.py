@@ -1,0 +1,48 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_student.training import ema
+
+
+@pytest.fixture
+def pair(strategy):
+    """A strategy, an average of 1 and a weight of 3."""
+    with strategy.scope():
+        return strategy, keras.Variable([1.0, 1.0]), keras.Variable([3.0, -1.0])
+
+
+def test_moves_by_one_minus_decay(pair):
+    strategy, average, weight = pair
+    ema.update(strategy, [average], [weight], 0.9)
+    np.testing.assert_allclose(average.numpy(), [1.2, 0.8], rtol=1e-6)
+
+
+def test_approaches_geometrically(pair):
+    strategy, average, weight = pair
+    for _ in range(3):
+        ema.update(strategy, [average], [weight], 0.5)
+    # 3 - 2 * 0.5 ** 3 and its mirror image.
+    np.testing.assert_allclose(average.numpy(), [2.75, -0.75], rtol=1e-6)
+
+
+def test_leaves_the_weight_alone(pair):
+    strategy, average, weight = pair
+    ema.update(strategy, [average], [weight], 0.9)
+    np.testing.assert_array_equal(weight.numpy(), [3.0, -1.0])
+
+
+def test_updates_every_device_within_a_function(pair):
+    strategy, average, weight = pair
+    tf.function(lambda: ema.update(strategy, [average], [weight], 0.75))()
+    copies = strategy.experimental_local_results(average.value)
+    assert len(copies) == strategy.num_replicas_in_sync
+    for copy in copies:
+        np.testing.assert_allclose(copy.numpy(), [1.5, 0.5], rtol=1e-6)
+
+
+def test_refuses_another_number_of_weights(pair):
+    strategy, average, weight = pair
+    with pytest.raises(ValueError, match="zip"):
+        ema.update(strategy, [average], [weight, weight], 0.9)
