@@ -300,7 +300,7 @@ def test_a_shuffled_stream_resumes(source, tmp_path, celeb_a):
 
 
 def test_every_epoch_of_a_stream_holds_every_image(npz):
-    path, train = npz
+    path, _ = npz
     stream = load(path).shuffled(seed=0, start=0)
     elements = [int(element) for _, element in take(stream, 10)]
     assert sorted(elements[:5]) == sorted(elements[5:]) == [0, 1, 2, 3, 4]

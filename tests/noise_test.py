@@ -22,7 +22,9 @@ def test_a_draw_does_not_depend_on_its_batch():
 
 def test_a_graph_draws_the_same_bits():
     drawn = noise.normal(5, range(3), (2, 2))
-    graph = tf.function(lambda i: noise.normal(5, i, (2, 2)))(tf.range(3, dtype="int64"))
+    graph = tf.function(lambda i: noise.normal(5, i, (2, 2)))(
+        tf.range(3, dtype="int64")
+    )
     assert np.array_equal(drawn, graph)
 
 

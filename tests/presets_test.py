@@ -8,8 +8,9 @@ from tf_student.errors import InputError
 PAPER = ["cifar10", "celeba64", "lsun_bedroom", "lsun_church"]
 
 
-def test_the_presets_are_the_papers_four_and_two_small_ones():
-    assert list(presets.PRESETS) == [*PAPER, "digits", "mnist"]
+def test_the_presets_are_the_papers_four_and_small_ones():
+    assert list(presets.PRESETS)[:4] == PAPER
+    assert {"digits", "mnist"} < set(presets.PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +132,5 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
     with pytest.raises(InputError) as error:
         presets.get("imagenet")
     assert str(error.value) == (
-        "`preset` must be one of: cifar10, celeba64, lsun_bedroom, lsun_church, "
-        "digits, mnist. Received: imagenet."
+        f"`preset` must be one of: {', '.join(presets.PRESETS)}. Received: imagenet."
     )

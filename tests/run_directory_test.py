@@ -76,9 +76,7 @@ def test_another_tuple_is_refused(claimed):
 
 def test_another_command_is_refused(claimed):
     before = contents(claimed)
-    assert refusal(
-        lambda: run_directory.claim(str(claimed), "distill", CONFIGS)
-    ) == (
+    assert refusal(lambda: run_directory.claim(str(claimed), "distill", CONFIGS)) == (
         f"{claimed} belongs to another command. Expected: distill, received: teacher."
     )
     assert contents(claimed) == before

@@ -44,6 +44,7 @@ def test_both_lsun_networks_are_one():
 
 def test_a_network_of_one_block_is_counted_by_hand():
     config = dataclasses.replace(TINY, width_multipliers=(1,))
+
     # Channels 8, of the embedding 32, of the image 3.
     def dense(i, o):
         return i * o + o
@@ -115,7 +116,7 @@ def test_attention_is_where_the_resolution_asks_for_it():
             for stage in model.down + model.up
         ]
 
-    # Down: a block at 8, halving, a block at 4; up: two blocks at 4, doubling, two at 8.
+    # Down: block at 8, halving, block at 4; up: two at 4, doubling, two at 8.
     assert attends(attention_resolutions=()) == [False] * 8
     assert attends(attention_resolutions=(8,)) == [
         *(True, False, False),

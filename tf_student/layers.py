@@ -174,11 +174,9 @@ class ResBlock(keras.layers.Layer):
         if training and self.dropout:
             if seed is None:
                 seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-            # Stateless, so that replicas and a resumed run draw the same mask; and
-            # Philox by name, because XLA would choose another generator.
-            h = tf.nn.experimental.stateless_dropout(
-                h, self.dropout, seed, rng_alg="philox"
-            )
+            # Stateless, so that a resumed run draws the same mask. XLA draws another
+            # one: it makes its own Philox key of the seed.
+            h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed)
         h = self.conv_1(h)
         return h + (x if self.shortcut is None else self.shortcut(x))
 

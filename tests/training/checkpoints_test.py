@@ -2,8 +2,11 @@ import keras
 import numpy as np
 import pytest
 
+from tests.networks import TINY
 from tf_student.errors import InputError
+from tf_student.student import Student
 from tf_student.training.checkpoints import Checkpoints
+from tf_student.unet import UNet
 
 
 @pytest.fixture
@@ -69,15 +72,33 @@ def test_restores_everything_exactly(make_state, tmp_path):
     _save_steps(state, tmp_path, [3])
     fresh = make_state()
     Checkpoints(fresh, str(tmp_path), 3).restore()
-    for name, old in state.trackables().items():
-        new = fresh.trackables()[name]
-        pairs = zip(
-            getattr(old, "variables", [old]),
-            getattr(new, "variables", [new]),
-            strict=True,
-        )
-        for before, after in pairs:
+    for name in ("model", "ema", "optimizer"):
+        old, new = getattr(state, name).variables, getattr(fresh, name).variables
+        for before, after in zip(old, new, strict=True):
             np.testing.assert_array_equal(before.numpy(), after.numpy(), name)
+    assert (int(fresh.step.numpy()), float(fresh.best.numpy())) == (
+        3,
+        np.float32(0.7654321),
+    )
+
+
+def test_restores_every_weight_of_a_student(
+    strategy, make_toy_state, toy_train, tmp_path
+):
+    # Its blocks are lists of lists of layers.
+    def make_student():
+        return Student(UNet(TINY))
+
+    state = make_toy_state(strategy, toy_train(), make_student)
+    for model in (state.model, state.ema, state.optimizer):
+        for number, variable in enumerate(model.variables):
+            variable.assign(np.full(variable.shape, number % 100))
+    _save_steps(state, tmp_path, [3])
+    fresh = make_toy_state(strategy, toy_train(), make_student)
+    Checkpoints(fresh, str(tmp_path), 3).restore()
+    for model in (fresh.model, fresh.ema, fresh.optimizer):
+        found = [float(v.numpy().flat[0]) for v in model.variables]
+        assert found == [number % 100 for number in range(len(found))]
 
 
 def test_restores_the_optimizers_moments(make_state, tmp_path):

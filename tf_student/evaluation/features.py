@@ -95,13 +95,16 @@ def _from_hub(name: str, handle: str) -> Extractor:
         images = (images - 127.5) / 127.5
         if images.shape[-1] == 1:
             images = tf.image.grayscale_to_rgb(images)
-        values = outputs(images)
+        return outputs(images)
+
+    def checked(images):
+        values = run(images)
         if not isinstance(values, dict) or not {"pool_3", "logits"} <= values.keys():
             raise InputError(f"{name} must have the outputs pool_3 and logits.")
         flat = [tf.reshape(values[k], [len(images), -1]) for k in ("pool_3", "logits")]
         return tuple(flat)
 
-    return Extractor(name, run)
+    return Extractor(name, checked)
 
 
 def _digits() -> Extractor:
@@ -119,13 +122,17 @@ def _digits() -> Extractor:
     )
 
     @tf.function(reduce_retracing=True)
+    def compiled(images):
+        return both(tf.cast(images, tf.float32), training=False)
+
+    # AutoGraph would wrap an error in its own.
     def run(images):
         if images.shape[1:] != (8, 8, 1):
             raise InputError(
                 "`extractor`=digits needs 8x8 images with one channel. "
                 f"Received: {images.shape[1:]}."
             )
-        return both(tf.cast(images, tf.float32), training=False)
+        return compiled(images)
 
     return Extractor("digits", run)
 

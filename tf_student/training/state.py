@@ -1,6 +1,7 @@
 """What a training run carries from step to step."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -39,12 +40,16 @@ class TrainState:
             self.step = tf.Variable(0, dtype=tf.int64, aggregation=first)
             self.best = tf.Variable(float("inf"), aggregation=first)
 
-    def trackables(self) -> dict[str, tf.Variable]:
-        """Everything a checkpoint must hold, by name."""
+    def trackables(self) -> dict[str, Any]:
+        """Everything a checkpoint must hold, by name.
+
+        Variables are listed, for TensorFlow does not follow the lists of layers within
+        a Keras model. Their order is that of the architecture.
+        """
         return {
-            "model": self.model,
-            "ema": self.ema,
-            "optimizer": self.optimizer,
+            "model": [v.value for v in self.model.variables],
+            "ema": [v.value for v in self.ema.variables],
+            "optimizer": [v.value for v in self.optimizer.variables],
             "step": self.step,
             "best": self.best,
         }

@@ -1,0 +1,126 @@
+import base64
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_student import images
+from tf_student.evaluation import report
+from tf_student.evaluation.metrics import Score
+from tf_student.evaluation.result import Evaluation, Measured
+
+
+def _measured(fid, calls, milliseconds):
+    scores = {"FID": Score(fid, 0.5), "KID": Score(0.25, 0), "IS": Score(8, 0)}
+    return Measured(scores, calls, milliseconds)
+
+
+@pytest.fixture
+def evaluation():
+    return Evaluation(
+        real="images <of> mine & yours",
+        real_count=1797,
+        half_split_fid=2.25,
+        extractor="digits",
+        samples=10_000,
+        repeats=3,
+        networks={
+            "teacher": _measured(2.0, 20, 1.5),
+            "student": _measured(3.0, 1, 0.0625),
+        },
+    )
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = str(tmp_path / "picture.png")
+    images.write_png(path, np.full([4, 4, 1], 7, np.uint8))
+    return path
+
+
+@pytest.fixture
+def page(evaluation, picture, tmp_path):
+    path = tmp_path / "report.html"
+    report.write_report(
+        str(path), "A <b>title</b>", evaluation, {'Caption "one" & <two>': picture}
+    )
+    return path.read_text()
+
+
+def test_page_needs_no_other_file(page):
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 1
+    assert sources[0].startswith("data:image/png;base64,")
+    assert "http" not in page and "<script" not in page
+
+
+def test_picture_is_on_the_page(page, picture):
+    data = re.search(r'base64,([^"]*)"', page).group(1)
+    with open(picture, "rb") as file:
+        assert base64.b64decode(data) == file.read()
+
+
+def test_text_is_escaped(page):
+    assert "<h1>A &lt;b&gt;title&lt;/b&gt;</h1>" in page
+    assert "<h2>Caption &quot;one&quot; &amp; &lt;two&gt;</h2>" in page
+    assert "images &lt;of&gt; mine &amp; yours" in page
+
+
+def test_tags_are_balanced(page):
+    class Parser(HTMLParser):
+        open_tags = []
+
+        def handle_starttag(self, tag, attributes):
+            if tag not in ("meta", "img", "br"):
+                self.open_tags.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open_tags.pop() == tag
+
+    parser = Parser()
+    parser.feed(page)
+    assert parser.open_tags == []
+
+
+def test_table_has_a_row_for_each_network(page):
+    assert (
+        "<tr><td>teacher</td><td>2.000 ± 0.500</td><td>0.250 ± 0.000</td>"
+        "<td>8.000 ± 0.000</td><td>20</td><td>1.500</td></tr>"
+    ) in page
+    assert "<td>1</td><td>0.062</td></tr>" in page
+
+
+def test_page_tells_the_protocol_and_the_verdict(page):
+    assert "10,000 generated images in each of 3 range(s) of seeds against" in page
+    assert "1,797 real images" in page
+    assert "FID(student) / FID(teacher) = 1.500." in page
+    assert "FID between two halves of the real images: 2.250." in page
+
+
+def test_terminal_table_has_the_same_figures(evaluation):
+    lines = evaluation.table().splitlines()
+    assert lines[0].split() == ["FID", "KID", "IS", "calls", "ms/image"]
+    assert lines[1].split() == (
+        "teacher 2.000 ± 0.500 0.250 ± 0.000 8.000 ± 0.000 20 1.500".split()
+    )
+    assert lines[-1].startswith("FID(student) / FID(teacher) = 1.500.")
+
+
+def test_missing_picture_leaves_no_page(evaluation, tmp_path):
+    path = tmp_path / "report.html"
+    with pytest.raises(tf.errors.NotFoundError):
+        report.write_report(str(path), "t", evaluation, {"c": str(tmp_path / "no.png")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_curves_are_a_png_with_a_panel_for_each_run(tmp_path):
+    lines = [{"step": s, "loss": 1.0 / s} for s in (1, 2, 3)]
+    held_out = [{"step": 2, "held_out_loss": 0.7}]
+    paths = [str(tmp_path / name) for name in ("one.png", "two.png")]
+    report.draw_curves(paths[0], {"Teacher": lines})
+    report.draw_curves(paths[1], {"Teacher": lines, "Student": lines + held_out})
+    one, two = (tf.io.decode_png(tf.io.read_file(path)).numpy() for path in paths)
+    assert two.shape[1] == 2 * one.shape[1]
+    assert np.std(one) > 0

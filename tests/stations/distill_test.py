@@ -1,0 +1,89 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.stations.conftest import RUN, TINY
+from tf_student import config, model_directory
+from tf_student.errors import InputError
+from tf_student.stations.distill import distill
+from tf_student.training.reporter import read_metrics
+
+
+def test_leaves_a_student_beside_its_configuration(road):
+    student = model_directory.load_student(road.student)
+    assert student(np.zeros([2, 8, 8, 1], np.float32)).shape == (2, 8, 8, 1)
+    with open(f"{road.student}/config.json") as file:
+        assert json.load(file)["distill"] == {"distance": "l1"}
+
+
+def test_held_out_loss_is_reported(road):
+    lines = [line for line in read_metrics(road.student) if "held_out_loss" in line]
+    assert [line["step"] for line in lines] == [4, 6]
+
+
+def test_student_starts_as_the_teacher(road, tmp_path):
+    still = dataclasses.replace(TINY.student, learning_rate=0.0, steps=1)
+    directory = str(tmp_path / "student")
+    system = dataclasses.replace(TINY, student=still)
+    distill(directory, road.teacher, road.pairs, system, RUN)
+    weights = model_directory.load_student(directory).unet.get_weights()
+    teacher = model_directory.load_teacher(road.teacher).get_weights()
+    for a, b in zip(weights, teacher, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def _refused(road, pairs, tmp_path, message, teacher=None, run=RUN):
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=message):
+        distill(str(directory), teacher or road.teacher, str(pairs), TINY, run)
+    return directory
+
+
+def test_pairs_by_another_teacher_are_refused(road, tmp_path):
+    other = tmp_path / "teacher"
+    shutil.copytree(road.teacher, other)
+    model = model_directory.load_teacher(str(other))
+    model.weights[0].assign(model.weights[0].numpy() + 0.5)
+    model_directory.save(str(other), model)
+    directory = _refused(
+        road, road.pairs, tmp_path, "made by another teacher", str(other)
+    )
+    assert not directory.exists()
+
+
+def test_truncated_shard_is_refused_at_once(road, copied_pairs, tmp_path):
+    shard = copied_pairs / "pairs-train.tfrecord-00001-of-00002"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    directory = _refused(
+        road, copied_pairs, tmp_path, "00001-of-00002 is missing or cut off"
+    )
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pairs-train.tfrecord-00000-of-00002", "pairs-held_out.tfrecord-00000-of-00001"],
+)
+def test_shard_with_a_flipped_bit_is_named(road, copied_pairs, tmp_path, name):
+    data = bytearray((copied_pairs / name).read_bytes())
+    data[200] ^= 1
+    (copied_pairs / name).write_bytes(data)
+    directory = _refused(road, copied_pairs, tmp_path, f"{name} is damaged")
+    assert not (directory / "model.keras").exists()
+
+
+def test_float16_is_refused(road, tmp_path):
+    run = config.RunConfig(dtype="float16")
+    directory = _refused(road, road.pairs, tmp_path, "dtype=float16", run=run)
+    assert not directory.exists()
+
+
+def test_directory_begun_with_another_distance_is_refused(road, contents):
+    before = contents(road.student)
+    system = dataclasses.replace(TINY, distill=config.DistillConfig("l2"))
+    with pytest.raises(InputError, match="begun with distance='l1'"):
+        distill(road.student, road.teacher, road.pairs, system, RUN)
+    assert contents(road.student) == before

@@ -1,0 +1,86 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tests.stations.conftest import RUN, TINY
+from tf_student import config, datasets, images
+from tf_student.errors import InputError
+from tf_student.evaluation import features, metrics
+from tf_student.pairs.reader import PairSet
+from tf_student.stations.evaluate import evaluate
+
+
+def _evaluate(road, directory, pairs=None, **changes):
+    system = dataclasses.replace(TINY, **changes)
+    parts = road.teacher, str(pairs or road.pairs), road.student
+    return evaluate(str(directory), *parts, system, RUN)
+
+
+def test_evaluation_is_written_as_json(road):
+    with open(road / "evaluation.json") as file:
+        values = json.load(file)
+    assert values == dataclasses.asdict(road.evaluation)
+    assert (values["samples"], values["repeats"]) == (50, 1)
+    assert (values["real"], values["real_count"]) == ("digits", 1797)
+
+
+def test_network_calls_are_counted(road):
+    calls = {name: m.calls for name, m in road.evaluation.networks.items()}
+    assert calls == {"teacher": 3, "student": 1}
+
+
+def test_times_are_measured(road):
+    measured = road.evaluation.networks
+    assert 0 < measured["student"].milliseconds < measured["teacher"].milliseconds
+
+
+def test_teachers_fid_is_that_of_its_stored_images(road):
+    extractor = features.load("digits")
+    stored = list(PairSet(road.pairs).images().take(50).as_numpy_iterator())
+    fid = metrics.fid(
+        extractor.extract([datasets.digits()[0]]), extractor.extract([np.stack(stored)])
+    )
+    found = road.evaluation.networks["teacher"].scores["FID"].mean
+    np.testing.assert_allclose(found, fid, rtol=1e-4)
+
+
+def test_teacher_samples_where_there_are_too_few_stored_images(road, tmp_path):
+    more = config.EvaluateConfig(samples=40, repeats=2, extractor="digits")
+    evaluation = _evaluate(road, tmp_path, evaluate=more)
+    scores = evaluation.networks["teacher"].scores["FID"]
+    assert np.isfinite(scores.mean) and scores.std > 0
+
+
+def test_missing_extractor_is_refused_and_nothing_changes(road, tmp_path):
+    absent = config.EvaluateConfig(samples=40, extractor=str(tmp_path / "absent"))
+    with pytest.raises(InputError, match=r"Received: extractor=.*absent"):
+        _evaluate(road, tmp_path, evaluate=absent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_student_is_named(road, tmp_path):
+    parts = road.teacher, road.pairs, str(tmp_path / "student")
+    with pytest.raises(InputError, match=r"student holds no config.json"):
+        evaluate(str(tmp_path / "out"), *parts, TINY, RUN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stored_image_with_a_flipped_bit_names_its_shard(road, copied_pairs, tmp_path):
+    name = "pairs-train.tfrecord-00000-of-00002"
+    data = bytearray((copied_pairs / name).read_bytes())
+    data[200] ^= 1
+    (copied_pairs / name).write_bytes(data)
+    with pytest.raises(InputError, match=f"{name} is damaged"):
+        _evaluate(road, tmp_path / "out", copied_pairs)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unreadable_real_image_is_named(road, tmp_path):
+    folder = tmp_path / "real"
+    folder.mkdir()
+    images.write_png(folder / "a.png", np.zeros([8, 8, 1], np.uint8))
+    (folder / "b.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"b.png is not a readable image"):
+        _evaluate(road, tmp_path / "out", data=config.DataConfig(str(folder)))
