@@ -144,11 +144,13 @@ def test_the_shorter_side_is_fitted_and_the_centre_cropped(tmp_path):
 
 
 def test_resizing_is_antialiased(tmp_path):
-    # Of a fine checkerboard only its mean is left; plain sampling would keep 0 or 255.
-    board = (np.indices((32, 32)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    write_png(tmp_path / "a.png", np.stack([board] * 3, axis=-1))
+    # Stripes in the two middle columns of each four, which plain bilinear sampling
+    # would hit every time; antialiased, about their mean is left.
+    stripes = np.tile(np.array([0, 255, 255, 0], np.uint8), 8)
+    image = np.broadcast_to(stripes[None, :, None], (32, 32, 3))
+    write_png(tmp_path / "a.png", image)
     fitted = all_images(load(tmp_path))[0]
-    assert np.all(np.abs(fitted.astype(int) - 127.5) < 20)
+    assert np.all(np.abs(fitted.astype(int) - 127.5) < 40)
 
 
 def test_a_smaller_image_is_enlarged(tmp_path):

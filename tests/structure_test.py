@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     # Formulas and plain machinery.
     "__init__ errors images losses noise sampler streams evaluation.tfgan "
-    "custom_ops.group_norm_silu.reference training.ema training.preemption",
+    "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
     "config files custom_ops.group_norm_silu.python.ops training.distribute",
     "datasets generator layers pairs.records presets run_directory schedules "
     "training.optimizer training.reporter",

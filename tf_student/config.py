@@ -48,6 +48,8 @@ def _check(config: Any) -> None:
                 # Written so that NaN is refused too.
                 if not number >= minimum:
                     _refuse(field.name, f"be at least {minimum}", value)
+                if number == float("inf"):
+                    _refuse(field.name, "be finite", value)
 
 
 def _refuse(name: str, expected: str, value: Any) -> typing.NoReturn:

@@ -139,7 +139,7 @@ def _read_npz(data: DataConfig) -> np.ndarray:
             if name in names:
                 return arrays[name]
     # GFile's own errors too: zipfile seeks to before the start of a short file.
-    except (ValueError, EOFError, *_DAMAGED) as error:
+    except (ValueError, TypeError, EOFError, *_DAMAGED) as error:
         reason = str(error).rstrip(".")
         raise InputError(f"{data.dataset} is not an .npz file: {reason}.") from error
     raise InputError(

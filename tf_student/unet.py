@@ -37,7 +37,6 @@ class UNet(keras.Model):
         self.config = config
         policy = self.dtype_policy
         size, width = config.image_size, config.base_width
-        self._seeds = 0
 
         def built(layer, channels, *extra):
             layer.build((None, size, size, channels), *extra)

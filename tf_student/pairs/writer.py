@@ -13,6 +13,7 @@ import tqdm
 from tf_student import files, noise
 from tf_student.errors import InputError, Preempted
 from tf_student.pairs import records
+from tf_student.progress import bar as progress_bar
 from tf_student.training.preemption import StopSignal
 
 # A record's framing, its index and the names of its features: 71 to 89 bytes.
@@ -59,12 +60,12 @@ def write_pairs(
     tf.io.gfile.makedirs(directory)
     files.remove_leftovers(directory)
     records.write_manifest(directory, manifest)
-    bar = tqdm.tqdm(
+    bar = progress_bar(
         total=sum(shard.pairs for shard in manifest.shards),
-        initial=sum(s.pairs for s in manifest.shards if s.written),
-        desc="pairs",
+        done=sum(s.pairs for s in manifest.shards if s.written),
+        label="pairs",
         unit="pair",
-        disable=not progress,
+        enabled=progress,
     )
     with bar, StopSignal() as stop:
         for shard in missing:

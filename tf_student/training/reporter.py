@@ -6,9 +6,9 @@ import time
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_student import files, images
+from tf_student.progress import bar as progress_bar
 
 METRICS = "metrics.jsonl"
 
@@ -31,8 +31,8 @@ class Reporter:
         self._path = os.path.join(directory, METRICS)
         self._drop_after(start)
         self._writer = tf.summary.create_file_writer(os.path.join(directory, "logs"))
-        self._bar = tqdm.tqdm(
-            total=total, initial=start, desc=label, unit="step", disable=not progress
+        self._bar = progress_bar(
+            total=total, done=start, label=label, unit="step", enabled=progress
         )
         self._last = (start, time.monotonic())
 
@@ -42,7 +42,8 @@ class Reporter:
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Records numbers of a step."""
-        self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
+        losses = {k: f"{v:.4g}" for k, v in values.items() if k.endswith("loss")}
+        self._bar.set_postfix(losses, refresh=False)
         with tf.io.gfile.GFile(self._path, "a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         with self._writer.as_default(step):

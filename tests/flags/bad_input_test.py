@@ -1,0 +1,179 @@
+"""One clear line, exit code 2, and nothing changed."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.flags import conftest
+from tf_student import images
+
+
+def _is_one_line(finished, station, *parts):
+    assert finished.code == 2, finished.err
+    assert finished.err.count("\n") == 1 and finished.err.endswith("\n"), finished.err
+    assert finished.err.startswith(f"tf-student {station}: ")
+    for part in parts:
+        assert part in finished.err
+
+
+@pytest.mark.parametrize(
+    ("station", "flag", "message"),
+    [
+        ("teacher", "--steps=many", "flag --steps=many"),
+        ("teacher", "--steps=0", "`steps` must be at least 1. Received: steps=0."),
+        ("teacher", "--dtype=float8", "float32|bfloat16|float16"),
+        ("teacher", "--width_multipliers=1,x", "integers separated by commas"),
+        ("teacher", "--groups=5", "groups=5, channels=32"),
+        ("teacher", "--image_size=9", "`image_size` must be divisible by 4"),
+        ("teacher", "--learning_rate=nan", "Received: learning_rate=nan"),
+        ("distill", "--distance=l3", "l1|l2"),
+        ("distill", "--decay_steps=5000", "must fit into `steps`"),
+        ("pairs", "--pairs=-1", "Received: pairs=-1"),
+        ("sample", "--preset=imagenet", "`preset` must be one of: cifar10, "),
+        ("sample", "--presets=digits", "Unknown command line flag 'presets'"),
+        ("export", "--steps=5", "Unknown command line flag 'steps'"),
+        ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
+        ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
+    ],
+)
+def test_wrong_flag(tmp_path, station, flag, message):
+    finished = conftest.run(station, f"--work_dir={tmp_path}/work", flag)
+    _is_one_line(finished, station, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_station():
+    finished = subprocess.run(
+        [conftest.LAUNCHER, "train"], capture_output=True, text=True, check=False
+    )
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr == (
+        "tf-student: there is no station 'train'; expected one of teacher, pairs, "
+        "distill, sample, interpolate, evaluate, export, demo, doctor\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def spoiled(chain, tmp_path_factory):
+    """A folder of inputs that each have one fault."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    cut = folder / "cut"
+    shutil.copytree(chain.work / "pairs", cut)
+    shard = cut / "pairs-train.tfrecord-00003-of-00018"
+    shard.write_bytes(shard.read_bytes()[:-7])
+    flipped = folder / "flipped"
+    shutil.copytree(chain.work / "pairs", flipped)
+    shard = flipped / "pairs-train.tfrecord-00005-of-00018"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes(data)
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number in range(4):
+        images.write_png(pictures / f"{number}.png", np.zeros([8, 8, 1], np.uint8))
+    (pictures / "2.png").write_bytes((pictures / "2.png").read_bytes()[:40])
+    (folder / "file").write_text("a regular file")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def refused(chain, pool, spoiled):
+    """How each run ended, and the chain's files before and after them all."""
+    work = f"--work_dir={chain.work}"
+    student = f"--student_dir={spoiled}/student"
+    huge = "--pairs=1000000000000"
+    commands = {
+        "other_configuration": (
+            "teacher",
+            work,
+            *conftest.TEACHER,
+            "--learning_rate=0.5",
+        ),
+        "truncated": (
+            "distill",
+            work,
+            *conftest.DISTILL,
+            student,
+            f"--pairs_dir={spoiled}/cut",
+        ),
+        "flipped": (
+            "distill",
+            work,
+            *conftest.DISTILL,
+            student,
+            f"--pairs_dir={spoiled}/flipped",
+        ),
+        "picture": (
+            "teacher",
+            f"--work_dir={spoiled}/pictures_work",
+            *conftest.TEACHER,
+            f"--dataset={spoiled}/pictures",
+        ),
+        "extractor": ("evaluate", work, f"--extractor={spoiled}/absent"),
+        "disk": (
+            "pairs",
+            work,
+            f"--pairs_dir={spoiled}/huge",
+            huge,
+            huge.replace("pairs=", "shard_pairs="),
+        ),
+        "below_a_file": ("teacher", f"--work_dir={spoiled}/file", *conftest.TEACHER),
+        "unwritable": ("interpolate", work, "--work_dir=/proc/nowhere"),
+        "no_teacher": ("pairs", f"--work_dir={spoiled}/nothing"),
+        "export_exists": ("export", work),
+    }
+    commands["unwritable"] = (
+        "interpolate",
+        "--work_dir=/proc/nowhere",
+        f"--student_dir={chain.work}/student",
+    )
+    before = conftest.contents(chain.work)
+    futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
+    finished = {name: future.result() for name, future in futures.items()}
+    return finished, before, conftest.contents(chain.work)
+
+
+@pytest.mark.parametrize(
+    ("name", "station", "message"),
+    [
+        ("other_configuration", "teacher", "Received: learning_rate=0.5"),
+        ("truncated", "distill", "cut/pairs-train.tfrecord-00003-of-00018 is missing"),
+        ("extractor", "evaluate", "/absent."),
+        ("disk", "pairs", "bytes free, received: "),
+        ("below_a_file", "teacher", "/file/teacher"),
+        ("unwritable", "interpolate", "/proc/nowhere"),
+        ("no_teacher", "pairs", "nothing/teacher holds no config.json"),
+        ("export_exists", "export", "`export_dir` must not exist yet"),
+    ],
+)
+def test_wrong_input(refused, name, station, message):
+    _is_one_line(refused[0][name], station, message)
+
+
+@pytest.mark.parametrize(
+    ("name", "station", "message"),
+    [
+        ("flipped", "distill", "flipped/pairs-train.tfrecord-00005-of-00018 is damag"),
+        ("picture", "teacher", "pictures/2.png is not a readable image"),
+    ],
+)
+def test_input_found_wrong_while_training(refused, name, station, message):
+    finished = refused[0][name]
+    assert finished.code == 2
+    # The progress bar is there already.
+    *_, last = finished.err.splitlines()
+    assert last.startswith(f"tf-student {station}: ") and message in last
+    assert "Traceback" not in finished.err
+
+
+def test_nothing_changed(refused):
+    _, before, after = refused
+    assert sorted(before) == sorted(after)
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_nothing_appeared(refused, spoiled):
+    assert not {"huge", "nothing"} & {path.name for path in spoiled.iterdir()}
+    assert (spoiled / "file").read_text() == "a regular file"

@@ -1,0 +1,187 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.flags import conftest
+from tf_student import model_directory
+from tf_student.pairs import records
+from tf_student.training.reporter import read_metrics
+
+_STATIONS = (
+    "teacher",
+    "pairs",
+    "distill",
+    "sample",
+    "interpolate",
+    "evaluate",
+    "export",
+)
+
+
+@pytest.mark.parametrize("station", _STATIONS)
+def test_ends_well(chain, station):
+    finished = chain.finished[station]
+    assert finished.code == 0, finished.err
+    assert "Traceback" not in finished.err
+
+
+@pytest.mark.parametrize(
+    ("station", "line"),
+    [
+        ("teacher", "The teacher is in {}/teacher. Next: tf-student pairs"),
+        ("pairs", "The pairs are in {}/pairs. Next: tf-student distill"),
+        ("distill", "The student is in {}/student. Next: tf-student evaluate"),
+        ("sample", "The images are in {0}/samples.png and {0}/samples."),
+        ("interpolate", "The walks are in {}/interpolation.png."),
+        ("export", "The SavedModel is in {}/export."),
+    ],
+)
+def test_says_where_its_work_is(chain, station, line):
+    out = chain.finished[station].out
+    assert out.splitlines()[-1] == line.format(chain.work)
+
+
+def test_work_directory_has_a_part_for_each_station(chain):
+    assert sorted(path.name for path in chain.work.iterdir()) == [
+        "evaluation.json",
+        "export",
+        "interpolation.png",
+        "pairs",
+        "samples",
+        "samples.png",
+        "student",
+        "teacher",
+    ]
+
+
+def test_flags_reach_the_teachers_configuration(chain):
+    values = json.loads((chain.work / "teacher" / "config.json").read_text())
+    assert values["unet"] == {
+        "image_size": 8,
+        "channels": 1,
+        "base_width": 8,
+        "width_multipliers": [1, 2],
+        "blocks_per_level": 1,
+        "attention_resolutions": [4],
+        "groups": 4,
+        "norm_epsilon": 1e-06,
+        "dropout": 0.0,
+    }
+    train = values["train"]
+    assert (train["steps"], train["batch_size"], train["decay_steps"]) == (24, 16, 0)
+    assert values["run"]["deterministic"] is True
+    assert values["log"]["evaluate_every"] == 8
+
+
+def test_preset_fills_in_what_no_flag_gives(chain):
+    values = json.loads((chain.work / "student" / "config.json").read_text())
+    assert values["distill"] == {"distance": "l1"}
+    assert values["train"]["beta_2"] == 0.98
+    assert values["diffusion"]["timesteps"] == 1000
+
+
+@pytest.mark.parametrize("part", ["teacher", "student"])
+def test_training_leaves_its_files(chain, part):
+    names = {path.name for path in (chain.work / part).iterdir()}
+    assert {
+        "checkpoints",
+        "config.json",
+        "logs",
+        "metrics.jsonl",
+        "model.keras",
+    } <= names
+
+
+@pytest.mark.parametrize("part", ["teacher", "student"])
+def test_last_three_checkpoints_are_kept(chain, part):
+    found = (chain.work / part / "checkpoints").glob("*.index")
+    assert sorted(path.stem for path in found) == ["ckpt-12", "ckpt-18", "ckpt-24"]
+
+
+def test_losses_are_reported_and_fall(chain):
+    lines = read_metrics(str(chain.work / "teacher"))
+    assert [line["step"] for line in lines] == list(range(2, 25, 2))
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_held_out_losses_are_reported(chain):
+    lines = read_metrics(str(chain.work / "student"))
+    held_out = [line["step"] for line in lines if "held_out_loss" in line]
+    assert held_out == [8, 16, 24]
+
+
+def test_pairs_are_complete_and_of_this_teacher(chain):
+    manifest = records.read_manifest(str(chain.work / "pairs"))
+    teacher = model_directory.load_teacher(str(chain.work / "teacher"))
+    assert manifest.complete
+    assert len(manifest.split("train")), len(manifest.split("held_out")) == (18, 2)
+    assert manifest.teacher == model_directory.fingerprint(teacher)
+    assert (manifest.sampler.calls, manifest.device_batch) == (40, 32)
+
+
+def _read(path):
+    return tf.io.decode_png(tf.io.read_file(str(path))).numpy()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "samples.png",
+        "interpolation.png",
+        "teacher/samples.png",
+        "student/teacher_above_student.png",
+    ],
+)
+def test_pictures_are_readable(chain, name):
+    assert _read(chain.work / name).std() > 0
+
+
+def test_single_images_are_readable(chain):
+    for who in ("teacher", "student"):
+        paths = sorted((chain.work / "samples" / who).iterdir())
+        assert [path.name for path in paths] == [f"{i:06d}.png" for i in range(5)]
+        assert all(_read(path).shape == (8, 8, 1) for path in paths)
+
+
+def test_evaluation_holds_both_networks(chain):
+    values = json.loads((chain.work / "evaluation.json").read_text())
+    assert (values["samples"], values["repeats"]) == (200, 2)
+    assert (values["extractor"], values["real_count"]) == ("digits", 1797)
+    teacher, student = values["networks"]["teacher"], values["networks"]["student"]
+    assert (teacher["calls"], student["calls"]) == (40, 1)
+    for network in (teacher, student):
+        assert sorted(network["scores"]) == ["FID", "IS", "KID"]
+        assert network["scores"]["FID"]["mean"] > 0
+
+
+def test_evaluation_prints_the_number_of_samples(chain):
+    out = chain.finished["evaluate"].out
+    assert "200 generated images in each of 2 range(s) of seeds" in out
+    assert "FID(student) / FID(teacher) = " in out
+
+
+def test_export_serves_the_images_that_sample_draws(chain):
+    served = tf.saved_model.load(str(chain.work / "export")).signatures["sample"]
+    images = served(seed=tf.constant(0, tf.int64), count=tf.constant(5))["images"]
+    drawn = [
+        _read(chain.work / "samples" / "student" / f"{i:06d}.png") for i in range(5)
+    ]
+    difference = np.abs(images.numpy().astype(int) - np.stack(drawn))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("station", ["sample", "interpolate", "evaluate", "export"])
+def test_short_stations_write_nothing_on_stderr(chain, station):
+    assert chain.finished[station].err == ""
+
+
+def test_flags_may_come_from_a_file(tmp_path):
+    path = tmp_path / "tiny.flags"
+    path.write_text("# A recipe.\n--pairs=7\n--held_out_pairs=3\n--shard_pairs=5\n")
+    finished = conftest.run(
+        "pairs", "--dry_run", f"--flagfile={path}", f"--work_dir={tmp_path}/work"
+    )
+    assert finished.code == 0, finished.err
+    assert "  images: 10\n" in finished.out and "  files: 3\n" in finished.out

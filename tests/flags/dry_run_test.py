@@ -1,0 +1,50 @@
+import pytest
+
+from tests.flags import conftest
+
+_EXPECTED = {
+    "teacher": ["parameters: ", "steps: 1,234\n", "bytes on disk: "],
+    "pairs": ["images: 11,000\n", "network calls for an image: 20\n", "files: 5\n"],
+    "distill": ["parameters: ", "steps: 1,234\n", "images in a step: 128\n"],
+    "sample": ["images: 9\n", "network calls for an image: 1\n", "network calls: 9\n"],
+    "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
+    "evaluate": ["images: 30,000\n", "network calls for an image: 20\n"],
+    "export": ["parameters: ", "bytes on disk (about): "],
+    "demo": ["parameters: ", "images: "],
+}
+_FLAGS = {
+    "teacher": ["--steps=1234"],
+    "distill": ["--steps=1234"],
+    "sample": ["--count=9"],
+    "evaluate": ["--samples=10000", "--repeats=3"],
+}
+
+
+@pytest.fixture(scope="module")
+def dry(pool, tmp_path_factory):
+    """Dry runs of every station, and the folder that they should leave empty."""
+    folder = tmp_path_factory.mktemp("dry")
+    futures = {
+        name: pool.submit(
+            conftest.run,
+            name,
+            "--dry_run",
+            f"--work_dir={folder}/work",
+            *_FLAGS.get(name, []),
+        )
+        for name in _EXPECTED
+    }
+    return {name: future.result() for name, future in futures.items()}, folder
+
+
+@pytest.mark.parametrize("station", _EXPECTED)
+def test_says_what_it_would_cost(dry, station):
+    finished = dry[0][station]
+    assert (finished.code, finished.err) == (0, "")
+    assert finished.out.startswith("Would ")
+    for line in _EXPECTED[station]:
+        assert f"  {line}" in finished.out
+
+
+def test_writes_nothing(dry):
+    assert list(dry[1].iterdir()) == []

@@ -1,0 +1,90 @@
+"""Killed, asked to stop, started again: the end is that of an undisturbed run."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.flags.conftest import contents
+from tf_student import model_directory
+from tf_student.training.reporter import read_metrics
+
+_STATIONS = ("teacher", "pairs", "distill")
+
+
+@pytest.mark.parametrize("station", _STATIONS)
+def test_runs_ended_as_they_were_made_to(disturbed, station):
+    codes = [finished.code for finished in disturbed[station]]
+    assert codes == [-9, -9, 75, 0], [f.err[-500:] for f in disturbed[station]]
+
+
+@pytest.mark.parametrize("station", _STATIONS)
+def test_sigterm_ends_in_one_clear_line(disturbed, station):
+    err = disturbed[station][2].err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith(
+        f"tf-student {station}: stopped by SIGTERM. "
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "load"),
+    [
+        ("teacher", model_directory.load_teacher),
+        ("student", model_directory.load_student),
+    ],
+)
+def test_disturbed_training_leaves_the_same_weights(
+    disturbed, disturbed_directory, chain, part, load
+):
+    after, undisturbed = (
+        load(str(work / part)).get_weights()
+        for work in (disturbed_directory, chain.work)
+    )
+    for a, b in zip(after, undisturbed, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("part", ["teacher", "student"])
+def test_disturbed_training_leaves_the_same_optimizer(
+    disturbed, disturbed_directory, chain, part
+):
+    after, undisturbed = (
+        tf.train.load_checkpoint(str(work / part / "checkpoints" / "ckpt-24"))
+        for work in (disturbed_directory, chain.work)
+    )
+    names = set(after.get_variable_to_shape_map()) - {
+        "_CHECKPOINTABLE_OBJECT_GRAPH",
+        "save_counter/.ATTRIBUTES/VARIABLE_VALUE",
+    }
+    # Both networks, two moments for each weight, and the counters.
+    assert len(names) > 4 * 80
+    for name in names:
+        np.testing.assert_array_equal(
+            after.get_tensor(name), undisturbed.get_tensor(name), name
+        )
+
+
+@pytest.mark.parametrize("part", ["teacher", "student"])
+def test_disturbed_training_reports_each_step_once(
+    disturbed, disturbed_directory, chain, part
+):
+    lines = read_metrics(str(disturbed_directory / part))
+    kinds = [(line["step"], "held_out_loss" in line) for line in lines]
+    assert len(set(kinds)) == len(kinds)
+    undisturbed = read_metrics(str(chain.work / part))
+    assert set(kinds) >= {(line["step"], "held_out_loss" in line) for line in undisturbed}
+
+
+def test_sigterm_saves_the_step_it_stopped_at(disturbed, disturbed_directory):
+    lines = [disturbed[name][2].err.splitlines()[-1] for name in ("teacher", "distill")]
+    for line in lines:
+        assert line.endswith("Saved step 17 of 24.")
+
+
+def test_disturbed_pairs_have_the_same_bytes(disturbed, disturbed_directory, chain):
+    after = contents(disturbed_directory / "pairs")
+    undisturbed = contents(chain.work / "pairs")
+    assert sorted(after) == sorted(undisturbed)
+    assert len(after) == 18 + 2 + 3
+    for name, data in undisturbed.items():
+        assert after[name] == data, name
