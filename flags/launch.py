@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -24,6 +25,7 @@ def run(main: Callable[[], None]) -> None:
         if len(argv) > 1:
             _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
         logging.use_absl_handler()
+        logging.get_absl_logger().addFilter(_concerns_the_user)
         try:
             main()
         except InputError as error:
@@ -58,6 +60,12 @@ def _fail(message: str, code: int) -> None:
     station = os.path.basename(sys.argv[0]).removesuffix(".py")
     print(f"tf-student {station}: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _concerns_the_user(record: Any) -> bool:
+    """Leaves out TensorFlow's bookkeeping, which it logs through absl."""
+    of_tensorflow = f"{os.sep}tensorflow{os.sep}" in record.pathname
+    return record.levelname != "INFO" or not of_tensorflow
 
 
 def print_cost(title: str, cost: dict[str, int]) -> None:

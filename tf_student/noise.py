@@ -9,31 +9,32 @@ EVALUATION = 2 * 2**40
 TEACHER = 3 * 2**40
 
 
-def normal(
-    seed: int | tf.Tensor, indices: tf.Tensor, shape: tuple[int, ...]
-) -> tf.Tensor:
-    """Standard normal noise, one independent draw for each index.
+def draw(seed: int | tf.Tensor, index: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Standard normal noise of one index.
 
     It runs on the host: TensorFlow's CPU, GPU and XLA kernels round the same draw
     differently, and the reader of a pair set must get the writer's bits.
 
     Args:
         seed: int64 scalar.
-        indices: int64 `[n]`.
-        shape: of one draw.
+        index: int64 scalar.
+        shape: of the draw.
 
     Returns:
-        float32 `[n, *shape]`.
+        float32 `shape`.
     """
     with tf.device("CPU:0"):
-        seed = tf.cast(seed, tf.int64)
+        key = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64)])
+        return tf.random.stateless_normal(shape, key, alg="philox")
 
-        def draw(index):
-            key = tf.stack([seed, index])
-            return tf.random.stateless_normal(shape, key, alg="philox")
 
+def normal(
+    seed: int | tf.Tensor, indices: tf.Tensor, shape: tuple[int, ...]
+) -> tf.Tensor:
+    """`draw` for each of `indices`, int64 `[n]`; float32 `[n, *shape]`."""
+    with tf.device("CPU:0"):
         return tf.map_fn(
-            draw,
+            lambda index: draw(seed, index, shape),
             tf.cast(indices, tf.int64),
             fn_output_signature=tf.TensorSpec(shape, tf.float32),
         )

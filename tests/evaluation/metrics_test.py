@@ -128,7 +128,7 @@ def test_half_split_compares_disjoint_halves():
 
 
 def test_one_image_is_too_few():
-    with pytest.raises(InputError, match="at least 2. Received: 1 generated images"):
+    with pytest.raises(InputError, match=r"at least 2. Received: 1 generated images"):
         metrics.fid(_random(0), _random(1, n=1))
 
 

@@ -18,7 +18,7 @@ def test_evaluation_functions_are_there():
 
 def test_absent_tfgan_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install 'tensorflow-gan>=2.1,<2.2'"):
+    with pytest.raises(ImportError, match=r"pip install 'tensorflow-gan>=2.1,<2.2'"):
         tfgan._import_metrics()
 
 

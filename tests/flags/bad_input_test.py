@@ -65,7 +65,7 @@ def spoiled(chain, tmp_path_factory):
     shard.write_bytes(shard.read_bytes()[:-7])
     flipped = folder / "flipped"
     shutil.copytree(chain.work / "pairs", flipped)
-    shard = flipped / "pairs-train.tfrecord-00005-of-00018"
+    shard = flipped / "pairs-held_out.tfrecord-00001-of-00002"
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 4
     shard.write_bytes(data)
@@ -120,15 +120,14 @@ def refused(chain, pool, spoiled):
             huge.replace("pairs=", "shard_pairs="),
         ),
         "below_a_file": ("teacher", f"--work_dir={spoiled}/file", *conftest.TEACHER),
-        "unwritable": ("interpolate", work, "--work_dir=/proc/nowhere"),
+        "unwritable": (
+            "interpolate",
+            "--work_dir=/proc/nowhere",
+            f"--student_dir={chain.work}/student",
+        ),
         "no_teacher": ("pairs", f"--work_dir={spoiled}/nothing"),
         "export_exists": ("export", work),
     }
-    commands["unwritable"] = (
-        "interpolate",
-        "--work_dir=/proc/nowhere",
-        f"--student_dir={chain.work}/student",
-    )
     before = conftest.contents(chain.work)
     futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
     finished = {name: future.result() for name, future in futures.items()}
@@ -142,7 +141,7 @@ def refused(chain, pool, spoiled):
         ("truncated", "distill", "cut/pairs-train.tfrecord-00003-of-00018 is missing"),
         ("extractor", "evaluate", "/absent."),
         ("disk", "pairs", "bytes free, received: "),
-        ("below_a_file", "teacher", "/file/teacher"),
+        ("below_a_file", "teacher", "/file is not a directory"),
         ("unwritable", "interpolate", "/proc/nowhere"),
         ("no_teacher", "pairs", "nothing/teacher holds no config.json"),
         ("export_exists", "export", "`export_dir` must not exist yet"),
@@ -155,7 +154,7 @@ def test_wrong_input(refused, name, station, message):
 @pytest.mark.parametrize(
     ("name", "station", "message"),
     [
-        ("flipped", "distill", "flipped/pairs-train.tfrecord-00005-of-00018 is damag"),
+        ("flipped", "distill", "pairs-held_out.tfrecord-00001-of-00002 is damaged"),
         ("picture", "teacher", "pictures/2.png is not a readable image"),
     ],
 )

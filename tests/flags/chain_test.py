@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.flags import conftest
-from tf_student import model_directory
+from tf_student import config, model_directory, presets
 from tf_student.pairs import records
 from tf_student.training.reporter import read_metrics
 
@@ -77,8 +77,8 @@ def test_flags_reach_the_teachers_configuration(chain):
 
 def test_preset_fills_in_what_no_flag_gives(chain):
     values = json.loads((chain.work / "student" / "config.json").read_text())
-    assert values["distill"] == {"distance": "l1"}
-    assert values["train"]["beta_2"] == 0.98
+    assert values["distill"] == config.to_dict(presets.DIGITS.distill)
+    assert values["train"]["beta_2"] == presets.DIGITS.student.beta_2
     assert values["diffusion"]["timesteps"] == 1000
 
 
@@ -116,7 +116,8 @@ def test_pairs_are_complete_and_of_this_teacher(chain):
     manifest = records.read_manifest(str(chain.work / "pairs"))
     teacher = model_directory.load_teacher(str(chain.work / "teacher"))
     assert manifest.complete
-    assert len(manifest.split("train")), len(manifest.split("held_out")) == (18, 2)
+    counts = [len(manifest.split(name)) for name in ("train", "held_out")]
+    assert counts == [18, 2]
     assert manifest.teacher == model_directory.fingerprint(teacher)
     assert (manifest.sampler.calls, manifest.device_batch) == (40, 32)
 

@@ -130,9 +130,7 @@ def _disturbed_pairs(directory, *arguments):
     shard = "pairs-train.tfrecord-{:05d}-of-00018"
     everything = ("pairs", *arguments)
     return [
-        interrupt(
-            signal.SIGKILL, exists(directory, shard.format(number)), *everything
-        )
+        interrupt(signal.SIGKILL, exists(directory, shard.format(number)), *everything)
         for number in (2, 7)
     ] + [
         interrupt(signal.SIGTERM, exists(directory, shard.format(11)), *everything),

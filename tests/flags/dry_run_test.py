@@ -13,10 +13,16 @@ _EXPECTED = {
     "demo": ["parameters: ", "images: "],
 }
 _FLAGS = {
-    "teacher": ["--steps=1234"],
-    "distill": ["--steps=1234"],
+    "teacher": ["--steps=1234", "--decay_steps=0"],
+    "pairs": [
+        "--pairs=10000",
+        "--held_out_pairs=1000",
+        "--shard_pairs=2500",
+        "--calls=20",
+    ],
+    "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],
-    "evaluate": ["--samples=10000", "--repeats=3"],
+    "evaluate": ["--samples=10000", "--repeats=3", "--calls=20"],
 }
 
 

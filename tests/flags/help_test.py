@@ -39,7 +39,7 @@ def helped(tmp_path_factory):
 def test_launcher_lists_the_stations():
     finished = _launch("--help")
     assert finished.returncode == 0
-    listed = [line.split()[0] for line in finished.stdout.splitlines()[5:]]
+    listed = [line.split()[0] for line in finished.stdout.splitlines()[6:]]
     assert tuple(listed) == _STATIONS
 
 

@@ -72,7 +72,9 @@ def test_disturbed_training_reports_each_step_once(
     kinds = [(line["step"], "held_out_loss" in line) for line in lines]
     assert len(set(kinds)) == len(kinds)
     undisturbed = read_metrics(str(chain.work / part))
-    assert set(kinds) >= {(line["step"], "held_out_loss" in line) for line in undisturbed}
+    assert set(kinds) >= {
+        (line["step"], "held_out_loss" in line) for line in undisturbed
+    }
 
 
 def test_sigterm_saves_the_step_it_stopped_at(disturbed, disturbed_directory):

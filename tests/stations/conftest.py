@@ -27,6 +27,7 @@ TINY = dataclasses.replace(
         dropout=0.0,
     ),
     teacher=_TRAIN,
+    distill=config.DistillConfig("l1"),
     student=_TRAIN,
     sampler=config.SamplerConfig("uniform", 3),
     pairs=config.PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),

@@ -93,7 +93,7 @@ def test_float16_is_refused(tmp_path):
 
 def test_dataset_that_does_not_fit_is_refused(tmp_path):
     unet = dataclasses.replace(TINY.unet, channels=3)
-    with pytest.raises(InputError, match="channels of digits, 1. Received: channels=3"):
+    with pytest.raises(InputError, match=r"of digits, 1. Received: channels=3"):
         train_teacher(
             str(tmp_path / "teacher"), dataclasses.replace(TINY, unet=unet), RUN
         )

@@ -18,7 +18,7 @@ _UNET = config.UNetConfig(
     groups=2,
     dropout=0.0,
 )
-# A large epsilon, for Adam's first step is otherwise the gradient's sign, noise and all.
+# A large epsilon: Adam's first step is otherwise the gradient's sign, noise and all.
 _TRAIN = config.TrainConfig(
     batch_size=8,
     steps=10,

@@ -104,7 +104,7 @@ class PairSet:
         if self.manifest.pairs.store_noise:
             return pair["noise"], pair["image"]
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
-        return noise.normal(seed, pair["index"][None], shape)[0], pair["image"]
+        return noise.draw(seed, pair["index"], shape), pair["image"]
 
     def _path(self, shard: records.Shard) -> str:
         return os.path.join(self.directory, shard.name)

@@ -54,7 +54,7 @@ class TeacherTask:
         if self.data.flip:
             mirrored = draw([], _fold_in(key, 2)) < 0.5
             image = tf.cond(mirrored, lambda: image[:, ::-1], lambda: image)
-        eps = noise.normal(self.seed, index[None], self.image_shape)[0]
+        eps = noise.draw(self.seed, index, self.image_shape)
         return image, eps, t
 
     def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
