@@ -32,9 +32,16 @@ def test_default_strategy_takes_every_visible_device():
     assert distribute.make_strategy().num_replicas_in_sync == len(visible)
 
 
-def test_same_devices_give_the_same_strategy():
+@pytest.mark.parametrize("devices", [("CPU:0", "CPU:1"), ["/device:CPU:0", "CPU:1"]])
+def test_same_devices_give_the_same_strategy(devices):
     first = distribute.make_strategy(["CPU:0", "CPU:1"])
-    assert distribute.make_strategy(("CPU:0", "CPU:1")) is first
+    assert distribute.make_strategy(devices) is first
+
+
+def test_default_devices_by_name_give_the_same_strategy():
+    first = distribute.make_strategy()
+    named = distribute.make_strategy(first.extended.worker_devices)
+    assert named is first
 
 
 def test_devices_can_be_named():

@@ -1,11 +1,12 @@
 """Which devices work, and how the work is cut for them."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from tf_student.errors import InputError
+
+_made: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 
 
 def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
@@ -14,12 +15,8 @@ def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strateg
     The same devices give the same object: two strategies over them would give their
     collective operations the same numbers, and TensorFlow would mix these up.
     """
-    return _mirrored(None if devices is None else tuple(devices))
-
-
-@functools.cache
-def _mirrored(devices: tuple[str, ...] | None) -> tf.distribute.Strategy:
-    return tf.distribute.MirroredStrategy(devices)
+    made = tf.distribute.MirroredStrategy(devices)
+    return _made.setdefault(made.extended.worker_devices, made)
 
 
 def use_xla(mode: str) -> bool:
