@@ -19,7 +19,9 @@
 #ifdef __CUDACC__
 #define TFS_HOST_DEVICE __host__ __device__ __forceinline__
 #else
-#define TFS_HOST_DEVICE inline
+// Forced, so that no copy compiled for one instruction set is linked into the code
+// of another.
+#define TFS_HOST_DEVICE inline __attribute__((always_inline))
 #endif
 
 namespace tf_student {
