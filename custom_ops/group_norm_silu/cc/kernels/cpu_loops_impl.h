@@ -127,30 +127,57 @@ TFS_INLINE void Store(Float16* p, Floats v) {
   Put<kStream>(&p->bits, ToFloat16(v));
 }
 
-// exp to 2 units in the last place between exp(-87) and exp(88), where the argument is
-// clamped; a NaN stays one. The polynomial is Cephes' (Moshier, expf.c).
-TFS_INLINE Floats Exp(Floats x) {
-  const Floats low = Floats{} - 87.0f, high = Floats{} + 88.0f;
-  // In this order a comparison with NaN leaves it.
-  x = low > x ? low : x;
-  x = high < x ? high : x;
+// max(min(x, high), -high); a NaN stays one.
+TFS_INLINE Floats Clamp(Floats x, float high) {
+  const Floats above = Floats{} + high, below = Floats{} - high;
+#if TFS_LANES == 16
+  // These return their second argument where one is NaN.
+  return (Floats)_mm512_max_ps((__m512)below, _mm512_min_ps((__m512)above, (__m512)x));
+#elif TFS_LANES == 8
+  return (Floats)_mm256_max_ps((__m256)below, _mm256_min_ps((__m256)above, (__m256)x));
+#elif defined(__SSE2__)
+  return (Floats)_mm_max_ps((__m128)below, _mm_min_ps((__m128)above, (__m128)x));
+#else
+  x = above < x ? above : x;
+  return below > x ? below : x;
+#endif
+}
+
+// 1 / x to about an ulp for x in [1, 2^126], where a division takes longer: an estimate
+// and a step of Newton's method.
+TFS_INLINE Floats Reciprocal(Floats x) {
+#if TFS_LANES == 16
+  const Floats r = (Floats)_mm512_rcp14_ps((__m512)x);
+#elif TFS_LANES == 8
+  const Floats r = (Floats)_mm256_rcp_ps((__m256)x);
+#else
+  return 1.0f / x;
+#endif
+#if TFS_LANES > 4
+  return r + r * (1.0f - x * r);
+#endif
+}
+
+// 2^t for |t| <= 126 with a relative error of 2e-7; a NaN stays one.
+TFS_INLINE Floats Exp2(Floats t) {
   // 1.5 * 2^23 leaves the nearest integer in the low bits.
   const Floats magic = Floats{} + 12582912.0f;
-  const Floats shifted = x * 1.44269504088896341f + magic;
-  const Floats n = shifted - magic;
-  Floats r = x - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
-  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + (r + 1.0f);
-  // 2^n, multiplied by adding n to the exponent.
+  const Floats shifted = t + magic;
+  const Floats f = t - (shifted - magic);
+  // Least relative error on [-1/2, 1/2]: 7.5e-8.
+  Floats p = f * 1.3276471e-3f + 9.6755410e-3f;
+  p = p * f + 5.5507131e-2f;
+  p = p * f + 2.4022120e-1f;
+  p = p * f + 6.9314694e-1f;
+  p = p * f + 1.0000001f;
+  // Multiplies by the power of the integer.
   return (Floats)((Ints)p + ((Ints)shifted << 23));
 }
 
-TFS_INLINE Floats Sigmoids(Floats z) { return 1.0f / (1.0f + Exp(-z)); }
+TFS_INLINE Floats Sigmoids(Floats z) {
+  const float log2_e = 1.44269504f;
+  return Reciprocal(1.0f + Exp2(Clamp(z * -log2_e, 125.0f)));
+}
 
 template <bool kSilu>
 TFS_INLINE Floats Activate(Floats z) {
@@ -258,24 +285,51 @@ void ApplyLoop(const T* x, T* y, int64_t rows, int64_t width, Affine affine, boo
   });
 }
 
-// The columns [c, c + kLanes) of at most kChunkRows rows.
-template <bool kSilu, bool kSumX, typename T>
+// Of kVectors registers' columns of at most kChunkRows rows.
+template <int kVectors, bool kSilu, bool kSumX, typename T>
 TFS_INLINE void GradColumns(const T* dy, const T* x, int64_t rows, int64_t width,
                             Affine affine, GradSums sums) {
-  const Floats shift = Load(affine.shift), scale = Load(affine.scale);
-  const Floats offset = Load(affine.offset);
-  Floats sum_g = {}, sum_gx = {}, sum_x = {};
-  for (int64_t row = 0; row < rows; ++row, dy += width, x += width) {
-    const Floats d = Load(x) - shift;
-    const Floats g = ThroughActivation<kSilu>(Load(dy), d * scale + offset);
-    sum_g += g;
-    sum_gx += g * d;
-    if (kSumX) sum_x += d;
+  Floats shift[kVectors], scale[kVectors], offset[kVectors];
+  Floats sum_g[kVectors], sum_gx[kVectors], sum_x[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    shift[v] = Load(affine.shift + v * kLanes);
+    scale[v] = Load(affine.scale + v * kLanes);
+    offset[v] = Load(affine.offset + v * kLanes);
+    sum_g[v] = sum_gx[v] = sum_x[v] = Floats{};
   }
-  for (int i = 0; i < kLanes; ++i) {
-    sums.g[i] += sum_g[i];
-    sums.gx[i] += sum_gx[i];
-    if (kSumX) sums.x[i] += sum_x[i];
+  for (int64_t row = 0; row < rows; ++row, dy += width, x += width) {
+    for (int v = 0; v < kVectors; ++v) {
+      const Floats d = Load(x + v * kLanes) - shift[v];
+      const Floats z = d * scale[v] + offset[v];
+      const Floats g = ThroughActivation<kSilu>(Load(dy + v * kLanes), z);
+      sum_g[v] += g;
+      sum_gx[v] += g * d;
+      if (kSumX) sum_x[v] += d;
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    for (int i = 0; i < kLanes; ++i) {
+      sums.g[v * kLanes + i] += sum_g[v][i];
+      sums.gx[v * kLanes + i] += sum_gx[v][i];
+      if (kSumX) sums.x[v * kLanes + i] += sum_x[v][i];
+    }
+  }
+}
+
+template <bool kSilu, bool kSumX, typename T>
+TFS_INLINE void GradChunk(const T* dy, const T* x, int64_t rows, int64_t width,
+                          Affine affine, GradSums sums) {
+  constexpr int kVectors = 2;
+  for (int64_t c = 0; c < width;) {
+    const Affine a = {affine.shift + c, affine.scale + c, affine.offset + c};
+    const GradSums s = {sums.g + c, sums.gx + c, kSumX ? sums.x + c : nullptr};
+    if (width - c >= kVectors * kLanes) {
+      GradColumns<kVectors, kSilu, kSumX>(dy + c, x + c, rows, width, a, s);
+      c += kVectors * kLanes;
+    } else {
+      GradColumns<1, kSilu, kSumX>(dy + c, x + c, rows, width, a, s);
+      c += kLanes;
+    }
   }
 }
 
@@ -285,12 +339,8 @@ void GradSumsLoop(const T* dy, const T* x, int64_t rows, int64_t width, Affine a
   Specialise(silu, sums.x != nullptr, [&](auto s, auto t) {
     for (int64_t row = 0; row < rows; row += kChunkRows) {
       const int64_t n = Smaller(kChunkRows, rows - row);
-      for (int64_t c = 0; c < width; c += kLanes) {
-        GradColumns<decltype(s)::value, decltype(t)::value>(
-            dy + row * width + c, x + row * width + c, n, width,
-            {affine.shift + c, affine.scale + c, affine.offset + c},
-            {sums.g + c, sums.gx + c, sums.x == nullptr ? nullptr : sums.x + c});
-      }
+      GradChunk<decltype(s)::value, decltype(t)::value>(
+          dy + row * width, x + row * width, n, width, affine, sums);
     }
   });
 }
