@@ -1,13 +1,56 @@
-"""Maps the folders of the repository to the one import name, `tf_student`."""
+"""Maps the folders of the repository to one import name, and builds the fused op.
+
+The op's library is built against the TensorFlow that the build sees. Without a C++
+compiler the package installs all the same and serves the op by its formula.
+"""
+
+import importlib.util
+import pathlib
+import sys
 
 import setuptools
+from setuptools.command.build_py import build_py
 
 FOLDERS = {"tf_student.custom_ops": "custom_ops", "tf_student.flags": "flags"}
+OP = pathlib.Path("custom_ops/group_norm_silu")
 
 
 def subpackages(name: str, folder: str) -> list[str]:
     """`name` and the packages below its folder."""
     return [name] + [f"{name}.{p}" for p in setuptools.find_packages(folder)]
+
+
+def load_builder():
+    """The module that compiles the op, which is no part of the package."""
+    spec = importlib.util.spec_from_file_location("build_op", OP / "cc" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class BuildWithOp(build_py):
+    """Builds the op's library beside the package's modules."""
+
+    def run(self):
+        """Builds; an editable installation takes the library from the sources."""
+        super().run()
+        folder = OP
+        if not self.editable_mode:
+            folder = pathlib.Path(self.build_lib, "tf_student", OP)
+        builder = load_builder()
+        try:
+            said = builder.build(folder)
+        except builder.BuildError as error:
+            said = f"the fused op was not built and its formula serves: {error}"
+        print(f"tf-student: {said}", file=sys.stderr)
+
+
+class Distribution(setuptools.Distribution):
+    """A wheel with a library is for one platform."""
+
+    def has_ext_modules(self):
+        """Whether the library will be there."""
+        return load_builder().compiler() is not None
 
 
 setuptools.setup(
@@ -18,4 +61,6 @@ setuptools.setup(
         "tf_student": ["data/*.npz"],
         "tf_student.flags": ["recipes/*.flags"],
     },
+    cmdclass={"build_py": BuildWithOp},
+    distclass=Distribution,
 )

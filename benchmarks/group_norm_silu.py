@@ -1,0 +1,298 @@
+"""The fused GroupNorm-SiLU op against Keras and PyTorch, in ratios of one run.
+
+    python benchmarks/group_norm_silu.py [--rounds=N] [--shapes=K]
+
+Each peer lives in a process of its own and they take turns, so that what else the
+machine does meets all of them. A figure is the least time of a call over the rounds.
+TensorFlow makes many calls inside one `tf.function`, each on the last one's result.
+PyTorch is measured where it is installed, eager and compiled, with contiguous and with
+channels-last tensors. All processes tell glibc to keep freed memory, which is PyTorch's
+strong setting: without it, page faults cost more than the arithmetic.
+"""
+
+import argparse
+import ctypes
+import functools
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+# Batch, channels, height, width.
+SHAPES = ((16, 128, 32, 32), (16, 256, 16, 16), (8, 128, 64, 64), (2, 128, 256, 256))
+GROUPS, EPSILON = 32, 1e-6
+PASSES = ("forward", "forward+backward")
+KEEP_MEMORY = (
+    "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+)
+
+
+def calls(shape) -> int:
+    """So many that a round is long beside its overhead."""
+    return int(np.clip(2**26 // np.prod(shape), 2, 16))
+
+
+# The peers. Each function returns one that makes `calls` calls.
+
+
+def tensorflow_peer(formula, shape, backward: bool):
+    """Chains calls of `formula(x, gamma, beta)` in a graph."""
+    import tensorflow as tf
+
+    n, c, h, w = shape
+    x, dy = tf.random.normal([n, h, w, c]), tf.random.normal([n, h, w, c])
+    gamma, beta = tf.random.normal([c]), tf.random.normal([c])
+
+    @tf.function
+    def step(x, dy, gamma, beta):
+        parameters = []
+        for _ in range(calls(shape)):
+            if not backward:
+                x = formula(x, gamma, beta)
+                continue
+            with tf.GradientTape() as tape:
+                tape.watch((x, gamma, beta))
+                y = formula(x, gamma, beta)
+            x, *more = tape.gradient(y, (x, gamma, beta), dy)
+            parameters += more
+        return tf.reduce_sum(x[:, 0, 0]), parameters
+
+    return lambda: step(x, dy, gamma, beta)[0].numpy()
+
+
+def fused(x, gamma, beta):
+    """The op."""
+    from tf_student.custom_ops.group_norm_silu.python import ops
+
+    return ops.group_norm_silu(x, gamma, beta, groups=GROUPS, epsilon=EPSILON)
+
+
+@functools.cache
+def _keras_layer(channels: int):
+    import keras
+
+    layer = keras.layers.GroupNormalization(GROUPS, epsilon=EPSILON)
+    layer.build((None, None, None, channels))
+    return layer
+
+
+def keras_peer(shape, backward: bool):
+    """Keras' layer and SiLU, with its own parameters."""
+    import keras
+    import tensorflow as tf
+
+    layer = _keras_layer(shape[1])
+    n, c, h, w = shape
+    x, dy = tf.random.normal([n, h, w, c]), tf.random.normal([n, h, w, c])
+    weights = [layer.gamma.value, layer.beta.value]
+
+    @tf.function
+    def step(x, dy):
+        parameters = []
+        for _ in range(calls(shape)):
+            if not backward:
+                x = keras.ops.silu(layer(x))
+                continue
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = keras.ops.silu(layer(x))
+            x, *more = tape.gradient(y, (x, *weights), dy)
+            parameters += more
+        return tf.reduce_sum(x[:, 0, 0]), parameters
+
+    return lambda: step(x, dy)[0].numpy()
+
+
+def torch_peer(shape, backward: bool, compiled: bool, channels_last: bool):
+    """PyTorch's group_norm and silu."""
+    import torch
+
+    def formula(x, gamma, beta):
+        y = torch.nn.functional.group_norm(x, GROUPS, gamma, beta, EPSILON)
+        return torch.nn.functional.silu(y)
+
+    formula = torch.compile(formula) if compiled else formula
+    torch.set_num_threads(os.cpu_count())
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    x, dy = (torch.randn(shape).to(memory_format=layout) for _ in range(2))
+    parameters = [torch.randn(shape[1], requires_grad=backward) for _ in range(2)]
+
+    def forward():
+        y = x
+        with torch.no_grad():
+            for _ in range(calls(shape)):
+                y = formula(y, *parameters)
+
+    def both():
+        v = x
+        for _ in range(calls(shape)):
+            v = v.detach().requires_grad_()
+            y = formula(v, *parameters)
+            v = torch.autograd.grad(y, (v, *parameters), dy)[0]
+
+    return both if backward else forward
+
+
+def copy_peer(shape):
+    """A copy of x by two threads."""
+    size = int(np.prod(shape)) * 4
+    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
+    half = size // 2
+
+    def part(offset):
+        ctypes.memmove(target.ctypes.data + offset, source.ctypes.data + offset, half)
+
+    def copy():
+        for _ in range(calls(shape)):
+            threads = [threading.Thread(target=part, args=(i * half,)) for i in (0, 1)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    return copy
+
+
+def make(peer: str, shape, backward: bool):
+    """A peer by its name."""
+    if peer == "copy":
+        return copy_peer(shape)
+    if peer == "fused":
+        return tensorflow_peer(fused, shape, backward)
+    if peer == "keras":
+        return keras_peer(shape, backward)
+    _, how, layout = peer.split("-")
+    return torch_peer(shape, backward, how == "compiled", layout == "last")
+
+
+# The processes.
+
+
+def work() -> None:
+    """Serves {peer, shape, backward, first} a line with the seconds of a call."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # What libraries print must not mix with the answers.
+    run = None
+    for line in sys.stdin:
+        case = json.loads(line)
+        if case["first"]:
+            run = make(case["peer"], case["shape"], case["backward"])
+            run()
+            run()
+        start = time.perf_counter()
+        run()
+        seconds = (time.perf_counter() - start) / calls(case["shape"])
+        print(json.dumps(seconds), file=answers, flush=True)
+
+
+class Peer:
+    """A process that measures one peer when asked."""
+
+    def __init__(self, name: str):
+        environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **os.environ,
+            "GLIBC_TUNABLES": KEEP_MEMORY,
+        }
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--worker"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def measure(self, shape, backward: bool, first: bool) -> float:
+        """Seconds of a call."""
+        case = {"peer": self.name, "shape": shape, "backward": backward, "first": first}
+        self._process.stdin.write(json.dumps(case) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"The process for {self.name} ended.")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(peers, shape, backward: bool, rounds: int) -> dict[str, float]:
+    """The least seconds of each peer's call."""
+    times = {peer.name: [peer.measure(shape, backward, True)] for peer in peers}
+    for _ in range(rounds):
+        for peer in peers:
+            times[peer.name].append(peer.measure(shape, backward, False))
+    return {name: min(values) for name, values in times.items()}
+
+
+def geometric_mean(values) -> float:
+    """Of positive numbers."""
+    return float(np.exp(np.mean(np.log(list(values)))))
+
+
+def report(name: str, times: dict, against: dict[str, list[str]]) -> None:
+    """Prints, for one pass, a line a shape and the geometric means."""
+    print(f"\n{name}, milliseconds (ratio to the op)")
+    ratios = {peer: [] for peer in against}
+    for shape, of_shape in times.items():
+        own = of_shape["fused"]
+        cells = [f"fused {own * 1e3:8.3f}"]
+        for peer, names in against.items():
+            best = min(names, key=of_shape.get)
+            ratios[peer].append(of_shape[best] / own)
+            label = peer if len(names) == 1 else f"{peer} ({best.partition('-')[2]})"
+            cells.append(
+                f"{label} {of_shape[best] * 1e3:8.3f} ({ratios[peer][-1]:.2f})"
+            )
+        print(f"  {','.join(map(str, shape)):16} " + "   ".join(cells))
+    for peer, values in ratios.items():
+        mean, least = geometric_mean(values), min(values)
+        print(f"  against {peer}: {mean:.2f} times faster, at least {least:.2f}")
+
+
+def main() -> None:
+    """Measures and reports."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--shapes", type=int, default=len(SHAPES))
+    parser.add_argument("--peers", default="keras,pytorch")
+    args = parser.parse_args()
+    if args.worker:
+        return work()
+    against = {"keras": ["keras"]} if "keras" in args.peers else {}
+    if "pytorch" in args.peers and importlib.util.find_spec("torch"):
+        against["pytorch"] = [
+            f"torch-{how}-{layout}"
+            for how in ("eager", "compiled")
+            for layout in ("contiguous", "last")
+        ]
+    names = ["copy", "fused", *(name for group in against.values() for name in group)]
+    peers = [Peer(name) for name in names]
+    times = {}
+    for backward, name in enumerate(PASSES):
+        times[name] = {
+            shape: measure(peers, shape, bool(backward), args.rounds)
+            for shape in SHAPES[: args.shapes]
+        }
+        report(name, times[name], against)
+    for peer in peers:
+        peer.close()
+    print("\nbandwidth of the forward pass (x read twice, y written) to a copy's")
+    for shape, of_shape in times["forward"].items():
+        ratio = 1.5 * of_shape["copy"] / of_shape["fused"]
+        copied = 8 * np.prod(shape) / of_shape["copy"] / 1e9
+        print(f"  {','.join(map(str, shape)):16} {ratio:.2f} of {copied:.1f} GB/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Compiles the op's shared library against the installed TensorFlow.
+
+    python custom_ops/group_norm_silu/cc/build.py OUTPUT_DIR [--jobs=N]
+
+Needs a C++17 compiler ($CXX, else g++, else clang++) and TensorFlow's wheel. With nvcc
+($NVCC, else on the PATH, else in /usr/local/cuda/bin) the library has CUDA kernels too.
+"""
+
+import argparse
+import concurrent.futures
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+_CC = pathlib.Path(__file__).resolve().parent
+_ROOT = _CC.parents[2]
+
+# The instruction sets are chosen at run time, so none is named here.
+_CXX_FLAGS = (
+    "-std=c++17 -O3 -fPIC -DNDEBUG -ffp-contract=fast -fno-math-errno "
+    "-Wno-psabi -Wno-maybe-uninitialized"
+).split()
+_NVCC_FLAGS = (
+    "-std=c++17 -O3 -DNDEBUG -x cu -Xcompiler -fPIC "
+    "-gencode arch=compute_80,code=sm_80 "
+    "-gencode arch=compute_90,code=[sm_90,compute_90]"
+).split()
+_CUDA_LIBRARIES = "-lcudart_static -lrt -ldl -lpthread".split()
+
+
+class BuildError(RuntimeError):
+    """The library cannot be built here; the message says what is missing or failed."""
+
+
+def library_name(tensorflow_version: str) -> str:
+    """The file that belongs to one TensorFlow version."""
+    return f"libgroup_norm_silu.tf{tensorflow_version}.so"
+
+
+def _first(variable: str, *names: str) -> str | None:
+    """What an environment variable names, else the first of some programs found."""
+    candidates = [os.environ[variable]] if variable in os.environ else names
+    return next((c for c in candidates if shutil.which(c)), None)
+
+
+def compiler() -> str | None:
+    """The C++ compiler, or None."""
+    return _first("CXX", "g++", "clang++")
+
+
+def nvcc() -> str | None:
+    """CUDA's compiler, or None."""
+    return _first("NVCC", "nvcc", "/usr/local/cuda/bin/nvcc")
+
+
+def _tensorflow() -> tuple[pathlib.Path, str]:
+    """The package's folder and its version, without the seconds of an import."""
+    spec = importlib.util.find_spec("tensorflow")
+    if spec is None or spec.origin is None:
+        raise BuildError("TensorFlow is not installed")
+    for name in ("tensorflow", "tensorflow-cpu"):
+        try:
+            return pathlib.Path(spec.origin).parent, importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise BuildError("the installed TensorFlow's version is unknown")
+
+
+def _tensorflow_flags(tensorflow: pathlib.Path) -> list[str]:
+    include = tensorflow / "include"
+    # XLA's headers include these two from where TensorFlow's own build keeps them.
+    folders = (
+        include,
+        include / "external/highwayhash",
+        include / "external/farmhash_archive/src",
+    )
+    return [
+        "-D_GLIBCXX_USE_CXX11_ABI=1",
+        "-DEIGEN_MAX_ALIGN_BYTES=64",
+        *(f"-isystem{folder}" for folder in folders),
+    ]
+
+
+def _run(command: list[str]) -> None:
+    try:
+        result = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise BuildError(f"`{command[0]}` cannot be run: {error}") from error
+    if result.returncode:
+        tail = "\n".join(result.stderr.strip().splitlines()[-20:])
+        raise BuildError(f"`{' '.join(command)}` failed:\n{tail}")
+
+
+def _compile(commands: dict[pathlib.Path, list[str]], jobs: int) -> list[pathlib.Path]:
+    """Runs the commands side by side; the keys are what they write."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(_run, commands.values()))
+    return list(commands)
+
+
+def _sources() -> list[pathlib.Path]:
+    """All but programs, the slowest first: it takes longer than all the others."""
+    sources = [s for s in sorted(_CC.glob("*/*.cc")) if not s.name.endswith(".cu.cc")]
+    sources = [s for s in sources if not s.stem.startswith("check_")]
+    return sorted(sources, key=lambda s: s.name != "xla_kernels.cc")
+
+
+def _commands(compile_command, sources, objects) -> dict[pathlib.Path, list[str]]:
+    """For each object file, what writes it."""
+    return {
+        objects / f"{source.stem}.o": [
+            *compile_command,
+            *(f"-I{_ROOT}", "-c", str(source), "-o", str(objects / f"{source.stem}.o")),
+        ]
+        for source in sources
+    }
+
+
+def _cuda_folders() -> list[str]:
+    home = pathlib.Path(shutil.which(nvcc())).resolve().parents[1]
+    return [f"-L{home / p}" for p in ("lib64", "targets/x86_64-linux/lib", "lib")]
+
+
+def _link(cxx, tensorflow, objects, libraries, output) -> None:
+    # Beside the target and renamed, so that a process that has it open keeps its own.
+    partial = output.with_suffix(".partial")
+    _run(
+        [
+            *(cxx, "-shared", "-o", str(partial), *map(str, objects)),
+            *("-Wl,-z,defs", "-Wl,--as-needed", f"-L{tensorflow}"),
+            # TensorFlow in the same site-packages, or where it was built against.
+            f"-Wl,-rpath,$ORIGIN/../../../tensorflow:{tensorflow}",
+            *("-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"),
+            *libraries,
+        ]
+    )
+    os.replace(partial, output)
+
+
+def _build_for(cuda: bool, tensorflow, output: pathlib.Path, jobs: int) -> None:
+    cxx = [compiler(), *_CXX_FLAGS, *_tensorflow_flags(tensorflow)]
+    with tempfile.TemporaryDirectory() as folder:
+        objects = pathlib.Path(folder)
+        commands, libraries = {}, []
+        if cuda:
+            cuda_sources = sorted(_CC.glob("kernels/*.cu.cc"))
+            commands |= _commands([nvcc(), *_NVCC_FLAGS], cuda_sources, objects)
+            cxx.append("-DTF_STUDENT_CUDA")
+            libraries = [*_cuda_folders(), *_CUDA_LIBRARIES]
+        commands |= _commands(cxx, _sources(), objects)
+        compiled = _compile(commands, jobs)
+        _link(cxx[0], tensorflow, compiled, libraries, output)
+
+
+def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
+    """Builds the library into a folder, in place of those for other versions.
+
+    Returns:
+        What was built, in a sentence.
+
+    Raises:
+        BuildError: without a compiler or TensorFlow, or where compiling fails.
+    """
+    if compiler() is None:
+        raise BuildError("no C++ compiler was found")
+    tensorflow, version = _tensorflow()
+    output = pathlib.Path(output_dir) / library_name(version)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    jobs = jobs or os.cpu_count()
+    devices = "CPU, XLA and CUDA"
+    try:
+        if nvcc() is None:
+            raise BuildError("nvcc was not found")
+        _build_for(True, tensorflow, output, jobs)
+    except BuildError as error:
+        devices = f"CPU and XLA, not CUDA: {error}"
+        _build_for(False, tensorflow, output, jobs)
+    for other in output.parent.glob(library_name("*")):
+        if other != output:
+            other.unlink()
+    return f"{output.name} was built for {devices}."
+
+
+def main() -> None:
+    """Parses the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output_dir", type=pathlib.Path)
+    parser.add_argument("--jobs", type=int)
+    args = parser.parse_args()
+    try:
+        print(build(args.output_dir, args.jobs))
+    except BuildError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

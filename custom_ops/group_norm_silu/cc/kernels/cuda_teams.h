@@ -1,0 +1,188 @@
+// What the forward and the backward kernel share: where a thread works, sums over a
+// block, and how the blocks of a team meet.
+#ifndef TF_STUDENT_CUDA_TEAMS_H_
+#define TF_STUDENT_CUDA_TEAMS_H_
+
+#include <cuda_runtime.h>
+
+#include "custom_ops/group_norm_silu/cc/kernels/cuda_packs.h"
+#include "custom_ops/group_norm_silu/cc/kernels/cuda_plan.h"
+
+namespace tf_student {
+namespace gpu {
+
+constexpr int kWarp = 32;
+constexpr int kWarps = kThreads / kWarp;
+
+// Two special-function instructions; within a few units in the last place of float32.
+TF_STUDENT_DEVICE float FastSigmoid(float z) {
+  return __fdividef(1.0f, 1.0f + __expf(-z));
+}
+
+template <bool kSilu>
+TF_STUDENT_DEVICE float Activate(float z) {
+  return kSilu ? Silu(z, FastSigmoid(z)) : z;
+}
+
+template <bool kSilu>
+TF_STUDENT_DEVICE float Slope(float z) {
+  return kSilu ? SiluSlope(z, FastSigmoid(z)) : 1.0f;
+}
+
+// The share of an item that one block of its team has.
+struct Share {
+  int64_t image;
+  int rank;  // Of the block in its team.
+  int first_group, groups;
+  int first_channel, channels;
+  int64_t begin;  // First position.
+  int64_t count;  // Positions.
+};
+
+TF_STUDENT_DEVICE int64_t Begin(const Geometry& g, int rank) {
+  return g.positions / g.team * rank + g.positions % g.team * rank / g.team;
+}
+
+TF_STUDENT_DEVICE int64_t Count(const Geometry& g, int rank) {
+  return Begin(g, rank + 1) - Begin(g, rank);
+}
+
+TF_STUDENT_DEVICE Share ShareOf(const Geometry& g, int64_t item, int rank) {
+  Share s;
+  s.image = item / g.slabs;
+  s.rank = rank;
+  s.first_group = static_cast<int>(item % g.slabs) * g.slab_groups;
+  s.groups = min(g.slab_groups, g.groups - s.first_group);
+  s.first_channel = s.first_group * g.group_channels;
+  s.channels = s.groups * g.group_channels;
+  s.begin = Begin(g, rank);
+  s.count = Count(g, rank);
+  return s;
+}
+
+// A thread's rows of one pack of channels. A slab wider than a block is taken in
+// chunks of g.lanes packs.
+struct Strip {
+  int channel;     // Of the slab: the first of the pack.
+  int steps;       // Rows this thread has; 0 where it has no work.
+  int64_t offset;  // Of the first value.
+  int64_t stride;  // From row to row.
+  int kept;        // The first `kept` rows stay in shared memory,
+  int slot;        // from this slot.
+};
+
+TF_STUDENT_DEVICE int Row(const Geometry& g) { return threadIdx.x / g.lanes; }
+TF_STUDENT_DEVICE int Lane(const Geometry& g) { return threadIdx.x % g.lanes; }
+
+template <int kWidth>
+TF_STUDENT_DEVICE Strip StripOf(const Geometry& g, const Share& s, int chunk) {
+  const int row = Row(g);
+  const int column = chunk * g.lanes + Lane(g);
+  const int slots = static_cast<int>((s.count + g.rows - 1) / g.rows);
+  Strip strip;
+  strip.channel = column * kWidth;
+  const bool works = row < g.rows && strip.channel < s.channels && row < s.count;
+  strip.steps = works ? static_cast<int>((s.count - row - 1) / g.rows) + 1 : 0;
+  strip.offset = (s.image * g.positions + s.begin + row) * g.channels +
+                 s.first_channel + strip.channel;
+  strip.stride = static_cast<int64_t>(g.rows) * g.channels;
+  const int64_t slot = static_cast<int64_t>(chunk) * slots;
+  strip.slot = static_cast<int>(slot < g.kept ? slot : g.kept);
+  strip.kept = min(strip.steps, g.kept - strip.slot);
+  return strip;
+}
+
+template <int kWidth>
+TF_STUDENT_DEVICE int Chunks(const Geometry& g, const Share& s) {
+  const int span = g.lanes * kWidth;
+  return (s.channels + span - 1) / span;
+}
+
+// Leaves the sum over a block's rows in the threads of row 0.
+template <typename State>
+TF_STUDENT_DEVICE void ReduceRows(const Geometry& g, State& state, State* buffer) {
+  const int row = Row(g);
+  const int lane = Lane(g);
+  for (int left = g.rows; left > 1;) {
+    const int half = (left + 1) / 2;
+    if (row >= half && row < left) buffer[(row - half) * g.lanes + lane] = state;
+    __syncthreads();
+    if (row < left - half) state.Merge(buffer[row * g.lanes + lane]);
+    __syncthreads();
+    left = half;
+  }
+}
+
+TF_STUDENT_DEVICE float WarpSum(float x) {
+#pragma unroll
+  for (int mask = kWarp / 2; mask > 0; mask /= 2) {
+    x += __shfl_xor_sync(0xffffffffu, x, mask);
+  }
+  return x;
+}
+
+// Waits for all blocks of the team; what they wrote before is then visible to __ldcg.
+TF_STUDENT_DEVICE void TeamBarrier(unsigned* arrivals, unsigned expected) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    __threadfence();
+    atomicAdd(arrivals, 1u);
+    // Signed, so that the count may wrap.
+    while (static_cast<int>(*static_cast<volatile unsigned*>(arrivals) - expected) <
+           0) {
+      __nanosleep(32);
+    }
+    __threadfence();
+  }
+  __syncthreads();
+}
+
+// Apart, so that teams do not wait for each other's cache line.
+constexpr int kArrivalStride = 32;
+
+struct Scratch {
+  unsigned* arrivals;  // [teams, kArrivalStride], zero at the start.
+  // [teams, 2, team, floats]: by parity of the round, because a block may write for the
+  // next item while others still read this one's.
+  float* partials;
+  float* dgamma;  // [batch, channels]
+  float* dbeta;   // [batch, channels]
+};
+
+// The floats of a team's partials that one block writes.
+struct Partials {
+  float* base;
+  int floats;
+  TF_STUDENT_DEVICE float* Of(int rank) const {
+    return base + static_cast<int64_t>(rank) * floats;
+  }
+};
+
+TF_STUDENT_DEVICE Partials PartialsOf(const Geometry& g, const Scratch& scratch,
+                                      int64_t team, unsigned round, int floats) {
+  return {scratch.partials + (team * 2 + (round & 1)) * g.team * floats, floats};
+}
+
+TF_STUDENT_DEVICE unsigned char* SharedMemory() {
+#ifdef TF_STUDENT_EMULATED_CUDA
+  return emulated::SharedMemory();
+#else
+  extern __shared__ __align__(16) unsigned char shared_memory[];
+  return shared_memory;
+#endif
+}
+
+// The values of a group; 1 rather than 0, which divides.
+TF_STUDENT_DEVICE float GroupValues(const Geometry& g) {
+  return max(1.0f, static_cast<float>(g.positions) * g.group_channels);
+}
+
+template <typename T>
+TF_STUDENT_DEVICE float BiasAt(const void* bias, int64_t index) {
+  return bias == nullptr ? 0.0f : ToFloat(static_cast<const T*>(bias)[index]);
+}
+
+}  // namespace gpu
+}  // namespace tf_student
+
+#endif  // TF_STUDENT_CUDA_TEAMS_H_

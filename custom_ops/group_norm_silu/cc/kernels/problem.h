@@ -1,0 +1,42 @@
+// Builds a Problem from the shapes of a call, or says what is wrong with them. Knows
+// nothing of TensorFlow, so that all its doors share it.
+#ifndef TF_STUDENT_PROBLEM_H_
+#define TF_STUDENT_PROBLEM_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "custom_ops/group_norm_silu/cc/kernels/group_norm_silu.h"
+
+namespace tf_student {
+
+struct Argument {
+  const char* name;
+  std::vector<int64_t> shape;
+};
+
+struct Attributes {
+  int64_t groups;
+  float epsilon;
+  bool silu;
+};
+
+// x is [batch, ..., channels]. Each of `like_x` must have its shape, each of
+// `parameters` [channels], each of `biases` [batch, channels], each of `statistics`
+// [batch, groups].
+struct Call {
+  Argument x;
+  std::vector<Argument> like_x, parameters, biases, statistics;
+};
+
+// Returns an empty string and sets `problem`, or returns the error's message.
+std::string MakeProblem(const Call& call, const Attributes& attributes, DType dtype,
+                        Problem* problem);
+
+// "silu" is true and "none" false; another name is an error's message.
+std::string ParseActivation(const std::string& name, bool* silu);
+
+}  // namespace tf_student
+
+#endif  // TF_STUDENT_PROBLEM_H_
