@@ -91,9 +91,11 @@ def look_at_devices(findings: Findings) -> None:
 def look_at_op(findings: Findings) -> None:
     """Whether the fused kernels are in use."""
     ops = launch.import_quietly("tf_student.custom_ops.group_norm_silu.python.ops")
-    loaded = ops.library_loaded()
-    text = "fused kernels" if loaded else "TensorFlow's own operations (no library)"
-    findings.good("GroupNorm-SiLU", text)
+    if ops.library_loaded():
+        findings.good("GroupNorm-SiLU", ops.describe())
+    else:
+        remedy = "install g++ and run pip install again; until then training is slower"
+        findings.fault("GroupNorm-SiLU", ops.describe(), remedy)
 
 
 def look_at_evaluation(findings: Findings) -> None:

@@ -274,6 +274,12 @@ class RunConfig:
         choices=("auto", "on", "off"),
         free=True,
     )
+    fused: str = option(
+        "auto",
+        "Use the fused GroupNorm-SiLU kernels; auto: where they were built.",
+        choices=("auto", "on", "off"),
+        free=True,
+    )
     dtype: str = option(
         "float32",
         "Compute type of the networks; weights stay float32.",

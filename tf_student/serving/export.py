@@ -7,6 +7,7 @@ import uuid
 import tensorflow as tf
 
 from tf_student import images, noise
+from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.student import Student
 
@@ -54,7 +55,9 @@ def export(student: Student, directory: str) -> None:
     tf.io.gfile.makedirs(parent)
     temporary = f"{directory.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
     try:
-        tf.saved_model.save(served, temporary, signatures=signatures)
+        # Signatures are traced here, and a server has no library of ours.
+        with ops.stock_operations():
+            tf.saved_model.save(served, temporary, signatures=signatures)
         tf.io.gfile.rename(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tf_student import model_directory, run_directory, schedules
 from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, UNetConfig
+from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator
 from tf_student.training import distribute
@@ -13,7 +14,15 @@ from tf_student.unet import UNet
 
 
 def open_devices(run: RunConfig, seed: int = 0) -> tf.distribute.Strategy:
-    """Seeds the initial weights and takes all visible devices."""
+    """Seeds the initial weights, chooses the kernels and takes all visible devices.
+
+    Raises:
+        InputError: if `fused=on` asks for kernels that were not built.
+    """
+    try:
+        ops.set_mode(run.fused)
+    except ValueError as error:
+        raise InputError(f"`fused`: {error}") from error
     keras.utils.set_random_seed(seed % 2**32)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
