@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flags import conftest
 from tf_student import config, model_directory, presets
 from tf_student.pairs import records
 from tf_student.training.reporter import read_metrics
@@ -176,13 +175,3 @@ def test_export_serves_the_images_that_sample_draws(chain):
 @pytest.mark.parametrize("station", ["sample", "interpolate", "evaluate", "export"])
 def test_short_stations_write_nothing_on_stderr(chain, station):
     assert chain.finished[station].err == ""
-
-
-def test_flags_may_come_from_a_file(tmp_path):
-    path = tmp_path / "tiny.flags"
-    path.write_text("# A recipe.\n--pairs=7\n--held_out_pairs=3\n--shard_pairs=5\n")
-    finished = conftest.run(
-        "pairs", "--dry_run", f"--flagfile={path}", f"--work_dir={tmp_path}/work"
-    )
-    assert finished.code == 0, finished.err
-    assert "  images: 10\n" in finished.out and "  files: 3\n" in finished.out

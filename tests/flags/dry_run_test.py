@@ -12,14 +12,15 @@ _EXPECTED = {
     "export": ["parameters: ", "bytes on disk (about): "],
     "demo": ["parameters: ", "images: "],
 }
+_RECIPE = """
+# The pairs' flags come from a file.
+--pairs=10000
+--held_out_pairs=1000
+--shard_pairs=2500
+--calls=20
+"""
 _FLAGS = {
     "teacher": ["--steps=1234", "--decay_steps=0"],
-    "pairs": [
-        "--pairs=10000",
-        "--held_out_pairs=1000",
-        "--shard_pairs=2500",
-        "--calls=20",
-    ],
     "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],
     "evaluate": ["--samples=10000", "--repeats=3", "--calls=20"],
@@ -30,13 +31,16 @@ _FLAGS = {
 def dry(pool, tmp_path_factory):
     """Dry runs of every station, and the folder that they should leave empty."""
     folder = tmp_path_factory.mktemp("dry")
+    recipe = tmp_path_factory.mktemp("recipe") / "tiny.flags"
+    recipe.write_text(_RECIPE)
+    given = {**_FLAGS, "pairs": [f"--flagfile={recipe}"]}
     futures = {
         name: pool.submit(
             conftest.run,
             name,
             "--dry_run",
             f"--work_dir={folder}/work",
-            *_FLAGS.get(name, []),
+            *given.get(name, []),
         )
         for name in _EXPECTED
     }
