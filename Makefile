@@ -19,12 +19,22 @@ lint: $(INSTALLED)
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/student_against_teacher.py
+	$(BIN)/python benchmarks/group_norm_silu.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-$(INSTALLED): pyproject.toml setup.py constraints.txt
+# The fused op is compiled against the TensorFlow that is installed first. Programs for
+# checks alone are no part of it.
+OP := custom_ops/group_norm_silu/cc
+OP_SOURCES := $(OP)/build.py $(wildcard $(OP)/*/*.h) \
+	$(filter-out $(OP)/kernels/check_%,$(wildcard $(OP)/*/*.cc))
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+
+$(INSTALLED): pyproject.toml setup.py constraints.txt $(OP_SOURCES)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement constraints.txt
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	$(PIP_INSTALL) tensorflow setuptools wheel
+	$(PIP_INSTALL) --no-build-isolation --editable '.[test]'
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c 'from \
+	tf_student.custom_ops.group_norm_silu.python import ops; print(ops.describe())'
 	touch $@

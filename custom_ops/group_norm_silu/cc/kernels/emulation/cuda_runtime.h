@@ -66,7 +66,16 @@ struct Fiber {
   Block* block;
   unsigned thread;
   bool done = false;
+  const Barrier* blocked = nullptr;  // Until this opens once more.
+  unsigned generation = 0;           // Of the barrier, when the fiber arrived.
+
+  bool CanRun() const {
+    return blocked == nullptr || blocked->generation != generation;
+  }
 };
+
+// Stacks of fibers that have ended.
+inline std::vector<std::unique_ptr<char[]>> stacks;
 
 inline ucontext_t scheduler;
 inline Fiber* current = nullptr;
@@ -87,13 +96,15 @@ namespace emulated {
 inline void Yield() { swapcontext(&current->context, &scheduler); }
 
 inline void Wait(Barrier& barrier, unsigned expected) {
-  const unsigned generation = barrier.generation;
   if (++barrier.waiting >= expected) {
     barrier.waiting = 0;
     ++barrier.generation;
     return;
   }
-  while (barrier.generation == generation) Yield();
+  current->blocked = &barrier;
+  current->generation = barrier.generation;
+  Yield();
+  current->blocked = nullptr;
 }
 
 inline void RunFiber() {
@@ -126,7 +137,9 @@ inline void AddBlock(unsigned index, unsigned threads, size_t shared_bytes,
   block->shared.assign((shared_bytes + 7) / 8, ~uint64_t{0});
   for (unsigned thread = 0; thread < threads; ++thread) {
     auto fiber = std::make_unique<Fiber>();
-    fiber->stack.reset(new char[kStackBytes]);
+    if (stacks.empty()) stacks.emplace_back(new char[kStackBytes]);
+    fiber->stack = std::move(stacks.back());
+    stacks.pop_back();
     fiber->block = block.get();
     fiber->thread = thread;
     getcontext(&fiber->context);
@@ -151,10 +164,15 @@ inline void RunBlocks(unsigned first, unsigned last, unsigned threads,
     if (Setting("EMULATED_SEED", 0) != 0) {
       std::shuffle(fibers.begin(), fibers.end(), random);
     }
-    for (auto& fiber : fibers) Resume(*fiber);
-    fibers.erase(std::remove_if(fibers.begin(), fibers.end(),
-                                [](const auto& fiber) { return fiber->done; }),
-                 fibers.end());
+    for (auto& fiber : fibers) {
+      if (fiber->CanRun()) Resume(*fiber);
+    }
+    const auto ended = std::partition(fibers.begin(), fibers.end(),
+                                      [](const auto& fiber) { return !fiber->done; });
+    for (auto it = ended; it != fibers.end(); ++it) {
+      stacks.push_back(std::move((*it)->stack));
+    }
+    fibers.erase(ended, fibers.end());
   }
 }
 
@@ -317,7 +335,8 @@ inline cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream
 }
 inline cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes,
                               cudaMemcpyKind) {
-  return std::memcpy(to, from, bytes), cudaSuccess;
+  if (bytes > 0) std::memcpy(to, from, bytes);
+  return cudaSuccess;
 }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 
