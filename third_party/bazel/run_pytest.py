@@ -24,6 +24,9 @@ def lay_out(source: pathlib.Path, target: pathlib.Path) -> None:
     for name, place in FOLDERS.items():
         if (source / name).is_dir():
             shutil.copytree(source / name, target / place, dirs_exist_ok=True)
+        if name != place:
+            # Where a checkout has it.
+            (target / name).symlink_to(target / place)
 
 
 def main() -> int:
