@@ -5,7 +5,7 @@ WORK_DIR ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test lint bazel benchmark clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
@@ -16,6 +16,21 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Builds the fused op and runs its tests with Debian's bazel-bootstrap, offline: the
+# packages bazel-platforms, bazel-rules-java and bazel-rules-proto hold what Bazel would
+# download, and third_party/bazel stubs the rest.
+BAZEL ?= bazel
+BAZEL_SHARE ?= /usr/share/bazel
+OVERRIDES := platforms=$(BAZEL_SHARE)/platforms \
+	rules_java=$(BAZEL_SHARE)/rules/java \
+	rules_proto=$(BAZEL_SHARE)/rules/proto \
+	rules_cc=$(CURDIR)/third_party/bazel/rules_cc \
+	remote_coverage_tools=$(CURDIR)/third_party/bazel/remote_coverage_tools
+
+bazel: $(INSTALLED)
+	PATH="$(abspath $(BIN)):$$PATH" PYTHON_BIN_PATH=$(abspath $(BIN))/python \
+	$(BAZEL) test $(OVERRIDES:%=--override_repository=%) //...
 
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/student_against_teacher.py

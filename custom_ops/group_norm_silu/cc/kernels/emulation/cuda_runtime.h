@@ -49,7 +49,7 @@ struct Barrier {
 
 struct Warp {
   Barrier barrier;
-  float values[kWarpThreads];
+  float values[2][kWarpThreads];  // By turns, so that one wait a shuffle is enough.
 };
 
 struct Block {
@@ -66,6 +66,7 @@ struct Fiber {
   Block* block;
   unsigned thread;
   bool done = false;
+  unsigned shuffles = 0;
   const Barrier* blocked = nullptr;  // Until this opens once more.
   unsigned generation = 0;           // Of the barrier, when the fiber arrived.
 
@@ -192,11 +193,10 @@ inline float __shfl_xor_sync(unsigned, float value, int mask) {
   emulated::Warp& warp =
       emulated::current->block->warps[thread / emulated::kWarpThreads];
   const unsigned lane = thread % emulated::kWarpThreads;
-  warp.values[lane] = value;
+  float* values = warp.values[emulated::current->shuffles++ % 2];
+  values[lane] = value;
   emulated::Wait(warp.barrier, emulated::kWarpThreads);
-  const float other = warp.values[lane ^ static_cast<unsigned>(mask)];
-  emulated::Wait(warp.barrier, emulated::kWarpThreads);
-  return other;
+  return values[lane ^ static_cast<unsigned>(mask)];
 }
 
 inline void __threadfence() {}
