@@ -36,7 +36,7 @@ def run(main: Callable[[], None]) -> None:
             _fail(f"stopped by SIGTERM. {error}", EXIT_PREEMPTED)
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on", 130)
-        except OSError as error:
+        except (OSError, ImportError) as error:
             _fail(str(error), EXIT_INPUT)
         except Exception as error:
             if not _is_file_system_error(error):
@@ -85,6 +85,8 @@ def _is_file_system_error(error: Exception) -> bool:
         errors.ResourceExhaustedError,
         errors.NotFoundError,
         errors.FailedPreconditionError,
+        # A file beyond the size that is allowed.
+        errors.OutOfRangeError,
         errors.UnavailableError,
     )
     return isinstance(error, kinds)

@@ -62,6 +62,14 @@ def test_restores_the_last_step(make_state, tmp_path):
     assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 9
 
 
+@pytest.mark.parametrize("text", [None, "garbage"])
+def test_restores_without_the_list_of_checkpoints(make_state, tmp_path, text):
+    _save_steps(make_state(), tmp_path, [9, 10])
+    index = tmp_path / "checkpoints" / "checkpoint"
+    index.unlink() if text is None else index.write_text(text)
+    assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 10
+
+
 def test_restores_everything_exactly(make_state, tmp_path):
     state = make_state()
     gradient = np.array([[0.3]], np.float32)

@@ -31,7 +31,7 @@ class Checkpoints:
         Raises:
             InputError: if the checkpoint does not fit or is damaged.
         """
-        path = self._manager.latest_checkpoint
+        path = self._manager.latest_checkpoint or self._highest()
         if path:
             try:
                 status = self._manager.checkpoint.restore(path)
@@ -44,6 +44,16 @@ class Checkpoints:
                     f"The checkpoint {path} cannot be restored: {reason}"
                 ) from error
         return int(self._state.step.numpy())
+
+    def _highest(self) -> str | None:
+        """The checkpoint of the highest step, where the list of them is no help.
+
+        TensorFlow writes the list after the first checkpoint, and a kill may come in
+        between; and it takes a damaged list for an empty one.
+        """
+        found = tf.io.gfile.glob(os.path.join(self._manager.directory, "ckpt-*.index"))
+        paths = [path.removesuffix(".index") for path in found]
+        return max(paths, key=lambda path: int(path.rpartition("-")[2]), default=None)
 
     def save(self) -> None:
         """Saves the state, unless this step is saved already."""
