@@ -151,8 +151,8 @@ DIGITS = Preset(
 DIGITS_LONG = dataclasses.replace(
     DIGITS,
     teacher=dataclasses.replace(DIGITS.teacher, steps=2_500, decay_steps=2_400),
-    pairs=dataclasses.replace(DIGITS.pairs, pairs=60_000),
-    student=dataclasses.replace(DIGITS.student, steps=8_000, decay_steps=7_900),
+    pairs=dataclasses.replace(DIGITS.pairs, pairs=40_000),
+    student=dataclasses.replace(DIGITS.student, steps=4_000, decay_steps=3_900),
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),
 )
 
