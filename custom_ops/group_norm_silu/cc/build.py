@@ -30,11 +30,14 @@ _NVCC_FLAGS = (
     "-gencode arch=compute_80,code=sm_80 "
     "-gencode arch=compute_90,code=[sm_90,compute_90]"
 ).split()
-_CUDA_LIBRARIES = "-lcudart_static -lrt -ldl -lpthread".split()
 
 
 class BuildError(RuntimeError):
     """The library cannot be built here; the message says what is missing or failed."""
+
+
+class CudaError(BuildError):
+    """The CUDA kernels cannot be built here; the rest of the library may be."""
 
 
 def library_name(tensorflow_version: str) -> str:
@@ -87,13 +90,14 @@ def _tensorflow_flags(tensorflow: pathlib.Path) -> list[str]:
 
 
 def _run(command: list[str]) -> None:
+    kind = CudaError if command[0] == nvcc() else BuildError
     try:
         result = subprocess.run(command, capture_output=True, text=True)
     except OSError as error:
-        raise BuildError(f"`{command[0]}` cannot be run: {error}") from error
+        raise kind(f"`{command[0]}` cannot be run: {error}") from error
     if result.returncode:
         tail = "\n".join(result.stderr.strip().splitlines()[-20:])
-        raise BuildError(f"`{' '.join(command)}` failed:\n{tail}")
+        raise kind(f"`{' '.join(command)}` failed:\n{tail}")
 
 
 def _compile(commands: dict[pathlib.Path, list[str]], jobs: int) -> list[pathlib.Path]:
@@ -121,22 +125,22 @@ def _commands(compile_command, sources, objects) -> dict[pathlib.Path, list[str]
     }
 
 
-def _cuda_folders() -> list[str]:
-    home = pathlib.Path(shutil.which(nvcc())).resolve().parents[1]
-    return [f"-L{home / p}" for p in ("lib64", "targets/x86_64-linux/lib", "lib")]
-
-
-def _link(cxx, tensorflow, objects, libraries, output) -> None:
+def _link(linker: str, tensorflow, objects, output: pathlib.Path) -> None:
     # Beside the target and renamed, so that a process that has it open keeps its own.
     partial = output.with_suffix(".partial")
+    options = (
+        "-z,defs,--as-needed",
+        # TensorFlow in the same site-packages, or where it was built against.
+        f"-rpath,$ORIGIN/../../../tensorflow:{tensorflow}",
+    )
+    # nvcc knows where CUDA's runtime is, which it links statically.
+    prefix = "-Xlinker=" if linker == nvcc() else "-Wl,"
     _run(
         [
-            *(cxx, "-shared", "-o", str(partial), *map(str, objects)),
-            *("-Wl,-z,defs", "-Wl,--as-needed", f"-L{tensorflow}"),
-            # TensorFlow in the same site-packages, or where it was built against.
-            f"-Wl,-rpath,$ORIGIN/../../../tensorflow:{tensorflow}",
+            *(linker, "-shared", "-o", str(partial), *map(str, objects)),
+            *(prefix + option for option in options),
+            f"-L{tensorflow}",
             *("-l:libtensorflow_framework.so.2", "-l:libtensorflow_cc.so.2"),
-            *libraries,
         ]
     )
     os.replace(partial, output)
@@ -146,15 +150,14 @@ def _build_for(cuda: bool, tensorflow, output: pathlib.Path, jobs: int) -> None:
     cxx = [compiler(), *_CXX_FLAGS, *_tensorflow_flags(tensorflow)]
     with tempfile.TemporaryDirectory() as folder:
         objects = pathlib.Path(folder)
-        commands, libraries = {}, []
+        commands = {}
         if cuda:
             cuda_sources = sorted(_CC.glob("kernels/*.cu.cc"))
-            commands |= _commands([nvcc(), *_NVCC_FLAGS], cuda_sources, objects)
+            commands = _commands([nvcc(), *_NVCC_FLAGS], cuda_sources, objects)
             cxx.append("-DTF_STUDENT_CUDA")
-            libraries = [*_cuda_folders(), *_CUDA_LIBRARIES]
         commands |= _commands(cxx, _sources(), objects)
         compiled = _compile(commands, jobs)
-        _link(cxx[0], tensorflow, compiled, libraries, output)
+        _link(nvcc() if cuda else cxx[0], tensorflow, compiled, output)
 
 
 def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
@@ -175,9 +178,9 @@ def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
     devices = "CPU, XLA and CUDA"
     try:
         if nvcc() is None:
-            raise BuildError("nvcc was not found")
+            raise CudaError("nvcc was not found")
         _build_for(True, tensorflow, output, jobs)
-    except BuildError as error:
+    except CudaError as error:
         devices = f"CPU and XLA, not CUDA: {error}"
         _build_for(False, tensorflow, output, jobs)
     for other in output.parent.glob(library_name("*")):

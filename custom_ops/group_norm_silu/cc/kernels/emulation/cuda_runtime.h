@@ -1,9 +1,10 @@
 // As much of CUDA as the kernels use, on the host, to check them where there is no GPU.
 //
 // Every thread is a fiber. Blocks run one after the other, or all at once in a
-// cooperative launch; fibers run in an order that EMULATED_SEED shuffles at every turn,
-// so that a missing barrier shows. New memory holds NaNs. What this cannot show: what
-// the hardware's memory model allows beyond interleaving, and speed.
+// cooperative launch. With EMULATED_SEED, fibers run in a new order at every turn and
+// blocks rest now and then, so that a missing barrier shows. New memory holds NaNs.
+// What this cannot show: what the hardware's memory model allows beyond interleaving,
+// and speed.
 #ifndef TF_STUDENT_EMULATION_CUDA_RUNTIME_H_
 #define TF_STUDENT_EMULATION_CUDA_RUNTIME_H_
 
@@ -58,6 +59,7 @@ struct Block {
   Barrier barrier;
   std::vector<Warp> warps;
   std::vector<uint64_t> shared;
+  unsigned rest = 0;  // Turns it still sits out, so that blocks drift apart.
 };
 
 struct Fiber {
@@ -161,11 +163,18 @@ inline void RunBlocks(unsigned first, unsigned last, unsigned threads,
   for (unsigned index = first; index < last; ++index) {
     AddBlock(index, threads, shared_bytes, blocks, fibers);
   }
+  const bool shuffled = Setting("EMULATED_SEED", 0) != 0;
   while (!fibers.empty()) {
-    if (Setting("EMULATED_SEED", 0) != 0) {
-      std::shuffle(fibers.begin(), fibers.end(), random);
+    if (shuffled) std::shuffle(fibers.begin(), fibers.end(), random);
+    for (auto& block : blocks) {
+      if (block->rest > 0) {
+        --block->rest;
+      } else if (shuffled && blocks.size() > 1 && random() % 16 == 0) {
+        block->rest = random() % 64;
+      }
     }
     for (auto& fiber : fibers) {
+      if (fiber->block->rest > 0) continue;
       if (fiber->CanRun()) Resume(*fiber);
     }
     const auto ended = std::partition(fibers.begin(), fibers.end(),
