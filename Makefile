@@ -50,6 +50,6 @@ $(INSTALLED): pyproject.toml setup.py constraints.txt $(OP_SOURCES)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) tensorflow setuptools wheel
 	$(PIP_INSTALL) --no-build-isolation --editable '.[test]'
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c 'from \
-	tf_student.custom_ops.group_norm_silu.python import ops; print(ops.describe())'
+	@$(BIN)/python -c 'from tf_student.custom_ops.group_norm_silu.python import ops; \
+	print("GroupNorm-SiLU:", ops.describe())' 2>/dev/null
 	touch $@
