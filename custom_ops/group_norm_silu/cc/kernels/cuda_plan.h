@@ -126,10 +126,10 @@ inline int ChooseTeam(const Geometry& g, const Device& device, int64_t item_byte
                       int64_t block_bytes) {
   // A share smaller than this is not worth an exchange.
   constexpr int64_t kMinShare = 64 << 10;
-  // Of an item that no block can keep, a fifth may come from the L2 cache: two teams at
-  // work are better than one that keeps everything.
+  // Of an item that no block can keep, a quarter may come from the L2 cache: two teams
+  // at work are better than one that keeps everything.
   const int64_t reach =
-      item_bytes > block_bytes ? block_bytes + block_bytes / 4 : block_bytes;
+      item_bytes > block_bytes ? block_bytes + block_bytes / 3 : block_bytes;
   const int64_t needed = std::min<int64_t>(
       device.blocks, CeilDiv(item_bytes, std::max<int64_t>(1, reach)));
   const int64_t at_once = std::max<int64_t>(
