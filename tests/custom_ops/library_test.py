@@ -86,6 +86,29 @@ def test_other_types_are_served_by_the_formula(dtype):
     assert call(tf.ones([2, 3, 8], dtype)).dtype == dtype
 
 
+@needs_library
+@pytest.mark.parametrize("used", [False, True])
+def test_xla_has_the_kernels_whenever_the_library_is_loaded(used):
+    program = f"""
+import tensorflow as tf
+if {used}:
+    tf.function(lambda x: x + 1.0, jit_compile=True)(tf.ones(3))
+from tf_student.custom_ops.group_norm_silu.python import ops
+f = tf.function(lambda x: ops.group_norm_silu(x, x[0, 0], x[0, 0], groups=2),
+                jit_compile=True)
+with tf.GradientTape() as tape:
+    x = tf.ones([2, 3, 8])
+    tape.watch(x)
+    y = f(x)
+assert tape.gradient(y, x).shape == x.shape
+assert ops.library_loaded()
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
 def test_a_library_for_another_tensorflow_is_never_loaded(tmp_path, caplog):
     (tmp_path / "libgroup_norm_silu.tf2.20.0.so").write_bytes(b"not a library")
     logger = logging.getLogger("absl")

@@ -6,6 +6,8 @@
 #include "custom_ops/group_norm_silu/cc/ffi/handlers.h"
 #include "tensorflow/compiler/tf2xla/xla_op_kernel.h"
 #include "tensorflow/compiler/tf2xla/xla_op_registry.h"
+#include "tensorflow/core/framework/kernel_def_builder.h"
+#include "tensorflow/core/framework/op_kernel.h"
 #include "xla/ffi/api/ffi.h"
 #include "xla/hlo/builder/xla_builder.h"
 #include "xla/shape_util.h"
@@ -113,6 +115,33 @@ class BackwardOp : public CustomCallOp {
   REGISTER_XLA_OP(Name("TfStudent>BiasGroupNormSiluGrad").Device(device),            \
                   BackwardOp<true>)
 
+// TensorFlow turns what REGISTER_XLA_OP collects into kernels once, at its first use of
+// XLA or of a device. A library that is loaded later registers its kernels itself.
+bool KernelsAreMade(const std::string& device) {
+  const auto kernels = tensorflow::GetRegisteredKernelsForOp("AddV2");
+  for (const auto& kernel : kernels.kernel()) {
+    if (kernel.device_type() == device) return true;
+  }
+  return false;
+}
+
+template <typename Op>
+void RegisterKernel(const char* op, const char* device) {
+  using tensorflow::kernel_factory::OpKernelRegistrar;
+  OpKernelRegistrar(
+      tensorflow::KernelDefBuilder(op).Device(device).Build(), op,
+      [](OpKernelConstruction* ctx) -> tensorflow::OpKernel* { return new Op(ctx); });
+}
+
+bool RegisterLate(const char* device) {
+  if (!KernelsAreMade(device)) return false;
+  RegisterKernel<ForwardOp<false>>("TfStudent>GroupNormSilu", device);
+  RegisterKernel<BackwardOp<false>>("TfStudent>GroupNormSiluGrad", device);
+  RegisterKernel<ForwardOp<true>>("TfStudent>BiasGroupNormSilu", device);
+  RegisterKernel<BackwardOp<true>>("TfStudent>BiasGroupNormSiluGrad", device);
+  return true;
+}
+
 #define TFS_REGISTER_HANDLERS(platform, suffix)                                    \
   XLA_FFI_REGISTER_HANDLER(xla::ffi::GetXlaFfiApi(), "tf_student.group_norm_silu", \
                            platform, TfStudentGroupNormSilu##suffix);              \
@@ -127,9 +156,11 @@ class BackwardOp : public CustomCallOp {
                            TfStudentBiasGroupNormSiluGrad##suffix)
 
 TFS_REGISTER_XLA(tensorflow::DEVICE_CPU_XLA_JIT);
+[[maybe_unused]] const bool cpu_was_late = RegisterLate(tensorflow::DEVICE_CPU_XLA_JIT);
 TFS_REGISTER_HANDLERS("Host", Host);
 #ifdef TF_STUDENT_CUDA
 TFS_REGISTER_XLA(tensorflow::DEVICE_GPU_XLA_JIT);
+[[maybe_unused]] const bool gpu_was_late = RegisterLate(tensorflow::DEVICE_GPU_XLA_JIT);
 TFS_REGISTER_HANDLERS("CUDA", Cuda);
 #endif
 

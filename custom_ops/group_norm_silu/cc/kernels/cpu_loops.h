@@ -58,6 +58,9 @@ struct Loops {
   // Both between float32 and T, over one row.
   void (*widen)(const T* from, float* to, int64_t width);
   void (*narrow)(const float* from, T* to, int64_t width);
+  // Adds the moments `from` of count_from values each to those `into` of count_into.
+  void (*merge)(double count_from, Moments from, double count_into, Moments into,
+                int64_t width);
   // Leaves the moments of all rows; `moments` starts as zeros.
   void (*moments)(const T* x, int64_t rows, int64_t width, Moments moments);
   // `stream` writes past the caches, for outputs that do not fit in them.
@@ -69,20 +72,6 @@ struct Loops {
   void (*grad_apply)(const T* dy, const T* x, T* dx, int64_t rows, int64_t width,
                      Affine affine, GradAffine grad, bool silu, bool stream);
 };
-
-// Adds the moments `from` of count_from rows to those `into` of count_into rows (Chan,
-// Golub & LeVeque, *Updating formulae and a pairwise algorithm for computing sample
-// variances*, 1979, eq. 2.1). Static, because each
-// instruction set has its own copy.
-static inline void MergeMoments(double count_from, Moments from, double count_into,
-                                Moments into, int64_t width) {
-  const double part = count_from / (count_into + count_from);
-  for (int64_t i = 0; i < width; ++i) {
-    const double delta = from.mean[i] - into.mean[i];
-    into.mean[i] += delta * part;
-    into.squares[i] += from.squares[i] + delta * delta * (count_into * part);
-  }
-}
 
 template <typename T>
 Loops<T> BaselineLoops();

@@ -17,6 +17,8 @@ typedef int32_t Ints __attribute__((vector_size(4 * TFS_LANES)));
 typedef uint32_t Words __attribute__((vector_size(4 * TFS_LANES)));
 typedef uint16_t Shorts __attribute__((vector_size(2 * TFS_LANES)));
 
+typedef double Doubles __attribute__((vector_size(8 * TFS_LANES)));
+
 template <typename V, typename T>
 TFS_INLINE V LoadBits(const T* p) {
   V v;
@@ -190,7 +192,31 @@ TFS_INLINE Floats ThroughActivation(Floats dy, Floats z) {
   return kSilu ? dy * SiluSlope(z, Sigmoids(z)) : dy;
 }
 
+TFS_INLINE Doubles Widened(Floats v) { return __builtin_convertvector(v, Doubles); }
+
+TFS_INLINE void Accumulate(double* sum, Floats v) {
+  const Doubles total = LoadBits<Doubles>(sum) + Widened(v);
+  __builtin_memcpy(sum, &total, sizeof(total));
+}
+
 TFS_INLINE int64_t Smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// See Loops::merge; of Chan, Golub & LeVeque, *Updating formulae and a pairwise
+// algorithm for computing sample variances*, 1979, eq. 2.1.
+void MergeLoop(double count_from, Moments from, double count_into, Moments into,
+               int64_t width) {
+  const double part = count_from / (count_into + count_from);
+  for (int64_t c = 0; c < width; c += kLanes) {
+    Doubles mean = LoadBits<Doubles>(into.mean + c);
+    Doubles squares = LoadBits<Doubles>(into.squares + c);
+    const Doubles delta = LoadBits<Doubles>(from.mean + c) - mean;
+    mean += delta * part;
+    squares += LoadBits<Doubles>(from.squares + c);
+    squares += delta * delta * (count_into * part);
+    __builtin_memcpy(into.mean + c, &mean, sizeof(mean));
+    __builtin_memcpy(into.squares + c, &squares, sizeof(squares));
+  }
+}
 
 // Sums of x - pivot and of its square over at most kChunkRows rows, kVectors registers
 // wide.
@@ -211,17 +237,18 @@ TFS_INLINE void ChunkColumns(const T* x, int64_t rows, int64_t width, double* me
   }
   const double share = 1.0 / static_cast<double>(rows);
   for (int v = 0; v < kVectors; ++v) {
-    for (int i = 0; i < kLanes; ++i) {
-      const double s = sum[v][i];
-      mean[v * kLanes + i] = pivot[v][i] + s * share;
-      squares[v * kLanes + i] = square[v][i] - s * s * share;
-    }
+    const Doubles s = Widened(sum[v]);
+    const Doubles m = Widened(pivot[v]) + s * share;
+    const Doubles q = Widened(square[v]) - s * s * share;
+    __builtin_memcpy(mean + v * kLanes, &m, sizeof(m));
+    __builtin_memcpy(squares + v * kLanes, &q, sizeof(q));
   }
 }
 
-// Wide enough to fill whole cache lines, narrow enough for the registers.
-constexpr int kColumnVectors = TFS_LANES == 16 ? 4 : 2;
+// As wide as the registers allow: narrow columns are slow to come from memory.
+constexpr int kColumnVectors = TFS_LANES == 16 ? 8 : 4;
 constexpr int64_t kColumns = kColumnVectors * kLanes;
+constexpr int kGradVectors = 4;
 
 template <typename T>
 void MomentsLoop(const T* x, int64_t rows, int64_t width, Moments moments) {
@@ -238,7 +265,7 @@ void MomentsLoop(const T* x, int64_t rows, int64_t width, Moments moments) {
         ChunkColumns<1>(chunk + c, n, width, mean, squares);
       }
       const Moments into = {moments.mean + c, moments.squares + c};
-      MergeMoments(n, {mean, squares}, row, into, columns);
+      MergeLoop(n, {mean, squares}, row, into, columns);
       c += columns;
     }
   }
@@ -308,24 +335,21 @@ TFS_INLINE void GradColumns(const T* dy, const T* x, int64_t rows, int64_t width
     }
   }
   for (int v = 0; v < kVectors; ++v) {
-    for (int i = 0; i < kLanes; ++i) {
-      sums.g[v * kLanes + i] += sum_g[v][i];
-      sums.gx[v * kLanes + i] += sum_gx[v][i];
-      if (kSumX) sums.x[v * kLanes + i] += sum_x[v][i];
-    }
+    Accumulate(sums.g + v * kLanes, sum_g[v]);
+    Accumulate(sums.gx + v * kLanes, sum_gx[v]);
+    if (kSumX) Accumulate(sums.x + v * kLanes, sum_x[v]);
   }
 }
 
 template <bool kSilu, bool kSumX, typename T>
 TFS_INLINE void GradChunk(const T* dy, const T* x, int64_t rows, int64_t width,
                           Affine affine, GradSums sums) {
-  constexpr int kVectors = 2;
   for (int64_t c = 0; c < width;) {
     const Affine a = {affine.shift + c, affine.scale + c, affine.offset + c};
     const GradSums s = {sums.g + c, sums.gx + c, kSumX ? sums.x + c : nullptr};
-    if (width - c >= kVectors * kLanes) {
-      GradColumns<kVectors, kSilu, kSumX>(dy + c, x + c, rows, width, a, s);
-      c += kVectors * kLanes;
+    if (width - c >= kGradVectors * kLanes) {
+      GradColumns<kGradVectors, kSilu, kSumX>(dy + c, x + c, rows, width, a, s);
+      c += kGradVectors * kLanes;
     } else {
       GradColumns<1, kSilu, kSumX>(dy + c, x + c, rows, width, a, s);
       c += kLanes;
@@ -382,7 +406,7 @@ void NarrowLoop(const float* from, T* to, int64_t width) {
 
 template <typename T>
 Loops<T> AllLoops() {
-  return {WidenLoop<T>, NarrowLoop<T>,   MomentsLoop<T>,
+  return {WidenLoop<T>, NarrowLoop<T>,   MergeLoop,       MomentsLoop<T>,
           ApplyLoop<T>, GradSumsLoop<T>, GradApplyLoop<T>};
 }
 

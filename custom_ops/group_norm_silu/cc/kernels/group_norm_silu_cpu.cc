@@ -15,7 +15,7 @@ namespace {
 
 // Chosen by measurement; the first two decide the order of sums, so they must not
 // depend on the machine.
-constexpr int64_t kBlockValues = 16384;
+constexpr int64_t kBlockValues = 32768;
 constexpr int64_t kMaxBlocks = 64;
 // What one core's own cache holds of an image's values.
 constexpr int64_t kCachedBytes = int64_t{3} << 19;
@@ -110,6 +110,36 @@ void Repeat(V* row, int64_t channels, int64_t width) {
   for (int64_t i = channels; i < width; ++i) row[i] = row[i - channels];
 }
 
+void MergeOne(double count_from, double mean, double squares, double count_into,
+              double* into_mean, double* into_squares) {
+  const double part = count_from / (count_into + count_from);
+  const double delta = mean - *into_mean;
+  *into_mean += delta * part;
+  *into_squares += squares + delta * delta * (count_into * part);
+}
+
+// Merges the moments of a row's positions, and the tail, into those of the first.
+template <typename T>
+void FoldRow(const Problem& p, const Cut& cut, const Loops<T>& loops, const T* image,
+             Moments row) {
+  int64_t count = cut.rows;
+  for (int64_t i = p.channels; i < cut.width && cut.rows > 0; i += p.channels) {
+    for (int64_t c = 0; c < p.channels; ++c) {
+      MergeOne(cut.rows, row.mean[i + c], row.squares[i + c], count, &row.mean[c],
+               &row.squares[c]);
+    }
+    count += cut.rows;
+  }
+  if (cut.tail == 0) return;
+  auto values = Uninitialised<float>(cut.width);
+  loops.widen(PaddedTail(cut, image).get(), values.get(), cut.width);
+  for (int64_t i = 0; i < cut.tail; i += p.channels, ++count) {
+    for (int64_t c = 0; c < p.channels; ++c) {
+      MergeOne(1, values[i + c], 0, count, &row.mean[c], &row.squares[c]);
+    }
+  }
+}
+
 // Moments of the image's channels, from its blocks'. `blocks[b]` are rows of the
 // moments of block b; the channels' are left in the first.
 template <typename T>
@@ -121,24 +151,9 @@ Moments ChannelMoments(const Problem& p, const Cut& cut, const Loops<T>& loops,
   };
   const Moments all = of(0);
   for (int64_t b = 1; b < cut.blocks; ++b) {
-    MergeMoments(cut.RowsOf(b), of(b), cut.Begin(b), all, cut.width);
+    loops.merge(cut.RowsOf(b), of(b), cut.Begin(b), all, cut.width);
   }
-  int64_t count = cut.rows;
-  for (int64_t i = p.channels; i < cut.width && cut.rows > 0; i += p.channels) {
-    const Moments more = {all.mean + i, all.squares + i};
-    MergeMoments(cut.rows, more, count, all, p.channels);
-    count += cut.rows;
-  }
-  if (cut.tail > 0) {
-    auto values = Uninitialised<float>(cut.width);
-    loops.widen(PaddedTail(cut, image).get(), values.get(), cut.width);
-    auto moments = std::make_unique<double[]>(2 * p.channels);  // No deviations.
-    for (int64_t i = 0; i < cut.tail; i += p.channels, ++count) {
-      std::copy_n(values.get() + i, p.channels, moments.get());
-      const Moments one = {moments.get(), moments.get() + p.channels};
-      MergeMoments(1, one, count, all, p.channels);
-    }
-  }
+  if (cut.width > p.channels) FoldRow(p, cut, loops, image, all);
   return all;
 }
 
@@ -194,8 +209,8 @@ enum Row { kShift, kScale, kOffset, kRest, kSlope, kConstant, kRows };
 void WriteAffine(const Problem& p, const Cut& cut, const float* bias,
                  const float* gamma, const float* beta, const double* mean,
                  const double* rstd, float* rows) {
-  for (int64_t c = 0; c < p.channels; ++c) {
-    const int64_t group = c / GroupChannels(p);
+  for (int64_t c = 0, group = 0, left = GroupChannels(p); c < p.channels; ++c, --left) {
+    if (left == 0) ++group, left = GroupChannels(p);
     const double shift = mean[group] - (bias == nullptr ? 0.0 : bias[c]);
     const double scale = gamma[c] * rstd[group];
     float* column = rows + c;
@@ -230,7 +245,7 @@ class Forward {
         y_(static_cast<T*>(y)),
         mean_(mean),
         rstd_(rstd),
-        stream_(p_.batch * ImageSize(p_) * sizeof(T) >= kStreamBytes),
+        stream_(p_.batch * ImageSize(p_) >= kStreamBytes / int64_t{sizeof(T)}),
         moments_(Uninitialised<double>(p_.batch * cut_.blocks * 2 * cut_.width)),
         rows_(Uninitialised<float>(p_.batch * kRows * cut_.width)) {}
 
@@ -317,7 +332,7 @@ class Backward {
         rstd_(rstd),
         dx_(static_cast<T*>(dx)),
         dbias_(static_cast<T*>(dbias)),
-        stream_(p_.batch * ImageSize(p_) * sizeof(T) >= kStreamBytes),
+        stream_(p_.batch * ImageSize(p_) >= kStreamBytes / int64_t{sizeof(T)}),
         sums_(Uninitialised<double>(p_.batch * cut_.blocks * 3 * cut_.width)),
         rows_(Uninitialised<float>(p_.batch * kRows * cut_.width)) {}
 
