@@ -46,6 +46,9 @@ def _modules() -> dict[str, Path]:
     ):
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            # Scripts that build and check the op; no part of the package.
+            if "cc" in parts:
+                continue
             modules[".".join(prefix + parts)] = path
     return modules
 

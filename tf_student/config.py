@@ -276,7 +276,8 @@ class RunConfig:
     )
     fused: str = option(
         "auto",
-        "Use the fused GroupNorm-SiLU kernels; auto: where they were built.",
+        "Use the fused GroupNorm-SiLU kernels; auto: where they were built, and not "
+        "with --deterministic.",
         choices=("auto", "on", "off"),
         free=True,
     )
