@@ -276,8 +276,7 @@ class RunConfig:
     )
     fused: str = option(
         "auto",
-        "Use the fused GroupNorm-SiLU kernels; auto: where they were built, and not "
-        "with --deterministic.",
+        "Use the fused GroupNorm-SiLU kernels; auto: where they were built.",
         choices=("auto", "on", "off"),
         free=True,
     )

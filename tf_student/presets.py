@@ -147,12 +147,12 @@ DIGITS = Preset(
     log=LogConfig(log_every=20, checkpoint_every=250, evaluate_every=250),
 )
 
-# Twice the pairs and more steps; its result is not measured yet.
+# Five times the pairs: with 40,000 the held-out loss stops falling early.
 DIGITS_LONG = dataclasses.replace(
     DIGITS,
     teacher=dataclasses.replace(DIGITS.teacher, steps=2_500, decay_steps=2_400),
-    pairs=dataclasses.replace(DIGITS.pairs, pairs=40_000),
-    student=dataclasses.replace(DIGITS.student, steps=4_000, decay_steps=3_900),
+    pairs=dataclasses.replace(DIGITS.pairs, pairs=100_000),
+    student=dataclasses.replace(DIGITS.student, steps=6_000, decay_steps=5_900),
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),
 )
 

@@ -251,6 +251,24 @@ def test_results_repeat_bit_for_bit():
 
 
 @needs_library
+def test_the_gradient_of_the_bias_reaches_its_users_through_another_node():
+    # oneDNN's pass would otherwise take it for x's: see BiasGroupNormSiluGrad.
+    @tf.function
+    def gradient(x, bias, gamma, beta, bias_of_bias):
+        with tf.GradientTape() as tape:
+            tape.watch(bias_of_bias)
+            y = ops.group_norm_silu(
+                x, gamma, beta, tf.nn.bias_add(bias, bias_of_bias), groups=2
+            )
+        return tape.gradient(y, bias_of_bias)
+
+    x, bias, channel = (tf.TensorSpec(s) for s in ((2, 4, 4, 8), (2, 8), (8,)))
+    graph = gradient.get_concrete_function(x, bias, channel, channel, channel).graph
+    sums = [op for op in graph.get_operations() if op.type == "BiasAddGrad"]
+    assert [op.inputs[0].op.type for op in sums] == ["Squeeze"]
+
+
+@needs_library
 @pytest.mark.parametrize("simd", ["baseline", "avx2"])
 def test_each_instruction_set(simd):
     program = """

@@ -19,10 +19,8 @@ def open_devices(run: RunConfig, seed: int = 0) -> tf.distribute.Strategy:
     Raises:
         InputError: if `fused=on` asks for kernels that were not built.
     """
-    # The kernels' gradients have been seen to differ in the last bit between processes.
-    exact = run.deterministic and run.fused == "auto"
     try:
-        ops.set_mode("off" if exact else run.fused)
+        ops.set_mode(run.fused)
     except ValueError as error:
         raise InputError(f"`fused`: {error}") from error
     keras.utils.set_random_seed(seed % 2**32)

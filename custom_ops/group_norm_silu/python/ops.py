@@ -250,9 +250,10 @@ def _bias_gradient(op, dy, dmean, drstd):
     """Of y alone: the statistics do not leave this module."""
     del dmean, drstd
     x, bias, gamma, beta = op.inputs
-    return _library().tf_student_bias_group_norm_silu_grad(
+    dx, dbias, *rest = _library().tf_student_bias_group_norm_silu_grad(
         dy, x, bias, gamma, beta, op.outputs[1], op.outputs[2], **_attributes(op)
     )
+    return [dx, tf.squeeze(dbias, 1), *rest]
 
 
 @tf.RegisterGradient("TfStudent>GroupNormSiluGrad")
@@ -273,6 +274,7 @@ def _second_bias_gradient(op, *upstream):
         return reference.group_norm_silu(x, gamma, beta, bias, **_attributes(op))
 
     inputs = (x, bias, gamma, beta)
+    upstream = [upstream[0], tf.squeeze(upstream[1], 1), *upstream[2:]]
     return [*_gradient_of_gradient(formula, dy, inputs, upstream), None, None]
 
 

@@ -39,8 +39,8 @@ class CustomCallOp : public XlaOpKernel {
   }
 
  protected:
-  void Emit(XlaOpKernelContext* ctx, const std::string& target,
-            const std::vector<xla::Shape>& outputs) {
+  std::vector<xla::XlaOp> Call(XlaOpKernelContext* ctx, const std::string& target,
+                               const std::vector<xla::Shape>& outputs) {
     std::vector<xla::XlaOp> operands;
     std::vector<xla::Shape> operand_shapes;
     for (int i = 0; i < ctx->num_inputs(); ++i) {
@@ -56,9 +56,16 @@ class CustomCallOp : public XlaOpKernel {
         /*output_operand_aliasing=*/{}, /*literal=*/nullptr,
         xla::CustomCallSchedule::SCHEDULE_NONE,
         xla::CustomCallApiVersion::API_VERSION_TYPED_FFI);
+    std::vector<xla::XlaOp> results;
     for (size_t i = 0; i < outputs.size(); ++i) {
-      ctx->SetOutput(i, xla::GetTupleElement(call, i));
+      results.push_back(xla::GetTupleElement(call, i));
     }
+    return results;
+  }
+
+  static void SetOutputs(XlaOpKernelContext* ctx,
+                         const std::vector<xla::XlaOp>& results) {
+    for (size_t i = 0; i < results.size(); ++i) ctx->SetOutput(i, results[i]);
   }
 
   xla::Shape Shape(XlaOpKernelContext* ctx, int input) const {
@@ -85,7 +92,7 @@ class ForwardOp : public CustomCallOp {
     const xla::Shape x = RowMajor(Shape(ctx, 0));
     const char* target =
         kBias ? "tf_student.bias_group_norm_silu" : "tf_student.group_norm_silu";
-    Emit(ctx, target, {x, Statistics(x), Statistics(x)});
+    SetOutputs(ctx, Call(ctx, target, {x, Statistics(x), Statistics(x)}));
   }
 };
 
@@ -98,10 +105,15 @@ class BackwardOp : public CustomCallOp {
     const xla::Shape x = RowMajor(Shape(ctx, 1));
     const xla::Shape gamma = RowMajor(Shape(ctx, 2 + kBias));
     if (kBias) {
-      Emit(ctx, "tf_student.bias_group_norm_silu_grad",
-           {x, RowMajor(Shape(ctx, 2)), gamma, gamma});
+      const xla::Shape bias = RowMajor(Shape(ctx, 2));
+      auto results = Call(ctx, "tf_student.bias_group_norm_silu_grad",
+                          {x, bias, gamma, gamma});
+      results[1] =
+          xla::Reshape(results[1], {bias.dimensions(0), 1, bias.dimensions(1)});
+      SetOutputs(ctx, results);
     } else {
-      Emit(ctx, "tf_student.group_norm_silu_grad", {x, gamma, gamma});
+      SetOutputs(ctx,
+                 Call(ctx, "tf_student.group_norm_silu_grad", {x, gamma, gamma}));
     }
   }
 };

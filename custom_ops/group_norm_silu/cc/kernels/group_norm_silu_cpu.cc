@@ -17,10 +17,11 @@ namespace {
 // depend on the machine.
 constexpr int64_t kBlockValues = 32768;
 constexpr int64_t kMaxBlocks = 64;
-// What one core's own cache holds of an image's values.
-constexpr int64_t kCachedBytes = int64_t{3} << 19;
-// Images below this share a pass, so that threads wait for each other less often.
-constexpr int64_t kPassBytes = int64_t{8} << 20;
+// Inputs and outputs of images that stay on one core where there are enough of them:
+// threads that wait for each other between passes cost more than the caches give.
+constexpr int64_t kOneCoreBytes = int64_t{16} << 20;
+// Those of images that share a pass where threads must wait.
+constexpr int64_t kPassBytes = int64_t{32} << 20;
 // Outputs from this size on are not in the caches when they are read.
 constexpr int64_t kStreamBytes = int64_t{24} << 20;
 // Largest |mean| / deviation up to which a float32 holds the mean well enough.
@@ -253,6 +254,7 @@ class Forward {
   // Of an image's inputs and outputs.
   int64_t ImageBytes() const { return 2 * ImageSize(p_) * sizeof(T); }
 
+  static constexpr bool kPrepares = false;
   void Prepare(int64_t image) {}
 
   void First(int64_t image, int64_t block) {
@@ -339,6 +341,7 @@ class Backward {
   const Cut& cut() const { return cut_; }
   int64_t ImageBytes() const { return 3 * ImageSize(p_) * sizeof(T); }
 
+  static constexpr bool kPrepares = true;
   void Prepare(int64_t image) {
     const float* mean = mean_ + image * p_.groups;
     const float* rstd = rstd_ + image * p_.groups;
@@ -518,8 +521,8 @@ class Backward {
   const std::unique_ptr<float[]> rows_;
 };
 
-// Two passes over each image. Images that a core's cache holds stay on one core;
-// larger ones, and few, are shared, block by block. The second pass goes backwards,
+// Two passes over each image. Images stay on one core where they are many and not too
+// large, and are shared block by block elsewhere. The second pass goes backwards,
 // because the end of the first is still in the caches.
 template <typename Work>
 class Passes {
@@ -535,7 +538,7 @@ class Passes {
     const int64_t bytes = work_->ImageBytes();
     const bool even = batch_ % parallel_.threads == 0;
     const bool many = batch_ >= 4 * parallel_.threads;
-    if (parallel_.threads == 1 || (bytes <= kCachedBytes && (even || many))) {
+    if (parallel_.threads == 1 || (bytes <= kOneCoreBytes && (even || many))) {
       parallel_.run(batch_, 2 * image_cost_, [this](int64_t begin, int64_t end) {
         for (int64_t image = begin; image < end; ++image) Whole(image);
       });
@@ -564,7 +567,7 @@ class Passes {
         for (int64_t i = begin; i < end; ++i) (work_->*step)(first + i);
       });
     };
-    each_image(&Work::Prepare);
+    if (Work::kPrepares) each_image(&Work::Prepare);
     parallel_.run(units, cost, [&](int64_t begin, int64_t end) {
       for (int64_t u = begin; u < end; ++u) {
         work_->First(first + u / blocks_, u % blocks_);

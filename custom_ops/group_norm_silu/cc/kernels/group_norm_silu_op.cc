@@ -181,7 +181,8 @@ class BackwardOp : public OpKernel {
     Tensor *dx = nullptr, *dbias = nullptr, *dgamma = nullptr, *dbeta = nullptr;
     OP_REQUIRES_OK(ctx, ctx->allocate_output(0, x.shape(), &dx));
     if (kBias) {
-      OP_REQUIRES_OK(ctx, ctx->allocate_output(1, ctx->input(2).shape(), &dbias));
+      const TensorShape shape({problem.batch, 1, problem.channels});
+      OP_REQUIRES_OK(ctx, ctx->allocate_output(1, shape, &dbias));
     }
     OP_REQUIRES_OK(ctx, ctx->allocate_output(1 + kBias, gamma.shape(), &dgamma));
     OP_REQUIRES_OK(ctx, ctx->allocate_output(2 + kBias, gamma.shape(), &dbeta));

@@ -90,7 +90,11 @@ absl::Status BackwardShapes(InferenceContext* c) {
   TF_RETURN_IF_ERROR(Expect(c, next++, "rstd", "[batch, groups]", &shapes.statistic));
   int output = 0;
   c->set_output(output++, shapes.x);
-  if (kBias) c->set_output(output++, shapes.bias);
+  if (kBias) {
+    const DimensionHandle batch = c->Dim(shapes.bias, 0);
+    const DimensionHandle channels = c->Dim(shapes.bias, 1);
+    c->set_output(output++, c->MakeShape({batch, c->MakeDim(1), channels}));
+  }
   c->set_output(output++, shapes.parameter);
   c->set_output(output++, shapes.parameter);
   return absl::OkStatus();
@@ -171,7 +175,14 @@ REGISTER_OP("TfStudent>BiasGroupNormSiluGrad")
     .Attr("epsilon: float = 1e-6")
     .Attr("activation: {'silu', 'none'} = 'silu'")
     .SetShapeFn(BackwardShapes<true>)
-    .Doc("The gradient of BiasGroupNormSilu; mean and rstd are its outputs.");
+    .Doc(R"(
+The gradient of BiasGroupNormSilu; mean and rstd are its outputs.
+
+dbias: [batch, 1, channels], for the caller to squeeze. TensorFlow's oneDNN pass pairs a
+  Conv2DBackpropFilter with any BiasAddGrad that reads the same *node*, whichever of its
+  outputs. Were dbias ready for one, it could be paired instead of dx, by chance of
+  addresses, and training would differ in the last bits from process to process.
+)");
 
 }  // namespace
 }  // namespace tf_student
