@@ -57,7 +57,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def _fail(message: str, code: int) -> None:
-    station = os.path.basename(sys.argv[0]).removesuffix(".py")
+    station = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
     print(f"tf-student {station}: {message}", file=sys.stderr)
     sys.exit(code)
 

@@ -7,6 +7,8 @@ from tf_student import __version__
 
 STATIONS = {
     "teacher": "train a diffusion model on real images",
+    "convert": "take published weights instead, or hand ours on to diffusers",
+    "verify-teacher": "look at a teacher: images, and its loss on real ones",
     "pairs": "let it sample, and store (noise seed, image)",
     "distill": "train a student that needs one network call",
     "sample": "draw images",
@@ -20,7 +22,7 @@ STATIONS = {
 
 def usage() -> str:
     """The list of stations."""
-    rows = "\n".join(f"  {name:12} {text}" for name, text in STATIONS.items())
+    rows = "\n".join(f"  {name:14} {text}" for name, text in STATIONS.items())
     return (
         "Distills a diffusion model into a one-step generator.\n\n"
         "usage: tf-student STATION [--flag=value ..]\n"
@@ -46,7 +48,7 @@ def run() -> None:
         )
         sys.exit(2)
     sys.argv = sys.argv[1:]
-    module = f"tf_student.flags.{arguments[0]}"
+    module = f"tf_student.flags.{arguments[0].replace('-', '_')}"
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

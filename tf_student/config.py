@@ -5,55 +5,9 @@ flags are derived from these fields. No TensorFlow here, so `--help` is instant.
 """
 
 import dataclasses
-import typing
-from typing import Any, TypeVar
 
 from tf_student.errors import InputError
-
-T = TypeVar("T")
-
-
-def option(
-    default: Any,
-    doc: str,
-    *,
-    choices: tuple[str, ...] = (),
-    minimum: float | None = None,
-    free: bool = False,
-) -> Any:
-    """A dataclass field with its documentation.
-
-    Args:
-        default: value of the field.
-        doc: one sentence for the help text.
-        choices: the allowed strings, if there are only a few.
-        minimum: smallest allowed number.
-        free: whether a run may be continued with another value: true for what changes
-            neither the images nor the weights of a given step.
-    """
-    metadata = {"doc": doc, "choices": choices, "minimum": minimum, "free": free}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _check(config: Any) -> None:
-    """Checks every field against its own choices and minimum."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        choices, minimum = field.metadata["choices"], field.metadata["minimum"]
-        if choices and value not in choices:
-            allowed = ", ".join(choices)
-            _refuse(field.name, f"be one of: {allowed}", value)
-        if minimum is not None:
-            for number in value if isinstance(value, tuple) else (value,):
-                # Written so that NaN is refused too.
-                if not number >= minimum:
-                    _refuse(field.name, f"be at least {minimum}", value)
-                if number == float("inf"):
-                    _refuse(field.name, "be finite", value)
-
-
-def _refuse(name: str, expected: str, value: Any) -> typing.NoReturn:
-    raise InputError(f"`{name}` must {expected}. Received: {name}={value!r}.")
+from tf_student.options import check, option, refuse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,19 +29,19 @@ class UNetConfig:
     dropout: float = option(0.1, "Rate before each block's last conv.", minimum=0)
 
     def __post_init__(self):
-        _check(self)
+        check(self)
         levels = len(self.width_multipliers)
         if not levels:
-            _refuse("width_multipliers", "name at least one level", ())
+            refuse("width_multipliers", "name at least one level", ())
         if self.image_size % 2 ** (levels - 1):
-            _refuse(
+            refuse(
                 "image_size",
                 f"be divisible by {2 ** (levels - 1)}, for {levels} levels halve it "
                 f"{levels - 1} times",
                 self.image_size,
             )
         if self.base_width % 2:
-            _refuse("base_width", "be even", self.base_width)
+            refuse("base_width", "be even", self.base_width)
         for width in self.widths:
             if width % self.groups:
                 raise InputError(
@@ -95,7 +49,7 @@ class UNetConfig:
                     f"Received: groups={self.groups}, channels={width}."
                 )
         if not self.dropout < 1:
-            _refuse("dropout", "be below 1", self.dropout)
+            refuse("dropout", "be below 1", self.dropout)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -117,7 +71,7 @@ class DiffusionConfig:
     beta_end: float = option(0.02, "Noise variance at the last step.", minimum=0)
 
     def __post_init__(self):
-        _check(self)
+        check(self)
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise InputError(
                 "`beta_start` and `beta_end` must rise within (0, 1). Received: "
@@ -137,7 +91,7 @@ class SamplerConfig:
     )
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,9 +108,9 @@ class DataConfig:
     flip: bool = option(True, "Mirror images at random while training.")
 
     def __post_init__(self):
-        _check(self)
+        check(self)
         if not self.dataset:
-            _refuse("dataset", "be a name or a path", self.dataset)
+            refuse("dataset", "be a name or a path", self.dataset)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,10 +134,10 @@ class TrainConfig:
     seed: int = option(0, "Seed of weights, order, noise and dropout.", minimum=0)
 
     def __post_init__(self):
-        _check(self)
+        check(self)
         for name in ("beta_1", "beta_2", "ema_decay"):
             if not getattr(self, name) < 1:
-                _refuse(name, "be below 1", getattr(self, name))
+                refuse(name, "be below 1", getattr(self, name))
         if self.warmup_steps + self.decay_steps > self.steps and self.decay_steps:
             raise InputError(
                 "`warmup_steps` and `decay_steps` must fit into `steps`. Received: "
@@ -203,7 +157,7 @@ class DistillConfig:
     )
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,7 +172,7 @@ class PairsConfig:
     store_noise: bool = option(False, "Store float32 noise beside each image.")
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +187,7 @@ class EvaluateConfig:
     )
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +203,7 @@ class SampleConfig:
     seed: int = option(0, "Seed of the noise.", minimum=0)
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -261,7 +215,34 @@ class InterpolateConfig:
     seed: int = option(0, "Seed of the noise.", minimum=0)
 
     def __post_init__(self):
-        _check(self)
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """Where converted weights come from."""
+
+    source: str = option("", "The published weights.")
+    network: str = option(
+        "teacher", "What they are.", choices=("teacher", "student"), free=True
+    )
+
+    def __post_init__(self):
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class VerifyConfig:
+    """How a converted teacher is looked at."""
+
+    count: int = option(16, "Images to sample.", minimum=1)
+    seed: int = option(0, "Seed of the noise.", minimum=0)
+    real_images: int = option(
+        64, "Real images, of --dataset, whose noise is predicted.", minimum=1
+    )
+
+    def __post_init__(self):
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,7 +274,7 @@ class RunConfig:
     )
 
     def __post_init__(self):
-        _check(self)
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -310,27 +291,4 @@ class LogConfig:
     )
 
     def __post_init__(self):
-        _check(self)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """The config as plain JSON values."""
-    return {
-        field.name: list(value) if isinstance(value, tuple) else value
-        for field in dataclasses.fields(config)
-        for value in [getattr(config, field.name)]
-    }
-
-
-def from_dict(kind: type[T], values: dict[str, Any]) -> T:
-    """The inverse of `to_dict`; refuses names that the config does not have."""
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(
-            f"{kind.__name__} has no option named {', '.join(unknown)}; "
-            "the file was written by another version."
-        )
-    return kind(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    )
+        check(self)

@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from tf_student import files
-from tf_student.config import DiffusionConfig, UNetConfig, to_dict
+from tf_student.config import DiffusionConfig, UNetConfig
 from tf_student.errors import InputError
+from tf_student.options import to_dict
 from tf_student.run_directory import read_config
 from tf_student.student import Student
 from tf_student.unet import UNet

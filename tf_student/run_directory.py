@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from tf_student import __version__, files
-from tf_student.config import from_dict, to_dict
 from tf_student.errors import InputError
+from tf_student.options import from_dict, to_dict
 
 CONFIG = "config.json"
 

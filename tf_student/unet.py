@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_student.config import UNetConfig, from_dict, to_dict
+from tf_student.config import UNetConfig
 from tf_student.layers import (
     Downsample,
     GroupNormSiLU,
@@ -14,6 +14,7 @@ from tf_student.layers import (
     TimestepEmbedding,
     Upsample,
 )
+from tf_student.options import from_dict, to_dict
 
 
 @keras.saving.register_keras_serializable("tf_student")

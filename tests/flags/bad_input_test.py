@@ -48,8 +48,9 @@ def test_unknown_station():
     )
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr == (
-        "tf-student: there is no station 'train'; expected one of teacher, pairs, "
-        "distill, sample, interpolate, evaluate, export, demo, doctor\n"
+        "tf-student: there is no station 'train'; expected one of teacher, "
+        "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
+        "export, demo, doctor\n"
     )
 
 

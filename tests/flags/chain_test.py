@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import config, model_directory, presets
+from tf_student import model_directory, options, presets
 from tf_student.pairs import records
 from tf_student.training.reporter import read_metrics
 
@@ -76,7 +76,7 @@ def test_flags_reach_the_teachers_configuration(chain):
 
 def test_preset_fills_in_what_no_flag_gives(chain):
     values = json.loads((chain.work / "student" / "config.json").read_text())
-    assert values["distill"] == config.to_dict(presets.DIGITS.distill)
+    assert values["distill"] == options.to_dict(presets.DIGITS.distill)
     assert values["train"]["beta_2"] == presets.DIGITS.student.beta_2
     assert values["diffusion"]["timesteps"] == 1000
 

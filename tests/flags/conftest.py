@@ -65,7 +65,7 @@ def _environment():
 
 def start(station, *arguments, launcher=False, **environment):
     """Starts `python -m tf_student.flags.<station>` or `tf-student <station>`."""
-    module = [sys.executable, "-m", f"tf_student.flags.{station}"]
+    module = [sys.executable, "-m", f"tf_student.flags.{station.replace('-', '_')}"]
     return subprocess.Popen(
         [*([LAUNCHER, station] if launcher else module), *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -8,6 +8,8 @@ from tf_student import __version__
 
 _STATIONS = (
     "teacher",
+    "convert",
+    "verify-teacher",
     "pairs",
     "distill",
     "sample",

@@ -9,15 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import files, noise
-from tf_student.config import (
-    DiffusionConfig,
-    PairsConfig,
-    RunConfig,
-    SamplerConfig,
-    from_dict,
-    to_dict,
-)
+from tf_student.config import DiffusionConfig, PairsConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
+from tf_student.options import from_dict, to_dict
 
 MANIFEST = "manifest.json"
 VERSION = 1

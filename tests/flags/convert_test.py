@@ -1,0 +1,105 @@
+"""Published weights through the binaries."""
+
+import json
+
+import pytest
+
+from tests.convert import ddpm_network, torch_writer
+from tests.flags import conftest
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("published") / "model.pt"
+    arrays = ddpm_network.ported(ddpm_network.example()[0])
+    opcodes = torch_writer.state_dict(arrays)
+    torch_writer.write_archive(path, opcodes, list(arrays.values()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(checkpoint, pool, tmp_path_factory):
+    """There, a look, and back; and what is refused."""
+    folder = tmp_path_factory.mktemp("converted")
+    code = folder / "code.pt"
+    opcodes = torch_writer.call("posix", "getcwd")
+    torch_writer.write_archive(code, opcodes, [])
+    teacher = folder / "teacher"
+
+    def there_and_back():
+        steps = {
+            "dry": ("convert", f"--from={checkpoint}", f"--to={teacher}", "--dry_run"),
+            "convert": ("convert", f"--from={checkpoint}", f"--to={teacher}"),
+            "verify": (
+                "verify-teacher",
+                f"--work_dir={folder}/work",
+                f"--teacher_dir={teacher}",
+                "--count=2",
+                "--calls=2",
+            ),
+            "back": ("convert", f"--from={teacher}", f"--to={folder}/theirs"),
+        }
+        return {name: conftest.run(*step) for name, step in steps.items()}
+
+    refused = {
+        "code": ("convert", f"--from={code}", f"--to={folder}/refused"),
+        "missing": ("convert", "--from=/nowhere", f"--to={folder}/refused"),
+        "no_to": ("convert", f"--from={checkpoint}"),
+        "size": (
+            "convert",
+            f"--from={checkpoint}",
+            f"--to={folder}/refused",
+            "--width_multipliers=1,2,2",
+            "--image_size=64",
+        ),
+    }
+    chain = pool.submit(there_and_back)
+    futures = {k: pool.submit(conftest.run, *v) for k, v in refused.items()}
+    finished = {name: future.result() for name, future in futures.items()}
+    return finished | chain.result(), folder
+
+
+def test_a_dry_run_says_what_there_is(runs):
+    finished = runs[0]["dry"]
+    assert (finished.code, finished.err) == (0, "")
+    assert "  image size: 32\n" in finished.out
+
+
+def test_there(runs):
+    finished, folder = runs[0]["convert"], runs[1]
+    assert finished.code == 0, finished.err
+    assert finished.out.startswith(f"{folder}/teacher has all ")
+    values = json.loads((folder / "teacher" / "config.json").read_text())
+    assert values["unet"]["width_multipliers"] == [1, 2]
+
+
+def test_a_look(runs):
+    finished, folder = runs[0]["verify"], runs[1]
+    assert finished.code == 0, finished.err
+    assert finished.out.startswith(f"samples: {folder}/work/teacher.png, mean ")
+
+
+def test_back(runs):
+    finished, folder = runs[0]["back"], runs[1]
+    assert finished.code == 0, finished.err
+    assert sorted(path.name for path in (folder / "theirs").iterdir()) == [
+        "config.json",
+        "diffusion_pytorch_model.safetensors",
+        "scheduler",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("code", "it wants to run posix.getcwd"),
+        ("missing", "`from` must exist. Received: from=/nowhere."),
+        ("no_to", "--to must have a value"),
+        ("size", "does not fit the network; missing: "),
+    ],
+)
+def test_wrong_input_is_one_line(runs, name, message):
+    finished, folder = runs[0][name], runs[1]
+    assert (finished.code, finished.err.count("\n")) == (2, 1), finished.err
+    assert finished.err.startswith("tf-student convert: ") and message in finished.err
+    assert not (folder / "refused").exists()

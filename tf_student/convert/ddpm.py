@@ -1,0 +1,143 @@
+"""The layout of DDPM's code, in TensorFlow 1 and as ported to PyTorch.
+
+Names are those of github.com/hojonathanho/diffusion (`down_0/block_1/conv1/W`) and of
+github.com/ermongroup/ddim (`down.0.block.1.conv1.weight`). Neither file says its
+config; the tensors' names and shapes do, but for the image size: all published networks
+attend at 16x16.
+"""
+
+import re
+from collections.abc import Mapping
+
+from tf_student.config import UNetConfig
+from tf_student.convert import architecture
+from tf_student.convert.rows import Row, Shape
+from tf_student.errors import InputError
+
+_ATTENTION_SIZE = 16
+
+_TOP = {
+    "stem": "conv_in",
+    "dense_0": "temb.dense.0",
+    "dense_1": "temb.dense.1",
+    "norm": "norm_out",
+    "head": "conv_out",
+}
+_NAMES = {
+    "norm_0": "norm1",
+    "conv_0": "conv1",
+    "time": "temb_proj",
+    "norm_1": "norm2",
+    "conv_1": "conv2",
+    "shortcut": "nin_shortcut",
+    "norm": "norm",
+    "out": "proj_out",
+    "conv": "conv",
+}
+_KINDS = {"residual": "block", "attention": "attn"}
+
+
+def rows(config: UNetConfig) -> list[Row]:
+    """Our variables and the PyTorch port's names."""
+    return [
+        Row(path, tuple(f"{prefix}.{leaf}" for prefix in _prefixes(layer)), True)
+        for layer in architecture.layers(config)
+        for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True)
+    ]
+
+
+def tensorflow_rows(config: UNetConfig) -> list[Row]:
+    """Our variables and the names in DDPM's own checkpoints."""
+    table = []
+    for layer in architecture.layers(config):
+        leaves = ("gamma", "beta") if layer.kind == "norm" else ("W", "b")
+        for path, leaf in zip(layer.variables(), leaves, strict=True):
+            theirs = (_to_tensorflow(f"{p}.{leaf}") for p in _prefixes(layer))
+            table.append(Row(path, tuple(theirs)))
+    return table
+
+
+def _prefixes(layer: architecture.Layer) -> list[str]:
+    block = layer.block
+    if block is None:
+        return [_TOP[layer.name]]
+    if block.side == "middle":
+        start = f"mid.{_KINDS[block.kind]}_{block.index + 1}"
+    elif block.kind in _KINDS:
+        start = f"{block.side}.{block.level}.{_KINDS[block.kind]}.{block.index}"
+    else:
+        start = f"{block.side}.{block.level}.{block.kind}"
+    names = ("q", "k", "v") if layer.name == "qkv" else (_NAMES[layer.name],)
+    return [f"{start}.{name}" for name in names]
+
+
+def _to_tensorflow(name: str) -> str:
+    """`down.0.block.1.conv1.W` as `down_0/block_1/conv1/W`, `dense.0` as `dense0`."""
+    name = re.sub(r"\b(down|up|block|attn)\.(\d+)", r"\1_\2", name)
+    return re.sub(r"dense\.(\d)", r"dense\1", name).replace(".", "/")
+
+
+def averaged_name(name: str) -> str | None:
+    """A checkpoint's name of an averaged weight as in the table; None for others."""
+    if not name.endswith("/ExponentialMovingAverage"):
+        return None
+    name = name.removesuffix("/ExponentialMovingAverage")
+    # The scope of the whole network.
+    return name.split("/", 1)[-1] if name.startswith("model/") else name
+
+
+def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
+    """The architecture that the PyTorch port's names and shapes imply.
+
+    Raises:
+        InputError: if they are not those of a DDPM.
+    """
+    if any(name.startswith("input_blocks.") for name in shapes):
+        raise InputError(
+            f"{origin} is a network of improved-diffusion (input_blocks.*), whose "
+            "residual blocks and learned variance are not supported."
+        )
+    try:
+        base, channels = shapes["conv_in.weight"][:2]
+        outputs = shapes["conv_out.weight"][0]
+        levels = 1 + max(_numbers(shapes, r"down\.(\d+)\."))
+        count = 1 + max(_numbers(shapes, r"down\.0\.block\.(\d+)\."))
+        widths = [shapes[f"down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
+    except (KeyError, ValueError):
+        raise InputError(
+            f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ..). "
+            f"Received: {', '.join(sorted(shapes)[:3]) or 'no tensors'}."
+        ) from None
+    if outputs == 2 * channels:
+        raise InputError(
+            f"{origin}: a learned variance ({outputs} channels out for {channels} in) "
+            "is not supported."
+        )
+    attends = sorted(set(_numbers(shapes, r"down\.(\d+)\.attn\.")))
+    size = _ATTENTION_SIZE * 2 ** (attends[0] if attends else levels - 1)
+    return UNetConfig(
+        image_size=size,
+        channels=channels,
+        base_width=base,
+        width_multipliers=tuple(width // base for width in widths),
+        blocks_per_level=count,
+        attention_resolutions=tuple(size // 2**level for level in attends),
+        dropout=0.0,
+    )
+
+
+def infer_tensorflow(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
+    """`infer` for DDPM's own checkpoints."""
+    ported = {}
+    for name, shape in shapes.items():
+        name = re.sub(r"\b(down|up|block|attn)_(\d+)/", r"\1.\2.", name)
+        name = name.replace("/", ".")
+        if name.endswith(".W"):
+            name, shape = f"{name[:-2]}.weight", shape[::-1]
+        ported[name] = shape
+    return infer(ported, origin)
+
+
+def _numbers(shapes: Mapping[str, Shape], pattern: str) -> list[int]:
+    found = (re.match(pattern, name) for name in shapes)
+    return [int(match.group(1)) for match in found if match]

@@ -1,0 +1,140 @@
+"""Tables that say which of a published network's tensors is which of our variables."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from tf_student.errors import InputError
+
+Shape = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensors:
+    """The named arrays of a file, read one at a time.
+
+    Attributes:
+        origin: the file, for messages.
+        shapes: by name.
+        read: gives the array of a name.
+    """
+
+    origin: str
+    shapes: Mapping[str, Shape]
+    read: Callable[[str], np.ndarray]
+
+    def renamed(self, rename: Callable[[str], str | None]) -> "Tensors":
+        """With other names; those that become None are left out."""
+        old = {rename(name): name for name in self.shapes}
+        old.pop(None, None)
+        shapes = {new: self.shapes[name] for new, name in old.items()}
+        return Tensors(self.origin, shapes, lambda new: self.read(old[new]))
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One variable of ours.
+
+    Attributes:
+        ours: its path.
+        theirs: the tensors that make it up, side by side along our last axis.
+        transposed: whether theirs are in PyTorch's layout, `[out, in, ..]`.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    transposed: bool = False
+
+
+def apply(
+    rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The path and float32 value of every variable, one at a time.
+
+    Raises:
+        InputError: at once, unless every variable and every tensor is in the table
+            exactly once and the shapes agree; later, for a value that is not finite.
+    """
+    check(rows, tensors, variables)
+    return _values(rows, tensors, variables)
+
+
+def _values(rows, tensors, variables):
+    for row in rows:
+        parts = [_to_ours(tensors.read(name), row) for name in row.theirs]
+        joined = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        if not np.isfinite(joined).all():
+            names = ", ".join(row.theirs)
+            raise InputError(
+                f"{tensors.origin} has values that are not finite: {names}."
+            )
+        yield row.ours, np.asarray(joined, np.float32).reshape(variables[row.ours])
+
+
+def revert(rows: list[Row], read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:
+    """The inverse of `apply`: their tensors by name, from our variables."""
+    theirs = {}
+    for row in rows:
+        for name, part in zip(
+            row.theirs, np.split(read(row.ours), len(row.theirs), axis=-1), strict=True
+        ):
+            if row.transposed and part.ndim > 1:
+                part = part.transpose(
+                    part.ndim - 1, part.ndim - 2, *range(part.ndim - 2)
+                )
+            theirs[name] = np.ascontiguousarray(part)
+    return theirs
+
+
+def _to_ours(array: np.ndarray, row: Row) -> np.ndarray:
+    if not row.transposed or array.ndim < 2:
+        return array
+    return array.transpose(*range(2, array.ndim), 1, 0)
+
+
+def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> None:
+    """Raises the `InputError` of `apply`; reads nothing."""
+    named = [name for row in rows for name in row.theirs]
+    assert len(set(named)) == len(named)
+    assert sorted(row.ours for row in rows) == sorted(variables)
+    faults = []
+    if missing := [name for name in named if name not in tensors.shapes]:
+        faults.append(f"missing: {_first(missing)}")
+    if surplus := sorted(set(tensors.shapes) - set(named)):
+        faults.append(f"not expected: {_first(surplus)}")
+    wrong = [
+        f"{', '.join(row.theirs)} {received} for {row.ours} {variables[row.ours]}"
+        for row in rows
+        if not set(row.theirs) & set(missing)
+        for received in [_shape(row, tensors.shapes)]
+        if not _same(received, variables[row.ours])
+    ]
+    if wrong:
+        faults.append(f"wrong shape: {_first(wrong)}")
+    if faults:
+        raise InputError(
+            f"{tensors.origin} does not fit the network; {'; '.join(faults)}."
+        )
+
+
+def _shape(row: Row, shapes: Mapping[str, Shape]) -> Shape:
+    """Of the variable that a row gives, with nothing read."""
+    parts = [
+        _to_ours(np.broadcast_to(np.float32(0), shapes[name]), row).shape
+        for name in row.theirs
+    ]
+    return (*parts[0][:-1], sum(part[-1] for part in parts)) if parts[0] else ()
+
+
+def _same(received: Shape, expected: Shape) -> bool:
+    """A 1x1 convolution and a dense layer are the same thing."""
+    trimmed = [
+        shape[2:] if shape[:2] == (1, 1) else shape for shape in (received, expected)
+    ]
+    return trimmed[0] == trimmed[1]
+
+
+def _first(faults: list[str]) -> str:
+    more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+    return ", ".join(faults[:3]) + more

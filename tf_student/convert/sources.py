@@ -1,0 +1,150 @@
+"""Recognises published weights by their files."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_student import files
+from tf_student.config import DiffusionConfig, UNetConfig
+from tf_student.convert import (
+    ddpm,
+    denoising_student,
+    diffusers,
+    diffusers_config,
+    tensor_files,
+    torch_file,
+)
+from tf_student.convert.rows import Row, Tensors
+from tf_student.errors import InputError
+
+_HUB = "hf:"
+_TORCH = (".pt", ".pth", ".ckpt", ".bin")
+_EXPECTED = (
+    "a folder of diffusers, a TensorFlow checkpoint of DDPM, a PyTorch checkpoint "
+    f"({', '.join(_TORCH)}), an .h5 file of the Denoising Student, or {_HUB}owner/name"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """Weights of someone else's, and what is known of the network.
+
+    Attributes:
+        config: the architecture, as the source says or implies it.
+        diffusion: the forward process.
+        tensors: the weights.
+        rows: the table that ports them into a network of a given config.
+        is_student: whether they are a one-step generator's.
+    """
+
+    config: UNetConfig
+    diffusion: DiffusionConfig
+    tensors: Tensors
+    rows: Callable[[UNetConfig], list[Row]]
+    is_student: bool = False
+
+
+def open_source(source: str) -> Published:
+    """Recognises what lies at a path, or under `hf:owner/name` on the Hugging Face Hub.
+
+    Raises:
+        InputError: if it is missing, damaged, or none of the known layouts.
+    """
+    path = _download(source) if source.startswith(_HUB) else source
+    if tf.io.gfile.isdir(path):
+        return _open_folder(path)
+    if os.path.exists(f"{path}.index"):
+        return _open_checkpoint(path)
+    if not os.path.exists(path):
+        raise InputError(f"`from` must exist. Received: from={source}.")
+    if path.endswith(".h5"):
+        return _open_h5(path)
+    if path.endswith(_TORCH):
+        return _open_torch(path)
+    raise InputError(f"`from` must be {_EXPECTED}. Received: from={source}.")
+
+
+def _download(source: str) -> str:
+    name = source.removeprefix(_HUB)
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise InputError(
+            f"from={source} needs huggingface_hub: pip install 'tf-student[hub]'."
+        ) from error
+    wanted = (
+        "*.json",
+        f"*{diffusers.WEIGHTS}.safetensors",
+        f"*{diffusers.WEIGHTS}.bin",
+    )
+    try:
+        return huggingface_hub.snapshot_download(name, allow_patterns=list(wanted))
+    # Networks fail in many ways.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"from={source} could not be downloaded, and is not in the cache: {reason}"
+        ) from error
+
+
+def _open_folder(path: str) -> Published:
+    for folder in (path, os.path.join(path, "unet")):
+        if tf.io.gfile.exists(os.path.join(folder, "config.json")):
+            return _open_diffusers(folder)
+    checkpoint = tf.train.latest_checkpoint(path)
+    if checkpoint is None:
+        indices = sorted(tf.io.gfile.glob(os.path.join(path, "*.index")))
+        checkpoint = indices[-1].removesuffix(".index") if indices else None
+    if checkpoint is None:
+        raise InputError(f"`from` must be {_EXPECTED}. Received: from={path}.")
+    return _open_checkpoint(checkpoint)
+
+
+def _open_diffusers(folder: str) -> Published:
+    origin = os.path.join(folder, "config.json")
+    config = diffusers_config.read_config(files.read_json(origin), origin)
+    diffusion = DiffusionConfig()
+    for scheduler in (
+        folder,
+        os.path.join(folder, "scheduler"),
+        os.path.join(os.path.dirname(folder), "scheduler"),
+    ):
+        origin = os.path.join(scheduler, "scheduler_config.json")
+        if tf.io.gfile.exists(origin):
+            diffusion = diffusers_config.read_scheduler(files.read_json(origin), origin)
+            break
+    weights = os.path.join(folder, diffusers.WEIGHTS)
+    if tf.io.gfile.exists(f"{weights}.safetensors"):
+        tensors = tensor_files.safetensors(f"{weights}.safetensors")
+    elif tf.io.gfile.exists(f"{weights}.bin"):
+        tensors = torch_file.read(f"{weights}.bin")
+    else:
+        raise InputError(f"{folder} holds no {diffusers.WEIGHTS}.safetensors or .bin.")
+    tensors = tensors.renamed(diffusers.current_name)
+    return Published(config, diffusion, tensors, diffusers.rows)
+
+
+def _open_checkpoint(prefix: str) -> Published:
+    tensors = tensor_files.checkpoint(prefix).renamed(ddpm.averaged_name)
+    config = ddpm.infer_tensorflow(tensors.shapes, prefix)
+    return Published(config, DiffusionConfig(), tensors, ddpm.tensorflow_rows)
+
+
+def _open_torch(path: str) -> Published:
+    tensors = torch_file.read(path)
+    config = ddpm.infer(tensors.shapes, path)
+    return Published(config, DiffusionConfig(), tensors, ddpm.rows)
+
+
+def _open_h5(path: str) -> Published:
+    tensors = tensor_files.keras_weights(path)
+    config, from_pytorch = denoising_student.infer(tensors.shapes, path)
+
+    def rows(config: UNetConfig) -> list[Row]:
+        return denoising_student.rows(config, from_pytorch=from_pytorch)
+
+    # A student was saved as one layer that holds the whole network.
+    student = tensor_files.layer_count(path) == 1
+    return Published(config, DiffusionConfig(), tensors, rows, student)
