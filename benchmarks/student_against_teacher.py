@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_student import presets
 from tf_student.student import Student
-from tf_student.training.teacher import make_ddim
+from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     system = presets.get(arguments.preset)
     unet = UNet(system.unet)
     student = Student(unet, system.diffusion.timesteps)
-    ddim = make_ddim(unet, system.diffusion, system.sampler)
+    ddim = make_sampler(unet, system.diffusion, system.sampler)
     z = tf.random.normal([arguments.batch, *system.unet.image_shape])
     t = tf.fill([arguments.batch], system.diffusion.timesteps - 1)
     runs = {

@@ -149,3 +149,67 @@ def test_slerp_turns_at_an_even_rate():
 def test_slerp_between_equal_noise_stays_there():
     path = walk(Z[0], Z[0], np.linspace(0, 1, 3, dtype=np.float32))
     assert_close(path, np.stack([Z[0]] * 3), "float16")
+
+
+# Data ~ N(MEAN, DEVIATION^2): the best prediction and the exact solution are known.
+MEAN, DEVIATION = 0.4, 0.3
+
+
+def gaussian_eps(x, t):
+    a = tf.gather(tf.constant(BARS, tf.float32), t)[:, None, None, None]
+    return tf.sqrt(1 - a) * (x - tf.sqrt(a) * MEAN) / (a * DEVIATION**2 + 1 - a)
+
+
+def error(solver, calls, spacing="quadratic"):
+    steps = schedules.sampling_timesteps(SamplerConfig(spacing, calls), 1000)
+    actual = sampler.SOLVERS[solver](
+        gaussian_eps, tf.constant(Z), timesteps=steps, alpha_bars=BARS
+    )
+    a = BARS[steps[0]]
+    exact = MEAN + DEVIATION * (Z - np.sqrt(a) * MEAN) / np.sqrt(
+        a * DEVIATION**2 + 1 - a
+    )
+    return float(np.sqrt(np.mean(np.square(actual - exact))))
+
+
+def test_dpm_agrees_with_a_loop_in_float64():
+    def eps_fn(x, t):
+        scale = 1 + tf.cast(t, tf.float32)[:, None, None, None] / 500
+        return tf.tanh(x * scale)
+
+    actual = sampler.dpm_sample(
+        eps_fn, tf.constant(Z), timesteps=STEPS, alpha_bars=BARS
+    )
+    x, last_x_0 = Z.astype(np.float64), None
+    half_log_snr = 0.5 * np.log(BARS / (1 - BARS))
+    for i, t in enumerate(STEPS):
+        a, sigma = BARS[t], np.sqrt(1 - BARS[t])
+        x_0 = (x - sigma * np.tanh(x * (1 + t / 500))) / np.sqrt(a)
+        if i + 1 == len(STEPS):
+            x = x_0
+            break
+        nearer = STEPS[i + 1]
+        h = half_log_snr[nearer] - half_log_snr[t]
+        guess = x_0
+        if i:
+            r = (half_log_snr[t] - half_log_snr[STEPS[i - 1]]) / h
+            guess = (1 + 1 / (2 * r)) * x_0 - 1 / (2 * r) * last_x_0
+        x = np.sqrt(1 - BARS[nearer]) / sigma * x
+        x -= np.sqrt(BARS[nearer]) * np.expm1(-h) * guess
+        last_x_0 = x_0
+    assert_close(actual, x, "float16")
+
+
+@pytest.mark.parametrize("calls", [10, 20, 50])
+def test_dpm_is_nearer_to_the_exact_solution_than_ddim(calls):
+    assert error("dpm++2m", calls) < 0.5 * error("ddim", calls)
+
+
+def test_orders_of_the_solvers():
+    assert error("ddim", 20) / error("ddim", 40) < 2.5
+    assert error("dpm++2m", 20) / error("dpm++2m", 40) > 3
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_a_few_steps_of_dpm_are_finite(calls):
+    assert np.isfinite(error("dpm++2m", calls))

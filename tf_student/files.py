@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -51,7 +51,9 @@ def read_json(path: str) -> Any:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
 
 
-def remove_leftovers(directory: str) -> None:
-    """Removes what a killed writer left behind in `directory`."""
-    for path in tf.io.gfile.glob(os.path.join(directory, "*.tmp-*")):
-        tf.io.gfile.remove(path)
+def remove_leftovers(directory: str, names: Iterable[str] = ("*",)) -> None:
+    """Removes what killed writers of those files left behind in `directory`."""
+    for name in names:
+        for path in tf.io.gfile.glob(os.path.join(directory, f"{name}.tmp-*")):
+            with contextlib.suppress(tf.errors.NotFoundError):
+                tf.io.gfile.remove(path)

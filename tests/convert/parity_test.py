@@ -13,7 +13,7 @@ from tf_student import model_directory, run_directory, sampler, schedules
 from tf_student.config import DiffusionConfig, SamplerConfig
 from tf_student.convert import diffusers_config, load, sources
 from tf_student.stations import convert
-from tf_student.training.teacher import make_ddim
+from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
 
 RECORDED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "parity"
@@ -112,7 +112,7 @@ def test_diffusers_samples_the_same_images_live(exported):
     with torch.no_grad():
         for t in scheduler.timesteps:
             x = scheduler.step(theirs(x, t).sample, t, x).prev_sample
-    sample = make_ddim(unet, DiffusionConfig(), SamplerConfig("uniform", 10))
+    sample = make_sampler(unet, DiffusionConfig(), SamplerConfig("uniform", 10))
     expected = channels_last(x.numpy())
     scale = np.abs(expected).max()
     np.testing.assert_allclose(

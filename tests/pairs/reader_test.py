@@ -153,7 +153,7 @@ def test_flipped_bit_is_noticed_while_reading(write):
 def test_diagnosis_names_the_shard_with_a_flipped_bit(write, name):
     directory = write()
     _flip_a_bit(directory, name)
-    with pytest.raises(InputError, match=f"{name} is damaged. Expected: sha256 "):
+    with pytest.raises(InputError, match=rf"{name} is damaged at record \d+\. "):
         PairSet(directory).diagnose()
 
 
@@ -176,3 +176,23 @@ def test_newer_set_is_refused(write):
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
     with pytest.raises(InputError, match="Expected: 1, received: 2"):
         PairSet(directory)
+
+
+def test_a_subset_is_the_first_whole_shards(many):
+    pair_set, fed = many
+    # Five pairs are in the first three shards of two.
+    read = _noise(pair_set.train(seed=0, start=0, max_pairs=5).take(6))
+    assert sorted(read) == sorted(z.tobytes() for z in fed[:6])
+    again = _noise(pair_set.train(seed=0, start=6, max_pairs=5).take(6))
+    assert sorted(again) == sorted(read)
+
+
+def test_the_damaged_record_is_named(write):
+    directory = write()
+    shard = Path(directory) / "pairs-train.tfrecord-00000-of-00003"
+    data = bytearray(shard.read_bytes())
+    # In the third of four records.
+    data[len(data) // 8 * 5] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(InputError, match="00000-of-00003 is damaged at record 2"):
+        PairSet(directory).diagnose()

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_student import config
 from tf_student.errors import InputError, Preempted
-from tf_student.pairs import records, writer
+from tf_student.pairs import ledger, records, writer
 
 
 def test_equal_runs_leave_equal_bytes(write, contents):
@@ -61,6 +61,7 @@ def test_interrupted_run_leaves_whole_shards_alone(write, make_sampler, tmp_path
     assert sorted(os.listdir(tmp_path / "pairs")) == [
         "manifest.json",
         "pairs-train.tfrecord-00000-of-00003",
+        "receipts",
     ]
 
 
@@ -117,7 +118,7 @@ def test_manifest_says_what_the_set_is(write):
         "teacher": "a teacher",
         "image_shape": [4, 4, 3],
         "diffusion": {"timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02},
-        "sampler": {"spacing": "uniform", "calls": 3},
+        "sampler": {"spacing": "uniform", "calls": 3, "solver": "ddim"},
         "pairs": {
             "pairs": 10,
             "held_out_pairs": 5,
@@ -136,7 +137,7 @@ def test_manifest_holds_size_and_digest_of_every_shard(write):
     directory = write()
     for shard in records.read_manifest(directory).shards:
         path = os.path.join(directory, shard.name)
-        assert (shard.sha256, shard.size) == writer.digest(path)
+        assert (shard.sha256, shard.size) == ledger.digest(path)
         assert shard.size == os.path.getsize(path) > 0
 
 
@@ -264,5 +265,6 @@ def test_sigterm_keeps_finished_shards(write, contents, make_sampler, tmp_path):
     assert sorted(os.listdir(tmp_path / "pairs")) == [
         "manifest.json",
         "pairs-train.tfrecord-00000-of-00003",
+        "receipts",
     ]
     assert contents(write()) == undisturbed

@@ -107,7 +107,7 @@ def test_network_sees_the_noised_image():
 
 
 def test_ddim_of_a_perfect_zero_predictor_undoes_the_scaling():
-    sample = teacher.make_ddim(
+    sample = teacher.make_sampler(
         lambda x, t, training: tf.zeros_like(x),
         _DIFFUSION,
         config.SamplerConfig(calls=1000),

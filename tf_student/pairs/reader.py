@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from tf_student import noise, streams
 from tf_student.errors import InputError
-from tf_student.pairs import records
-from tf_student.pairs.writer import digest
+from tf_student.pairs import ledger, records
 
 # Shards that are read together and shuffled as one.
 _WINDOW = 16
@@ -27,33 +26,41 @@ class PairSet:
         self.directory = directory
         self.manifest = records.read_manifest(directory)
         if not self.manifest.complete:
-            done = sum(shard.written for shard in self.manifest.shards)
             raise InputError(
-                f"{directory} is incomplete: {done} of {len(self.manifest.shards)} "
-                "shards. Run `tf-student pairs` again to go on."
+                f"{directory} is incomplete: {ledger.count(directory)} of "
+                f"{len(self.manifest.shards)} shards. Run `tf-student pairs` again to "
+                "go on."
             )
         for shard in self.manifest.shards:
             self._check_size(shard)
         if self.manifest.noise_sha256:
             self._check_noise()
 
-    def train(self, *, seed: int, start: int) -> tf.data.Dataset:
+    def train(self, *, seed: int, start: int, max_pairs: int = 0) -> tf.data.Dataset:
         """Endless training pairs from a position on, a function of seed and position.
 
         Shards are shuffled every epoch, and pairs within windows of some shards, so
         that a window fits into memory and whole windows can be skipped unread.
 
+        Args:
+            seed: of the order.
+            start: pairs that are left out at the beginning.
+            max_pairs: takes the first so many pairs alone, rounded up to whole shards;
+                0 takes all.
+
         Returns:
             A dataset of (noise float32, image uint8), `[height, width, channels]`.
         """
         shards = self.manifest.split(records.TRAIN)
+        if max_pairs:
+            shards = shards[: -(-max_pairs // self.manifest.pairs.shard_pairs)]
         paths = tf.constant([self._path(shard) for shard in shards])
         counts = tf.constant([shard.pairs for shard in shards], tf.int64)
 
         def epoch(number, skip):
             return self._epoch(paths, counts, seed, number, skip)
 
-        count = self.manifest.pairs.pairs
+        count = sum(shard.pairs for shard in shards)
         stream = streams.endless(epoch, count=count, start=start)
         return stream.map(lambda position, record: self._pair(record), tf.data.AUTOTUNE)
 
@@ -74,12 +81,12 @@ class PairSet:
         """Raises an `InputError` that names a damaged shard, if there is one."""
         for shard in self.manifest.shards:
             self._check_size(shard)
-            found, _ = digest(self._path(shard))
+            found, _ = ledger.digest(self._path(shard))
             if found != shard.sha256:
                 raise InputError(
-                    f"{self._path(shard)} is damaged. Expected: sha256 "
-                    f"{shard.sha256}, received: {found}. Delete it and run "
-                    "`tf-student pairs` again."
+                    f"{self._path(shard)} is damaged{_first_bad(self._path(shard))}. "
+                    f"Expected: sha256 {shard.sha256}, received: {found}. "
+                    "`tf-student pairs --repair` makes it again."
                 )
 
     def _epoch(self, paths, counts, seed, epoch, skip):
@@ -126,3 +133,14 @@ class PairSet:
                 f"{self.directory} was made with noise that this TensorFlow "
                 f"({tf.__version__}) draws differently. Use the version that made it."
             )
+
+
+def _first_bad(path: str) -> str:
+    """Which record of a shard cannot be read, for a message."""
+    number = 0
+    try:
+        for _ in tf.data.TFRecordDataset(path):
+            number += 1
+    except tf.errors.OpError:
+        return f" at record {number}"
+    return ""

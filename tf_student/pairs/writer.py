@@ -1,10 +1,9 @@
 """Writes a pair set shard by shard; a shard is there whole or not at all."""
 
 import dataclasses
-import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +11,13 @@ import tqdm
 
 from tf_student import files, noise
 from tf_student.errors import InputError, Preempted
-from tf_student.pairs import records
+from tf_student.pairs import ledger, records, tfds_metadata
 from tf_student.progress import bar as progress_bar
 from tf_student.training.preemption import StopSignal
 
 # A record's framing, its index and the names of its features: 71 to 89 bytes.
 _RECORD_OVERHEAD = 96
+_ATTEMPTS = 3
 
 
 def bytes_on_disk(manifest: records.Manifest) -> int:
@@ -33,86 +33,131 @@ def write_pairs(
     sample: Callable[[np.ndarray], np.ndarray],
     *,
     batch: int,
+    worker_index: int = 0,
+    num_workers: int = 1,
     progress: bool = False,
 ) -> records.Manifest:
-    """Makes the shards that are missing.
+    """Makes the shards that are missing, or one worker's part of them.
 
     Every shard is a function of the manifest, so a run that was killed and started
-    again leaves the bytes of an undisturbed one.
+    again, and any number of workers, leave the bytes of one undisturbed run.
 
     Args:
         directory: made if missing.
         manifest: what to write.
         sample: from float32 noise `[n, *image_shape]` to uint8 images of that shape.
         batch: pairs to sample at once.
+        worker_index: of this worker, from 0; it makes every `num_workers`-th shard.
+        num_workers: that share the set.
         progress: whether to draw a progress bar on stderr.
 
     Returns:
-        The complete manifest.
+        The manifest, complete if no other worker's shards are missing.
 
     Raises:
         InputError: if the directory holds another pair set, or the disk is too small.
         Preempted: on SIGTERM. Finished shards stay.
     """
-    manifest = _adopt(directory, manifest)
-    missing = [shard for shard in manifest.shards if not shard.written]
-    _check_space(directory, manifest, missing)
-    tf.io.gfile.makedirs(directory)
-    files.remove_leftovers(directory)
-    records.write_manifest(directory, manifest)
+    mine = manifest.shards[worker_index::num_workers]
+    todo = prepare(directory, manifest, mine)
+    files.remove_leftovers(directory, [shard.name for shard in todo])
+    pairs = sum(shard.pairs for shard in mine)
     bar = progress_bar(
-        total=sum(shard.pairs for shard in manifest.shards),
-        done=sum(s.pairs for s in manifest.shards if s.written),
+        total=pairs,
+        done=pairs - sum(shard.pairs for shard in todo),
         label="pairs",
         unit="pair",
         enabled=progress,
     )
     with bar, StopSignal() as stop:
-        for shard in missing:
-            done = _write_shard(
+        for shard in todo:
+            write_shard(
                 directory, manifest, shard, sample, batch, lambda n: _tick(bar, stop, n)
             )
-            shards = [done if s.name == done.name else s for s in manifest.shards]
-            manifest = _with_shards(manifest, shards)
-            records.write_manifest(directory, manifest)
-    _write_tfds_metadata(directory, manifest)
+    return finish(directory, manifest)
+
+
+def prepare(
+    directory: str, manifest: records.Manifest, shards: Iterable[records.Shard]
+) -> list[records.Shard]:
+    """Begins the set, or goes on with it; returns those of the shards to make.
+
+    Raises:
+        InputError: as `write_pairs`; nothing is written then.
+    """
+    ledger.adopt(directory, manifest)
+    todo = ledger.missing(directory, shards)
+    _check_space(directory, manifest, todo)
+    ledger.begin(directory, manifest)
+    return todo
+
+
+def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
+    """Completes the set if every shard is there; returns its manifest."""
+    manifest = ledger.finish(directory, manifest)
+    if manifest.complete:
+        tfds_metadata.write(directory, manifest)
     return manifest
 
 
-def _adopt(directory: str, manifest: records.Manifest) -> records.Manifest:
-    """Takes over the shards that an earlier run finished."""
-    if not tf.io.gfile.exists(os.path.join(directory, records.MANIFEST)):
-        return manifest
-    old = records.read_manifest(directory)
-    difference = records.differences(old, manifest)
-    if difference:
-        raise InputError(f"{directory} holds another pair set. {difference}")
-    whole = [s if _present(directory, s) else _unwritten(s) for s in old.shards]
-    return _with_shards(manifest, whole)
+def write_shard(
+    directory: str,
+    manifest: records.Manifest,
+    shard: records.Shard,
+    sample: Callable[[np.ndarray], np.ndarray],
+    batch: int,
+    tick: Callable[[int], None] = lambda pairs: None,
+) -> None:
+    """Makes one shard and its receipt, unless another worker was faster.
+
+    Args:
+        directory: of the set, begun.
+        manifest: of the set.
+        shard: which one.
+        sample: as in `write_pairs`.
+        batch: pairs to sample at once.
+        tick: called with the number of pairs after each batch.
+    """
+    ledger.confirm(directory, manifest)
+    for attempt in range(_ATTEMPTS):
+        if not ledger.missing(directory, [shard]):
+            return
+        try:
+            found = _records(manifest, shard, sample, batch, tick)
+            return write_records(directory, shard, found)
+        # The shard's other worker tidied up.
+        except tf.errors.NotFoundError:
+            if attempt + 1 == _ATTEMPTS or not tf.io.gfile.exists(directory):
+                raise
 
 
-def _present(directory: str, shard: records.Shard) -> bool:
+def write_records(directory: str, shard: records.Shard, found: Iterable[bytes]) -> None:
+    """Writes a shard of those records and its receipt, or leaves what is there."""
     path = os.path.join(directory, shard.name)
-    return shard.written and (
-        tf.io.gfile.exists(path) and tf.io.gfile.stat(path).length == shard.size
-    )
+    try:
+        with files.replacing(path) as temporary:
+            with tf.io.TFRecordWriter(temporary) as file:
+                for record in found:
+                    file.write(record)
+            done = ledger.sealed(directory, shard, temporary)
+            if not ledger.missing(directory, [shard]):
+                raise _OvertakenError
+    except _OvertakenError:
+        return
+    ledger.enter(directory, done)
 
 
-def _unwritten(shard: records.Shard) -> records.Shard:
-    return dataclasses.replace(shard, sha256="", size=0)
-
-
-def _with_shards(manifest, shards) -> records.Manifest:
-    return dataclasses.replace(manifest, shards=tuple(shards))
+class _OvertakenError(Exception):
+    """Another worker finished the same shard first."""
 
 
 def _check_space(directory, manifest, missing) -> None:
+    if "://" in directory or not missing:
+        return
     parent = os.path.abspath(directory)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
-    if "://" in directory or not missing:
-        return
-    needed = bytes_on_disk(_with_shards(manifest, missing))
+    needed = bytes_on_disk(dataclasses.replace(manifest, shards=tuple(missing)))
     free = shutil.disk_usage(parent).free
     if needed > free:
         raise InputError(
@@ -146,63 +191,3 @@ def _records(manifest, shard, sample, batch, tick) -> Iterator[bytes]:
         for index, image, kept in zip(indices, images, stored, strict=True):
             yield records.encode(int(index), image, kept, manifest.pairs.encoding)
         tick(len(z))
-
-
-def _write_shard(directory, manifest, shard, sample, batch, tick) -> records.Shard:
-    with files.replacing(os.path.join(directory, shard.name)) as temporary:
-        with tf.io.TFRecordWriter(temporary) as writer:
-            for record in _records(manifest, shard, sample, batch, tick):
-                writer.write(record)
-        sha256, size = digest(temporary)
-    return dataclasses.replace(shard, sha256=sha256, size=size)
-
-
-def digest(path: str) -> tuple[str, int]:
-    """SHA-256 and length of a file."""
-    sha256, size = hashlib.sha256(), 0
-    with tf.io.gfile.GFile(path, "rb") as file:
-        while block := file.read(2**20):
-            sha256.update(block)
-            size += len(block)
-    return sha256.hexdigest(), size
-
-
-def _write_tfds_metadata(directory: str, manifest: records.Manifest) -> None:
-    """Lets `tfds.builder_from_directory` open the folder."""
-    # Slow to import, and needed only here.
-    import tensorflow_datasets as tfds
-
-    shape, pairs = manifest.image_shape, manifest.pairs
-    raw = tfds.features.Encoding.BYTES
-    image = (
-        tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=raw)
-        if pairs.encoding == "raw"
-        else tfds.features.Image(shape=shape, encoding_format="png")
-    )
-    features = {"index": tfds.features.Scalar(np.int64), "image": image}
-    if pairs.store_noise:
-        features["noise"] = tfds.features.Tensor(
-            shape=shape, dtype=np.float32, encoding=raw
-        )
-    template = tfds.core.ShardedFileTemplate(
-        data_dir=directory,
-        dataset_name="pairs",
-        filetype_suffix="tfrecord",
-        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
-    )
-    splits = [
-        tfds.core.SplitInfo(
-            name=name,
-            shard_lengths=[shard.pairs for shard in manifest.split(name)],
-            num_bytes=sum(shard.size for shard in manifest.split(name)),
-            filename_template=template,
-        )
-        for name in (records.TRAIN, records.HELD_OUT)
-    ]
-    tfds.folder_dataset.write_metadata(
-        data_dir=directory,
-        features=tfds.features.FeaturesDict(features),
-        split_infos=splits,
-        filename_template=template,
-        check_data=False,
-    )

@@ -9,7 +9,7 @@ from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator
 from tf_student.training import distribute
-from tf_student.training.teacher import make_ddim
+from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
 
 
@@ -48,7 +48,7 @@ def teacher_generator(
     with strategy.scope():
         teacher = model_directory.load_teacher(directory, distribute.policy(run.dtype))
     diffusion = run_directory.read_config(directory, "diffusion", DiffusionConfig)
-    sample = make_ddim(teacher, diffusion, config)
+    sample = make_sampler(teacher, diffusion, config)
     return _generator(strategy, sample, teacher.config, run), teacher
 
 

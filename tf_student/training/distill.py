@@ -39,7 +39,9 @@ class DistillTask:
 
     def examples(self, start: int) -> tf.data.Dataset:
         """Endless (noise float32, image uint8) from a position on."""
-        return self.pair_set.train(seed=self.seed, start=start)
+        return self.pair_set.train(
+            seed=self.seed, start=start, max_pairs=self.distill.max_pairs
+        )
 
     def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
         """Distance to the teacher's image, `[examples]`."""

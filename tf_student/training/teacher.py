@@ -79,20 +79,21 @@ class TeacherTask:
 
     @functools.cache  # noqa: B019 - a task lives as long as its run.
     def _sampler(self, model: keras.Model):
-        return tf.function(make_ddim(model, self.diffusion, self.sampler))
+        return tf.function(make_sampler(model, self.diffusion, self.sampler))
 
     def diagnose(self) -> None:
         """Names an unreadable image, if there is one."""
         self.image_set.diagnose()
 
 
-def make_ddim(model: keras.Model, diffusion: DiffusionConfig, config: SamplerConfig):
+def make_sampler(model: keras.Model, diffusion: DiffusionConfig, config: SamplerConfig):
     """The teacher as a function from noise to float images."""
     timesteps = schedules.sampling_timesteps(config, diffusion.timesteps)
     alpha_bars = schedules.alpha_bars(diffusion)
+    solve = sampler.SOLVERS[config.solver]
 
     def sample(z: tf.Tensor) -> tf.Tensor:
-        return sampler.ddim_sample(
+        return solve(
             lambda x, t: model(x, t, training=False),
             z,
             timesteps=timesteps,

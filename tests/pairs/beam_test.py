@@ -1,0 +1,44 @@
+"""Apache Beam, with its local runner and several processes."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from tf_student.errors import InputError
+
+pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
+from tf_student.pairs import beam
+
+PROCESSES = ["direct_running_mode=multi_processing", "direct_num_workers=2"]
+
+
+def _open(path):
+    """In a worker: leaves a mark each time, so that openings can be counted."""
+    with open(path, "a") as file:
+        file.write("x")
+    return lambda z: np.clip(np.round(z * 40 + 128), 0, 255).astype(np.uint8), 3
+
+
+@pytest.mark.parametrize("options", [[], PROCESSES], ids=["one", "processes"])
+def test_beam_leaves_the_bytes_of_one_process(plan, write, contents, tmp_path, options):
+    opened = functools.partial(_open, str(tmp_path / "opened"))
+    manifest = beam.write_pairs(str(tmp_path / "beam"), plan(), opened, options)
+    assert manifest.complete
+    assert contents(tmp_path / "beam") == contents(write("alone"))
+    assert 1 <= len((tmp_path / "opened").read_text()) <= 2
+
+
+def test_beam_makes_what_is_missing(plan, write, contents, make_sampler, tmp_path):
+    with pytest.raises(RuntimeError):
+        write("beam", make_sampler(fail_at=4))
+    opened = functools.partial(_open, str(tmp_path / "opened"))
+    beam.write_pairs(str(tmp_path / "beam"), plan(), opened, [])
+    assert contents(tmp_path / "beam") == contents(write("alone"))
+
+
+def test_another_set_is_refused(plan, write, contents, tmp_path):
+    before = contents(write("beam"))
+    with pytest.raises(InputError, match="another pair set"):
+        beam.write_pairs(str(tmp_path / "beam"), plan(pairs_seed=1), None, [])
+    assert contents(tmp_path / "beam") == before

@@ -1,0 +1,146 @@
+"""Workers without locks: what they leave is what one undisturbed run leaves."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tf_student import config
+from tf_student.errors import InputError
+from tf_student.pairs import ledger, records, writer
+
+
+@pytest.fixture
+def work(plan, make_sampler, tmp_path):
+    """Runs one worker of some on the set called `shared`."""
+
+    def run(index, count, sampler=None, **changes):
+        return writer.write_pairs(
+            str(tmp_path / "shared"),
+            plan(**changes),
+            sampler or make_sampler(),
+            batch=3,
+            worker_index=index,
+            num_workers=count,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9])
+def test_any_number_of_workers_leaves_the_same_bytes(
+    work, write, contents, tmp_path, count
+):
+    done = [work(index, count).complete for index in range(count)]
+    # There are five shards; with them the set is complete.
+    assert done == [index + 1 >= min(count, 5) for index in range(count)]
+    assert contents(tmp_path / "shared") == contents(write("alone"))
+
+
+def test_workers_may_come_in_any_order_and_come_back(work, write, contents, tmp_path):
+    for index in (2, 0, 2, 1, 0):
+        work(index, 3)
+    assert contents(tmp_path / "shared") == contents(write("alone"))
+
+
+def test_each_worker_makes_its_own_shards(work, make_sampler):
+    sampler = make_sampler()
+    work(1, 2, sampler)
+    # The second of the three shards for training, and the first held out.
+    assert sum(len(z) for z in sampler.fed) == 4 + 4
+
+
+def test_another_worker_at_the_same_shard(
+    work, write, contents, make_sampler, tmp_path
+):
+    class Slow:
+        """While it samples its first batch, another worker makes everything."""
+
+        entered = False
+
+        def __call__(self, z):
+            if not self.entered:
+                self.entered = True
+                work(0, 1)
+            return make_sampler()(z)
+
+    assert work(0, 1, Slow()).complete
+    assert contents(tmp_path / "shared") == contents(write("alone"))
+
+
+def test_a_worker_stopped_between_shard_and_receipt(work, write, contents, tmp_path):
+    work(0, 2)
+    for path in (tmp_path / "shared" / "receipts").iterdir():
+        path.unlink()
+    work(1, 2)
+    work(0, 2)
+    assert contents(tmp_path / "shared") == contents(write("alone"))
+
+
+def test_an_unfinished_file_of_another_worker_is_left_alone(work, tmp_path):
+    work(0, 3)
+    other = tmp_path / "shared" / "pairs-train.tfrecord-00001-of-00003.tmp-1234"
+    other.write_text("half")
+    work(2, 3)
+    assert other.exists()
+    work(1, 3)
+    assert not other.exists()
+
+
+def test_two_runs_at_once_with_different_settings(work, make_sampler, tmp_path, plan):
+    other = plan(sampler=config.SamplerConfig(calls=5))
+
+    class Disturbed:
+        """Another run replaces the manifest while the first shard is made."""
+
+        def __call__(self, z):
+            records.write_manifest(str(tmp_path / "shared"), other)
+            return make_sampler()(z)
+
+    with pytest.raises(InputError, match="calls=5, received: 3"):
+        work(0, 1, Disturbed())
+
+
+def test_mixed_teachers_are_refused(work, contents, tmp_path):
+    work(0, 2)
+    before = contents(tmp_path / "shared")
+    with pytest.raises(InputError, match="teacher='a teacher', received: 'another'"):
+        work(1, 2, teacher="another")
+    assert contents(tmp_path / "shared") == before
+
+
+def test_a_vanished_mount_is_an_error_and_nothing_is_made_up(work, tmp_path):
+    import shutil
+
+    import tensorflow as tf
+
+    class Unplugged:
+        def __call__(self, z):
+            shutil.rmtree(tmp_path / "shared", ignore_errors=True)
+            return np.zeros(z.shape, np.uint8)
+
+    with pytest.raises(tf.errors.NotFoundError):
+        work(0, 1, Unplugged())
+    assert not (tmp_path / "shared").exists()
+
+
+def test_count_is_of_finished_shards(work, tmp_path):
+    work(0, 2)
+    assert ledger.count(str(tmp_path / "shared")) == 3
+    work(1, 2)
+    assert ledger.count(str(tmp_path / "shared")) == 5
+
+
+def test_forgotten_shards_are_missing_and_made_again(work, write, contents, tmp_path):
+    work(0, 1)
+    directory = str(tmp_path / "shared")
+    manifest = records.read_manifest(directory)
+    name = manifest.shards[1].name
+    ledger.forget(directory, [name])
+    assert not os.path.exists(Path(directory) / name)
+    blank = [dataclasses.replace(s, sha256="", size=0) for s in manifest.shards]
+    assert [s.name for s in ledger.missing(directory, blank)] == [name]
+    work(0, 1)
+    assert contents(directory) == contents(write("alone"))

@@ -1,0 +1,88 @@
+"""Makes the shards of a pair set with Apache Beam, on any of its runners."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import apache_beam
+import numpy as np
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils import shared
+
+from tf_student.pairs import records, writer
+
+# From noise to images, and how many at once.
+Sampler = tuple[Callable[[np.ndarray], np.ndarray], int]
+
+
+def write_pairs(
+    directory: str,
+    manifest: records.Manifest,
+    open_sampler: Callable[[], Sampler],
+    options: list[str],
+) -> records.Manifest:
+    """Makes the shards that are missing, one an element of a pipeline.
+
+    Beam schedules them, tries failed ones again and survives lost workers.
+
+    Args:
+        directory: made if missing; every worker must see it.
+        manifest: what to write.
+        open_sampler: opens what `pairs.writer.write_pairs` calls `sample` and `batch`;
+            called once in each of the workers' processes. Must be picklable.
+        options: of the pipeline, such as `runner=FlinkRunner`.
+
+    Returns:
+        The manifest, complete unless the runner does not wait for the end.
+
+    Raises:
+        InputError: if the directory holds another pair set, or the disk is too small.
+    """
+    todo = writer.prepare(directory, manifest, manifest.shards)
+    arguments = [f"--{option}" for option in options]
+    with apache_beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
+        _ = (
+            pipeline
+            | apache_beam.Create(todo)
+            # Without it a runner may fuse everything into one worker's work.
+            | apache_beam.Reshuffle()
+            | apache_beam.ParDo(_WriteShard(directory, manifest, open_sampler))
+        )
+    return writer.finish(directory, manifest)
+
+
+class _OneSampler:
+    """What one process samples with; threads take turns."""
+
+    def __init__(self, open_sampler: Callable[[], Sampler]):
+        self.sample, self.batch = open_sampler()
+        self.lock = threading.Lock()
+
+
+class _WriteShard(apache_beam.DoFn):
+    """Writes a shard; the sampler is opened once a process."""
+
+    def __init__(
+        self,
+        directory: str,
+        manifest: records.Manifest,
+        open_sampler: Callable[[], Sampler],
+    ):
+        self._directory, self._manifest = directory, manifest
+        self._open_sampler, self._handle = open_sampler, shared.Shared()
+
+    def setup(self) -> None:
+        """Called by Beam before the first shard."""
+        self._sampler = self._handle.acquire(lambda: _OneSampler(self._open_sampler))
+
+    def process(self, shard: records.Shard) -> Iterator[str]:
+        """Called by Beam with each shard."""
+        sampler = self._sampler
+
+        def sample(z: np.ndarray) -> np.ndarray:
+            with sampler.lock:
+                return sampler.sample(z)
+
+        writer.write_shard(
+            self._directory, self._manifest, shard, sample, sampler.batch
+        )
+        yield shard.name

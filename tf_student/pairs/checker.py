@@ -1,0 +1,117 @@
+"""Finds out whether a pair set is what its manifest says."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student import noise
+from tf_student.pairs import ledger, records
+
+# Other kernels, other batches: a value may round to its neighbour.
+_ROUNDING = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What is wrong, and how it compares with the teacher.
+
+    Attributes:
+        missing: names of shards that are not there.
+        damaged: names of shards whose bytes changed, whose records cannot be read, or
+            whose images the teacher does not make.
+        compared: images that the teacher made again.
+        differing: share of their values that came out differently.
+    """
+
+    missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+    compared: int
+    differing: float
+
+    @property
+    def to_make(self) -> list[str]:
+        """Names of the shards to make again."""
+        return [*self.missing, *self.damaged]
+
+    def text(self) -> str:
+        """One line for the terminal."""
+        images = (
+            f"{self.compared} images made again by the teacher, "
+            f"{self.differing:.2%} of their values different"
+        )
+        if not self.to_make:
+            return f"All shards are there and whole; {images}."
+        return (
+            f"{len(self.missing)} shards are missing and {len(self.damaged)} damaged "
+            f"({images}): {', '.join(self.to_make)}."
+        )
+
+
+def check(
+    directory: str,
+    sample: Callable[[np.ndarray], np.ndarray],
+    *,
+    images: int,
+) -> Findings:
+    """Compares every shard's digest, and some images with what `sample` gives.
+
+    Args:
+        directory: of the set.
+        sample: from float32 noise to uint8 images.
+        images: to compare, spread over the shards.
+    """
+    manifest = records.read_manifest(directory)
+    shards = ledger.finished(directory, manifest)
+    missing = [s.name for s in manifest.shards if s.name not in shards]
+    damaged = [
+        name
+        for name, shard in shards.items()
+        if ledger.digest(os.path.join(directory, name)) != (shard.sha256, shard.size)
+    ]
+    whole = [shard for name, shard in shards.items() if name not in damaged]
+    compared, differing = 0, []
+    for shard, count in _spread(whole, images):
+        pairs = _some(directory, manifest, shard, count)
+        if pairs is None:
+            damaged.append(shard.name)
+            continue
+        again = sample(pairs[0]).astype(int)
+        compared += len(again)
+        differing.append(np.mean(again != pairs[1]))
+        if np.max(np.abs(again - pairs[1])) > _ROUNDING:
+            damaged.append(shard.name)
+    share = float(np.mean(differing)) if differing else 0.0
+    return Findings(tuple(missing), tuple(damaged), compared, share)
+
+
+def _spread(shards: list, images: int) -> list[tuple[records.Shard, int]]:
+    """Shards from first to last, and how many images to take of each."""
+    count = min(len(shards), images)
+    if not count:
+        return []
+    places = np.linspace(0, len(shards) - 1, count).astype(int)
+    return [
+        (shards[place], images // count + (number < images % count))
+        for number, place in enumerate(places)
+    ]
+
+
+def _some(directory, manifest, shard, count):
+    """Noise and images of a shard's first pairs; None if they cannot be read."""
+    found = tf.data.TFRecordDataset(os.path.join(directory, shard.name)).take(count)
+    try:
+        pairs = [records.decode(record, manifest) for record in found]
+    except tf.errors.OpError:
+        return None
+    indices = [int(pair["index"]) for pair in pairs]
+    if indices != list(range(shard.first_index, shard.first_index + len(pairs))):
+        return None
+    if manifest.pairs.store_noise:
+        z = np.stack([pair["noise"] for pair in pairs])
+    else:
+        seed, shape = manifest.pairs.pairs_seed, manifest.image_shape
+        z = noise.normal(seed, indices, shape).numpy()
+    return z, np.stack([pair["image"] for pair in pairs])

@@ -1,0 +1,193 @@
+"""Which shards of a pair set are there, with any number of workers and no locks.
+
+`manifest.json` says from the start what the set will be; digests come into it at the
+end. Until then each finished shard has a receipt of its own below `receipts/`, so
+workers never write the same file with different content. All files appear whole.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+from tf_student import files
+from tf_student.errors import InputError
+from tf_student.pairs import records
+
+_RECEIPTS = "receipts"
+
+
+def begin(directory: str, manifest: records.Manifest) -> None:
+    """Says what the set will be, where nothing says it yet."""
+    if not _begun(directory):
+        tf.io.gfile.makedirs(directory)
+        records.write_manifest(directory, manifest)
+
+
+def adopt(directory: str, manifest: records.Manifest) -> None:
+    """Takes over what an earlier run left, if there is anything.
+
+    Raises:
+        InputError: if `directory` holds another pair set.
+    """
+    if not _begun(directory):
+        return
+    confirm(directory, manifest)
+    old = records.read_manifest(directory)
+    if old.complete and not all(_present(directory, s) for s in old.shards):
+        _reopen(directory, old)
+
+
+def _begun(directory: str) -> bool:
+    return tf.io.gfile.exists(os.path.join(directory, records.MANIFEST))
+
+
+def confirm(directory: str, manifest: records.Manifest) -> None:
+    """Raises an `InputError` if `directory` holds another pair set."""
+    old = records.read_manifest(directory)
+    if difference := records.differences(old, manifest):
+        raise InputError(f"{directory} holds another pair set. {difference}")
+
+
+def missing(directory: str, shards: Iterable[records.Shard]) -> list[records.Shard]:
+    """Those of the shards that are to be made."""
+    if not _begun(directory):
+        return list(shards)
+    if records.read_manifest(directory).complete:
+        return []
+    return [shard for shard in shards if not _is_there(directory, shard)]
+
+
+def _is_there(directory: str, shard: records.Shard) -> bool:
+    receipt = _receipt(os.path.join(directory, _RECEIPTS, f"{shard.name}.json"))
+    if receipt:
+        return _present(directory, receipt)
+    if tf.io.gfile.exists(os.path.join(directory, shard.name)):
+        # Its writer was stopped between the shard and the receipt.
+        enter(directory, sealed(directory, shard))
+        return True
+    return False
+
+
+def enter(directory: str, shard: records.Shard) -> None:
+    """Leaves the receipt of a finished shard."""
+    folder = os.path.join(directory, _RECEIPTS)
+    tf.io.gfile.makedirs(folder)
+    path = os.path.join(folder, f"{shard.name}.json")
+    files.write_json(path, dataclasses.asdict(shard))
+
+
+def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
+    """Completes the manifest if every shard is there; whoever comes last does it.
+
+    Returns:
+        The manifest, complete or not.
+    """
+    old = records.read_manifest(directory)
+    if old.complete:
+        _tidy(directory)
+        return old
+    entered = _receipts(directory)
+    if any(shard.name not in entered for shard in manifest.shards):
+        return manifest
+    shards = tuple(entered[shard.name] for shard in manifest.shards)
+    manifest = dataclasses.replace(manifest, shards=shards)
+    records.write_manifest(directory, manifest)
+    _tidy(directory)
+    return manifest
+
+
+def _tidy(directory: str) -> None:
+    """Removes what a complete set has no use for; so may another worker."""
+    files.remove_leftovers(directory)
+    folder = os.path.join(directory, _RECEIPTS)
+    with contextlib.suppress(tf.errors.NotFoundError):
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
+
+
+def forget(directory: str, names: Iterable[str]) -> None:
+    """Removes shards, so that they are missing."""
+    manifest = records.read_manifest(directory)
+    if manifest.complete:
+        _reopen(directory, manifest)
+    for name in names:
+        for path in (name, os.path.join(_RECEIPTS, f"{name}.json")):
+            path = os.path.join(directory, path)
+            if tf.io.gfile.exists(path):
+                tf.io.gfile.remove(path)
+
+
+def _reopen(directory: str, manifest: records.Manifest) -> None:
+    """Makes a complete set one that is being made, with the shards that are there."""
+    for shard in manifest.shards:
+        path = os.path.join(directory, shard.name)
+        if _present(directory, shard):
+            enter(directory, shard)
+        elif tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)
+    blank = [dataclasses.replace(s, sha256="", size=0) for s in manifest.shards]
+    records.write_manifest(
+        directory, dataclasses.replace(manifest, shards=tuple(blank))
+    )
+
+
+def finished(directory: str, manifest: records.Manifest) -> dict[str, records.Shard]:
+    """The shards that are there, with their digests as first written, by name."""
+    entered = (
+        {shard.name: shard for shard in manifest.shards}
+        if manifest.complete
+        else _receipts(directory)
+    )
+    return {
+        name: shard
+        for name, shard in entered.items()
+        if tf.io.gfile.exists(os.path.join(directory, name))
+    }
+
+
+def count(directory: str) -> int:
+    """Number of shards that are finished."""
+    manifest = records.read_manifest(directory)
+    return len(manifest.shards) if manifest.complete else len(_receipts(directory))
+
+
+def sealed(
+    directory: str, shard: records.Shard, path: str | None = None
+) -> records.Shard:
+    """The shard with the digest and size of its file, or of the one at `path`."""
+    sha256, size = digest(path or os.path.join(directory, shard.name))
+    return dataclasses.replace(shard, sha256=sha256, size=size)
+
+
+def digest(path: str) -> tuple[str, int]:
+    """SHA-256 and length of a file."""
+    sha256, size = hashlib.sha256(), 0
+    with tf.io.gfile.GFile(path, "rb") as file:
+        while block := file.read(2**20):
+            sha256.update(block)
+            size += len(block)
+    return sha256.hexdigest(), size
+
+
+def _receipts(directory: str) -> dict[str, records.Shard]:
+    paths = tf.io.gfile.glob(os.path.join(directory, _RECEIPTS, "*.json"))
+    return {shard.name: shard for shard in map(_receipt, paths) if shard}
+
+
+def _receipt(path: str) -> records.Shard | None:
+    """None if there is none; a worker that completes the set takes them away."""
+    try:
+        return records.Shard(**files.read_json(path))
+    except tf.errors.NotFoundError:
+        return None
+
+
+def _present(directory: str, shard: records.Shard) -> bool:
+    path = os.path.join(directory, shard.name)
+    return shard.written and (
+        tf.io.gfile.exists(path) and tf.io.gfile.stat(path).length == shard.size
+    )

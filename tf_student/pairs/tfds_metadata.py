@@ -1,0 +1,46 @@
+"""What lets `tfds.builder_from_directory` open a pair set."""
+
+import numpy as np
+
+from tf_student.pairs import records
+
+
+def write(directory: str, manifest: records.Manifest) -> None:
+    """Writes TFDS' `dataset_info.json` and `features.json` beside the shards."""
+    # Slow to import, and needed only here.
+    import tensorflow_datasets as tfds
+
+    shape, pairs = manifest.image_shape, manifest.pairs
+    raw = tfds.features.Encoding.BYTES
+    image = (
+        tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding=raw)
+        if pairs.encoding == "raw"
+        else tfds.features.Image(shape=shape, encoding_format="png")
+    )
+    features = {"index": tfds.features.Scalar(np.int64), "image": image}
+    if pairs.store_noise:
+        features["noise"] = tfds.features.Tensor(
+            shape=shape, dtype=np.float32, encoding=raw
+        )
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=directory,
+        dataset_name="pairs",
+        filetype_suffix="tfrecord",
+        template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+    )
+    splits = [
+        tfds.core.SplitInfo(
+            name=name,
+            shard_lengths=[shard.pairs for shard in manifest.split(name)],
+            num_bytes=sum(shard.size for shard in manifest.split(name)),
+            filename_template=template,
+        )
+        for name in (records.TRAIN, records.HELD_OUT)
+    ]
+    tfds.folder_dataset.write_metadata(
+        data_dir=directory,
+        features=tfds.features.FeaturesDict(features),
+        split_infos=splits,
+        filename_template=template,
+        check_data=False,
+    )
