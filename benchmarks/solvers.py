@@ -15,12 +15,13 @@ from tf_student import images, model_directory, noise, run_directory
 from tf_student.config import DiffusionConfig, SamplerConfig
 from tf_student.training.teacher import make_sampler
 
+SPACINGS = ("uniform", "quadratic", "log_snr")
+
 
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--teacher_dir", required=True)
-    parser.add_argument("--spacing", default="quadratic")
     parser.add_argument("--images", type=int, default=64)
     arguments = parser.parse_args()
     directory = arguments.teacher_dir
@@ -32,21 +33,19 @@ def main() -> None:
     shape = teachers["float32"].config.image_shape
     z = noise.normal(0, noise.EVALUATION + np.arange(arguments.images), shape)
 
-    def run(solver, calls, spacing=arguments.spacing, dtype="float32"):
+    def run(solver, spacing, calls, dtype="float32"):
         config = SamplerConfig(spacing, calls, solver)
         sample = make_sampler(teachers[dtype], diffusion, config)
         return tf.function(sample)(z).numpy()
 
-    exact = run("ddim", 1000, "uniform")
-    print(f"{'calls':>5}  {'ddim':>8}  {'dpm++2m':>8}")
+    exact = run("ddim", "uniform", 1000)
+    ways = [(s, p) for p in SPACINGS for s in ("ddim", "dpm++2m")]
+    print("calls" + "".join(f"{f'{s} {p}':>19}" for s, p in ways))
     for calls in (10, 20, 50, 100):
-        errors = [
-            np.sqrt(np.mean(np.square(run(solver, calls) - exact)))
-            for solver in ("ddim", "dpm++2m")
-        ]
-        print(f"{calls:5}  {errors[0]:8.4f}  {errors[1]:8.4f}")
+        errors = [np.sqrt(np.mean(np.square(run(*way, calls) - exact))) for way in ways]
+        print(f"{calls:5}" + "".join(f"{error:19.4f}" for error in errors))
     pixels = {
-        dtype: images.to_uint8(run("ddim", 50, dtype=dtype)).numpy().astype(int)
+        dtype: images.to_uint8(run("ddim", "uniform", 50, dtype)).numpy().astype(int)
         for dtype in teachers
     }
     apart = np.abs(pixels["float32"] - pixels["bfloat16"])

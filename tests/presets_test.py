@@ -51,7 +51,10 @@ def test_diffusion(name):
 def test_sampler(name, spacing, calls, distinct):
     sampler = presets.get(name).sampler
     assert (sampler.spacing, sampler.calls) == (spacing, calls)
-    assert len(schedules.sampling_timesteps(sampler, 1000)) == distinct
+    assert (
+        len(schedules.sampling_timesteps(sampler, presets.get(name).diffusion))
+        == distinct
+    )
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ class SamplerConfig:
     """The teacher's deterministic sampler."""
 
     spacing: str = option(
-        "uniform", "Spacing of the time steps.", choices=("uniform", "quadratic")
+        "uniform",
+        "Spacing of the time steps; log_snr suits dpm++2m.",
+        choices=("uniform", "quadratic", "log_snr"),
     )
     calls: int = option(
         50, "Time steps asked for; quadratic spacing drops repeated ones.", minimum=1

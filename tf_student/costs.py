@@ -44,7 +44,7 @@ def sampling(
     student: bool = False,
 ) -> dict[str, int]:
     """Cost of drawing `count` images with the teacher, or with the student alone."""
-    timesteps = schedules.sampling_timesteps(sampler, diffusion.timesteps)
+    timesteps = schedules.sampling_timesteps(sampler, diffusion)
     calls = 1 if student else len(timesteps)
     return {
         "parameters": parameters(unet),

@@ -147,12 +147,14 @@ DIGITS = Preset(
     log=LogConfig(log_every=20, checkpoint_every=250, evaluate_every=250),
 )
 
-# Six times the pairs: with 40,000 the held-out loss stops falling early.
+# Ten times the pairs, made in fewer calls: with 40,000 the held-out loss stops falling
+# early.
 DIGITS_LONG = dataclasses.replace(
     DIGITS,
     teacher=dataclasses.replace(DIGITS.teacher, steps=2_500, decay_steps=2_400),
-    pairs=dataclasses.replace(DIGITS.pairs, pairs=120_000),
-    student=dataclasses.replace(DIGITS.student, steps=7_500, decay_steps=7_400),
+    sampler=SamplerConfig("log_snr", 12, "dpm++2m"),
+    pairs=dataclasses.replace(DIGITS.pairs, pairs=200_000),
+    student=dataclasses.replace(DIGITS.student, steps=6_500, decay_steps=6_400),
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),
 )
 

@@ -66,7 +66,7 @@ def network_calls(teacher_directory: str, config: SamplerConfig) -> int:
     diffusion = run_directory.read_config(
         teacher_directory, "diffusion", DiffusionConfig
     )
-    return len(schedules.sampling_timesteps(config, diffusion.timesteps))
+    return len(schedules.sampling_timesteps(config, diffusion))
 
 
 def _generator(strategy, sample, unet: UNetConfig, run: RunConfig) -> Generator:

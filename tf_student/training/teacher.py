@@ -88,7 +88,7 @@ class TeacherTask:
 
 def make_sampler(model: keras.Model, diffusion: DiffusionConfig, config: SamplerConfig):
     """The teacher as a function from noise to float images."""
-    timesteps = schedules.sampling_timesteps(config, diffusion.timesteps)
+    timesteps = schedules.sampling_timesteps(config, diffusion)
     alpha_bars = schedules.alpha_bars(diffusion)
     solve = sampler.SOLVERS[config.solver]
 
