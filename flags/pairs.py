@@ -53,30 +53,25 @@ def main() -> None:
         station.import_pairs(directory, teacher, source, system, run)
         print(f"The pairs of {source} are in {directory}. Next: tf-student distill")
         return
-    config = config_flags.resolve(CheckConfig())
-    if (config.check or config.repair) and _look(station, directory, run, config):
-        return
+    config, again = config_flags.resolve(CheckConfig()), []
+    if config.check or config.repair:
+        found = station.check_pairs(directory, teacher, run, images=config.check_images)
+        if found.to_make and not config.repair:
+            raise InputError(f"{found.text()} --repair makes them again.")
+        print(found.text(), flush=True)
+        if not found.to_make:
+            return
+        again = found.damaged
     manifest = station.make_pairs(
-        directory, teacher, system, run, engine, progress=True
+        directory, teacher, system, run, engine, again=again, progress=True
     )
     if manifest.complete:
         print(f"The pairs are in {directory}. Next: tf-student distill")
     else:
-        print(f"This worker's pairs are in {directory}; others' are missing.")
-
-
-def _look(station, directory: str, run: RunConfig, config: CheckConfig) -> bool:
-    """Prints what is wrong with the pairs; whether nothing is left to do."""
-    teacher = config_flags.directory("teacher")
-    found = station.check_pairs(directory, teacher, run, images=config.check_images)
-    if not found.to_make:
-        print(found.text())
-        return True
-    if not config.repair:
-        raise InputError(f"{found.text()} --repair makes them again.")
-    print(found.text(), flush=True)
-    station.remove_damaged(directory, found)
-    return False
+        print(
+            f"The pairs of worker {engine.worker_index} of {engine.num_workers} are in "
+            f"{directory}; others' are missing."
+        )
 
 
 def surroundings(
@@ -93,19 +88,23 @@ def surroundings(
         InputError: if a place is known and the number of workers is not.
     """
     index = environment.get("JOB_COMPLETION_INDEX")
-    count = environment.get("NUM_WORKERS")
+    count, first, step = environment.get("NUM_WORKERS"), 0, 1
     if "SLURM_ARRAY_TASK_ID" in environment:
-        first = int(environment.get("SLURM_ARRAY_TASK_MIN", 0))
-        index = int(environment["SLURM_ARRAY_TASK_ID"]) - first
+        index = environment["SLURM_ARRAY_TASK_ID"]
         count = environment.get("SLURM_ARRAY_TASK_COUNT")
+        first = environment.get("SLURM_ARRAY_TASK_MIN", 0)
+        step = environment.get("SLURM_ARRAY_TASK_STEP", 1)
     if index is None:
         return EngineConfig()
-    if num_workers is None and count is None:
+    count = count if num_workers is None else num_workers
+    try:
+        place = (int(index) - int(first)) // int(step)
+        return EngineConfig(worker_index=place, num_workers=int(count))
+    except (TypeError, ValueError) as error:
         raise InputError(
-            "`num_workers` must be given, or the variable NUM_WORKERS, where "
-            f"JOB_COMPLETION_INDEX is. Received: JOB_COMPLETION_INDEX={index}."
-        )
-    return EngineConfig(worker_index=int(index), num_workers=int(num_workers or count))
+            "`num_workers` must be given, or the variable NUM_WORKERS, where a job has "
+            f"an index. Received: index={index}, num_workers={count}."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -74,15 +74,16 @@ def test_a_damaged_json_file_is_named(tmp_path):
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
     (tmp_path / "a.txt").write_text("whole")
     (tmp_path / "a.txt.tmp-0123abcd").write_text("half")
-    files.remove_leftovers(str(tmp_path))
-    assert os.listdir(tmp_path) == ["a.txt"]
+    (tmp_path / "b.txt.tmp-0123abcd").write_text("half")
+    files.remove_leftovers(str(tmp_path), ["a.txt"])
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt.tmp-0123abcd"]
 
 
 def test_what_a_killed_writer_leaves_counts_as_a_leftover(tmp_path):
     with files.replacing(str(tmp_path / "a.txt")) as temporary:
         with open(temporary, "w") as file:
             file.write("half")
-        files.remove_leftovers(str(tmp_path))
+        files.remove_leftovers(str(tmp_path), ["a.txt"])
         assert os.listdir(tmp_path) == []
         with open(temporary, "w") as file:
             file.write("whole")

@@ -116,3 +116,11 @@ def test_a_damaged_configuration_is_refused_and_stays(claimed):
     text = refusal(lambda: run_directory.claim(str(claimed), "teacher", CONFIGS))
     assert "config.json is not valid JSON" in text
     assert contents(claimed) == before
+
+
+def test_a_run_from_before_an_option_existed_may_go_on(claimed):
+    values = json.loads((claimed / "config.json").read_text())
+    del values["train"]["clip_norm"]
+    (claimed / "config.json").write_text(json.dumps(values))
+    run_directory.claim(str(claimed), "teacher", CONFIGS)
+    assert "clip_norm" in json.loads((claimed / "config.json").read_text())["train"]

@@ -51,9 +51,11 @@ def read_json(path: str) -> Any:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
 
 
-def remove_leftovers(directory: str, names: Iterable[str] = ("*",)) -> None:
+def remove_leftovers(directory: str, names: Iterable[str]) -> None:
     """Removes what killed writers of those files left behind in `directory`."""
-    for name in names:
-        for path in tf.io.gfile.glob(os.path.join(directory, f"{name}.tmp-*")):
+    names = set(names)
+    for path in tf.io.gfile.glob(os.path.join(directory, "*.tmp-*")):
+        name = os.path.basename(path).rpartition(".tmp-")[0]
+        if name in names:
             with contextlib.suppress(tf.errors.NotFoundError):
                 tf.io.gfile.remove(path)

@@ -43,7 +43,7 @@ def _refuse_changes(directory, old, station, configs):
     for name, config in configs.items():
         new = to_dict(config)
         for field in dataclasses.fields(config):
-            before = old.get(name, {}).get(field.name)
+            before = old.get(name, {}).get(field.name, field.default)
             if field.metadata["free"] or before == new[field.name]:
                 continue
             raise InputError(

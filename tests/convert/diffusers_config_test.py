@@ -78,6 +78,12 @@ def test_what_is_written_is_read_again(name):
         ({"up_block_types": ["UpBlock2D"] * 4}, "at the same levels on both sides"),
         ({"down_block_types": ["SkipDownBlock2D"] * 4}, "Received: SkipDownBlock2D."),
         ({"use_magic": True}, "not known here: use_magic=True."),
+        ({"sample_size": None}, "`sample_size` must be an integer"),
+        ({"sample_size": [32, 64]}, "`sample_size` must be an integer"),
+        ({"block_out_channels": []}, "`block_out_channels` must be positive"),
+        ({"block_out_channels": [0, 0]}, "`block_out_channels` must be positive"),
+        ({"down_block_types": None}, "`down_block_types` must be names"),
+        ({"layers_per_block": "2"}, "`layers_per_block` must be an integer"),
     ],
 )
 def test_what_the_network_cannot_do_is_refused_by_name(change, message):
@@ -115,3 +121,10 @@ def test_other_processes_are_refused_by_name(change, message):
     with pytest.raises(InputError) as error:
         diffusers_config.read_scheduler(SCHEDULER | change, "s.json")
     assert message in str(error.value)
+
+
+def test_a_config_that_is_no_object():
+    with pytest.raises(InputError, match="must hold a JSON object"):
+        diffusers_config.read_config([CIFAR10], "config.json")
+    with pytest.raises(InputError, match="must hold a JSON object"):
+        diffusers_config.read_scheduler(None, "s.json")

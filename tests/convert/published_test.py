@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from safetensors.numpy import save_file
 
 from tests.convert import ddpm_network, torch_writer
 from tests.convert import denoising_student_model as original
@@ -198,3 +199,54 @@ def test_no_network_for_the_hub(tmp_path, monkeypatch):
         "cache"
     )
     assert "\n" not in str(error.value)
+
+
+def write_pipeline(folder):
+    from tests.convert.diffusers_config_test import SCHEDULER
+    from tests.networks import TINY
+    from tf_student.convert import diffusers, diffusers_config
+    from tf_student.unet import UNet
+
+    (folder / "unet").mkdir(parents=True)
+    values = diffusers_config.write_config(TINY)
+    (folder / "unet" / "config.json").write_text(json.dumps(values))
+    tensors = load.unload(UNet(TINY), diffusers.rows(TINY))
+    save_file(tensors, folder / "unet" / f"{diffusers.WEIGHTS}.safetensors")
+    (folder / "scheduler").mkdir()
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(SCHEDULER | {"beta_end": 0.012}))
+    return path
+
+
+@pytest.mark.parametrize("part", ["", "unet", "unet/"])
+def test_a_pipelines_scheduler_is_found(tmp_path, part):
+    write_pipeline(tmp_path)
+    published = sources.open_source(f"{tmp_path}/{part}")
+    assert published.diffusion.beta_end == 0.012
+
+
+def test_without_a_scheduler_the_assumption_is_said(tmp_path, caplog):
+    write_pipeline(tmp_path).unlink()
+    assert sources.open_source(str(tmp_path)).diffusion.beta_end == 0.02
+    assert "has no scheduler" in caplog.text
+
+
+def test_one_of_several_checkpoints_must_be_named(ddpm, tmp_path):
+    for name in ("a", "b"):
+        write_checkpoint(tmp_path / name, ddpm[0])
+    (tmp_path / "checkpoint").unlink()
+    with pytest.raises(InputError, match=r"must name one of .* 2 checkpoints"):
+        sources.open_source(str(tmp_path))
+
+
+def test_names_that_ask_for_a_huge_network(tmp_path):
+    arrays = {
+        "conv_in.weight": np.zeros((8, 3, 3, 3), "f"),
+        "conv_out.weight": np.zeros((3, 8, 3, 3), "f"),
+        "down.0.block.0.conv1.weight": np.zeros((8, 8, 3, 3), "f"),
+        "down.0.block.999999999999.conv1.weight": np.zeros((8, 8, 3, 3), "f"),
+    }
+    opcodes = torch_writer.state_dict(arrays)
+    torch_writer.write_archive(tmp_path / "a.pt", opcodes, list(arrays.values()))
+    with pytest.raises(InputError, match="must have DDPM's layout"):
+        sources.open_source(str(tmp_path / "a.pt"))

@@ -62,3 +62,62 @@ def test_a_file_without_tensors(tmp_path):
     torch_writer.write_archive(tmp_path / "a.pt", torch_writer.plain({"epoch": 3}), [])
     with pytest.raises(InputError, match="holds no state dict of tensors"):
         torch_file.read(str(tmp_path / "a.pt"))
+
+
+def refused(tmp_path, opcodes, arrays=()):
+    torch_writer.write_archive(tmp_path / "a.pt", opcodes, list(arrays))
+    with pytest.raises(InputError) as error:
+        tensors = torch_file.read(str(tmp_path / "a.pt"))
+        for name in tensors.shapes:
+            tensors.read(name)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "offset"),
+    [
+        ((2, 2), (-1000, 1000), 0),
+        ((2, 2), (2, 1), -4),
+        ((1000, 1000), (0, 0), 0),
+        ((2, 2), (2,), 0),
+        (("2", "2"), (2, 1), 0),
+        ((2.0, 2.0), (2, 1), 0),
+        ((2**70, 1), (1, 1), 0),
+    ],
+)
+def test_a_tensor_that_is_none(tmp_path, shape, strides, offset):
+    array = np.zeros(4, np.float32)
+    opcodes = torch_writer.tensor(
+        array, "0", shape=shape, strides=strides, offset=offset
+    )
+    opcodes = torch_writer.as_dict({"weight": opcodes})
+    assert "damaged" in refused(tmp_path, opcodes, [array])
+
+
+def test_lists_of_lists_of_the_same_list_end(tmp_path):
+    # Each level holds the one below twice: 2^60 leaves in some hundred bytes.
+    opcodes = b"]q\x00"
+    for level in range(60):
+        get, put = b"h" + bytes([level]), b"q" + bytes([level + 1])
+        opcodes += b"0]" + put + b"(" + get + get + b"e"
+    assert "holds no state dict" in refused(tmp_path, opcodes)
+
+
+def test_a_number_in_the_file_takes_no_memory(tmp_path):
+    opcodes = torch_writer.plain({"epoch": 3}) + b"r\xff\xff\xff\x7f"
+    assert "holds no state dict" in refused(tmp_path, opcodes)
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+    import zipfile
+
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", torch_writer.pickled(b"}"))
+    with pytest.raises(InputError, match="it is compressed"):
+        torch_file.read(str(path))
+
+
+def test_bfloat16_is_named(tmp_path):
+    opcodes = b"(X\x07\x00\x00\x00storagectorch\nBFloat16Storage\nK\x00K\x00K\x01tQ"
+    assert "it holds a BFloat16Storage" in refused(tmp_path, opcodes)

@@ -18,7 +18,7 @@ def call(module, name, *arguments):
     return start + b"(" + b"".join(arguments) + b"tR"
 
 
-def tensor(array, key, *, legacy=False):
+def tensor(array, key, *, legacy=False, shape=None, strides=None, offset=0):
     name = _CLASSES[array.dtype.str]
     storage = (
         b"("
@@ -32,13 +32,14 @@ def tensor(array, key, *, legacy=False):
         + (b"N" if legacy else b"")
         + b"tQ"
     )
-    strides = tuple(s // array.itemsize for s in array.strides)
+    if strides is None:
+        strides = tuple(s // array.itemsize for s in array.strides)
     return call(
         "torch._utils",
         "_rebuild_tensor_v2",
         storage,
-        plain(0),
-        plain(array.shape),
+        plain(offset),
+        plain(array.shape if shape is None else shape),
         plain(strides),
         plain(False),
         call("collections", "OrderedDict"),
@@ -47,10 +48,17 @@ def tensor(array, key, *, legacy=False):
 
 def state_dict(arrays, *, legacy=False, first=0):
     """An OrderedDict of tensors; storages are called `first`, `first + 1`, .. ."""
-    items = b"".join(
-        plain(name) + tensor(array, str(first + i), legacy=legacy)
-        for i, (name, array) in enumerate(arrays.items())
+    return as_dict(
+        {
+            name: tensor(array, str(first + i), legacy=legacy)
+            for i, (name, array) in enumerate(arrays.items())
+        }
     )
+
+
+def as_dict(parts):
+    """An OrderedDict of what opcodes make."""
+    items = b"".join(plain(name) + part for name, part in parts.items())
     return call("collections", "OrderedDict") + b"(" + items + b"u"
 
 

@@ -25,6 +25,9 @@ def test_a_task_of_slurms_array_knows_its_part():
     }
     expected = EngineConfig(worker_index=2, num_workers=4)
     assert pairs.surroundings(environment) == expected
+    environment |= {"SLURM_ARRAY_TASK_ID": "17", "SLURM_ARRAY_TASK_STEP": "4"}
+    expected = EngineConfig(worker_index=3, num_workers=4)
+    assert pairs.surroundings(environment) == expected
 
 
 def test_a_pod_of_kubernetes_indexed_job_knows_its_part():
@@ -38,6 +41,8 @@ def test_a_pod_of_kubernetes_indexed_job_knows_its_part():
 def test_an_index_without_a_count_is_refused():
     with pytest.raises(InputError, match="`num_workers` must be given"):
         pairs.surroundings({"JOB_COMPLETION_INDEX": "3"})
+    with pytest.raises(InputError, match="num_workers=many"):
+        pairs.surroundings({"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "many"})
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,9 @@ def runs(chain, pool, tmp_path_factory):
     futures = {
         "worker 1": pool.submit(part, 1),
         "check": pool.submit(look, "damaged", "--check"),
+        "repair with other flags": pool.submit(
+            look, "damaged", "--repair", "--calls=2"
+        ),
         "repair": pool.submit(look, "cut", "--repair"),
         "whole": pool.submit(
             conftest.run, "pairs", *work, "--check", "--check_images=8"
@@ -84,7 +92,7 @@ def runs(chain, pool, tmp_path_factory):
 
 def test_two_workers_leave_the_bytes_of_one(runs, chain):
     finished, folder = runs
-    assert finished["worker 1"].out.endswith("shared; others' are missing.\n")
+    assert "The pairs of worker 1 of 2 are in" in finished["worker 1"].out
     assert finished["worker 0"].out.endswith("Next: tf-student distill\n")
     shared = conftest.contents(folder / "shared")
     assert shared == conftest.contents(chain.work / "pairs")
@@ -95,7 +103,7 @@ def test_a_whole_set_is_whole(runs):
     assert finished.code == 0, finished.err
     assert finished.out == (
         "All shards are there and whole; 8 images made again by the teacher, 0.00% of "
-        "their values different.\n"
+        "their values different, by 0 at most.\n"
     )
 
 
@@ -106,6 +114,12 @@ def test_a_damaged_shard_is_named_and_left(runs):
         "tf-student pairs: 0 shards are missing and 1 damaged"
     )
     assert finished.err.endswith(f"{SHARD}. --repair makes them again.\n")
+    assert (folder / "damaged" / SHARD).exists()
+
+
+def test_a_repair_with_other_flags_removes_nothing(runs):
+    finished, folder = runs[0]["repair with other flags"], runs[1]
+    assert finished.code == 2 and "calls=40, received: 2" in finished.err
     assert (folder / "damaged" / SHARD).exists()
 
 

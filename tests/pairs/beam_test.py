@@ -42,3 +42,21 @@ def test_another_set_is_refused(plan, write, contents, tmp_path):
     with pytest.raises(InputError, match="another pair set"):
         beam.write_pairs(str(tmp_path / "beam"), plan(pairs_seed=1), None, [])
     assert contents(tmp_path / "beam") == before
+
+
+def _fails(path):
+    raise RuntimeError("no teacher here")
+
+
+def test_a_failing_pipeline_is_one_line(plan, tmp_path):
+    with pytest.raises(InputError, match=r"Apache Beam failed: .*no teacher here") as e:
+        beam.write_pairs(
+            str(tmp_path / "beam"), plan(), functools.partial(_fails, ""), []
+        )
+    assert "\n" not in str(e.value)
+
+
+def test_a_wrong_option_is_one_line(plan, tmp_path):
+    options = ["direct_num_workers=many"]
+    with pytest.raises(InputError, match="Apache Beam failed"):
+        beam.write_pairs(str(tmp_path / "beam"), plan(), None, options)

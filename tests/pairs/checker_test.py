@@ -1,10 +1,11 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.pairs import checker
+from tf_student.pairs import checker, ledger, records
 
 TRAIN = "pairs-train.tfrecord-0000{}-of-00003"
 
@@ -21,6 +22,15 @@ def spoil(directory, name, at=-20):
     data = bytearray(path.read_bytes())
     data[at] ^= 1
     path.write_bytes(data)
+
+
+def seal(directory, name):
+    """Lets the manifest agree with a shard as it is now."""
+    manifest = records.read_manifest(directory)
+    shards = tuple(
+        ledger.sealed(directory, s) if s.name == name else s for s in manifest.shards
+    )
+    records.write_manifest(directory, dataclasses.replace(manifest, shards=shards))
 
 
 @pytest.mark.parametrize("changes", [{}, {"store_noise": True}, {"encoding": "png"}])
@@ -60,8 +70,32 @@ def test_rounding_is_no_damage(write, make_sampler):
         return images
 
     found = checker.check(write(), other_kernels, images=15)
-    assert found.to_make == []
+    assert (found.to_make, found.largest) == ([], 1)
     assert found.differing == pytest.approx(1 / 48)
+
+
+def test_all_images_are_made_at_once(write, make_sampler):
+    sampler = make_sampler()
+    checker.check(write(), sampler, images=15)
+    assert [len(z) for z in sampler.fed] == [12]
+
+
+def test_pairs_made_elsewhere_are_not_compared(write, plan):
+    directory = write(store_noise=True)
+    manifest = dataclasses.replace(records.read_manifest(directory), imported=True)
+    records.write_manifest(directory, manifest)
+    found = checker.check(directory, None, images=15)
+    assert (found.to_make, found.compared) == ([], 0)
+
+
+def test_a_shard_of_too_few_records(write, check):
+    directory = write()
+    path = Path(directory) / TRAIN.format(0)
+    first = next(iter(tf.data.TFRecordDataset(str(path)))).numpy()
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(first)
+    seal(directory, TRAIN.format(0))
+    assert check(directory).damaged == (TRAIN.format(0),)
 
 
 def test_a_set_that_is_being_made(write, check, make_sampler, tmp_path):
@@ -84,15 +118,5 @@ def test_records_that_cannot_be_read(write, check, monkeypatch):
     name = TRAIN.format(0)
     with tf.io.TFRecordWriter(str(Path(directory) / name)) as file:
         file.write(b"no example")
-    from tf_student.pairs import ledger, records
-
-    manifest = records.read_manifest(directory)
-    shards = [
-        ledger.sealed(directory, s) if s.name == name else s for s in manifest.shards
-    ]
-    import dataclasses
-
-    records.write_manifest(
-        directory, dataclasses.replace(manifest, shards=tuple(shards))
-    )
+    seal(directory, name)
     assert check(directory).damaged == (name,)

@@ -80,6 +80,11 @@ def test_pairs_of_tfds(original, bring, contents):
         (lambda p: (p / "y_test.npy").unlink(), "must hold x_train_0.npy"),
         (lambda p: (p / "x_train_1.npy").unlink(), "x_train_1.npy or its images"),
         (lambda p: (p / "y_train_0.npy").write_bytes(b"garbage"), "cannot be read"),
+        (lambda p: (p / "y_train_0.npy").write_bytes(b""), "cannot be read"),
+        (
+            lambda p: np.save(p / "x_test.npy", np.zeros((2, 4, 4, 3), int)),
+            "must hold float16 or float32. Received: int64",
+        ),
         (
             lambda p: np.save(p / "y_test.npy", np.zeros((2, 4, 4, 3), "f")),
             r"must hold uint8 .* Received: float32 \(2, 4, 4, 3\)",
@@ -94,6 +99,26 @@ def test_what_does_not_fit_is_refused(original, change, message):
     change(original)
     with pytest.raises(InputError, match=message):
         importer.open_pairs(str(original))
+
+
+def test_noise_that_is_not_finite(original, bring):
+    np.save(original / "x_test.npy", np.full((2, 4, 4, 3), np.nan, np.float16))
+    with pytest.raises(InputError, match="Noise must be finite"):
+        bring(original)
+
+
+def test_a_source_that_ends_too_early(original, plan, tmp_path):
+    found = importer.open_pairs(str(original))
+    manifest = plan(pairs=9, held_out_pairs=2, store_noise=True)
+    with pytest.raises(InputError, match="It ended in train before pair 7"):
+        importer.import_pairs(str(tmp_path / "pairs"), manifest, found)
+
+
+def test_a_made_set_is_no_imported_one(original, bring, plan):
+    manifest = plan(pairs=7, held_out_pairs=2, store_noise=True)
+    imported = dataclasses.replace(manifest, imported=True)
+    difference = records.differences(imported, manifest)
+    assert difference == "Expected: imported=True, received: False."
 
 
 def test_a_missing_folder(tmp_path):

@@ -101,6 +101,8 @@ def test_two_runs_at_once_with_different_settings(work, make_sampler, tmp_path, 
 
     with pytest.raises(InputError, match="calls=5, received: 3"):
         work(0, 1, Disturbed())
+    # Nothing of the loser is there.
+    assert os.listdir(tmp_path / "shared") == ["manifest.json"]
 
 
 def test_mixed_teachers_are_refused(work, contents, tmp_path):
@@ -138,9 +140,57 @@ def test_forgotten_shards_are_missing_and_made_again(work, write, contents, tmp_
     directory = str(tmp_path / "shared")
     manifest = records.read_manifest(directory)
     name = manifest.shards[1].name
-    ledger.forget(directory, [name])
+    ledger.forget(directory, manifest, [name])
     assert not os.path.exists(Path(directory) / name)
     blank = [dataclasses.replace(s, sha256="", size=0) for s in manifest.shards]
     assert [s.name for s in ledger.missing(directory, blank)] == [name]
     work(0, 1)
     assert contents(directory) == contents(write("alone"))
+
+
+def test_nothing_of_another_set_is_forgotten(work, plan, contents, tmp_path):
+    work(0, 1)
+    before = contents(tmp_path / "shared")
+    name = plan().shards[0].name
+    with pytest.raises(InputError, match="another pair set"):
+        ledger.forget(str(tmp_path / "shared"), plan(pairs=11), [name])
+    assert contents(tmp_path / "shared") == before
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_shards_that_nothing_is_known_of_are_not_taken_over(
+    work, contents, tmp_path, finished
+):
+    work(0, 1 if finished else 2)
+    (tmp_path / "shared" / "manifest.json").unlink()
+    before = contents(tmp_path / "shared")
+    with pytest.raises(InputError, match=r"and no manifest.json that says what it is"):
+        work(0, 1, teacher="another")
+    assert contents(tmp_path / "shared") == before
+
+
+def test_two_workers_that_finish_at_once(work, plan, write, contents, tmp_path):
+    work(0, 2)
+    directory = str(tmp_path / "shared")
+    receipts = ledger._receipts
+    other = []
+
+    def overtaken(place):
+        """Between this worker's finish and its look, the other one finishes."""
+        if not other:
+            other.append(True)
+            assert writer.finish(directory, plan()).complete
+        return receipts(place)
+
+    for shard in ledger.missing(directory, plan().shards):
+        writer.write_shard(directory, plan(), shard, lambda z: _round(z), 3)
+    ledger._receipts = overtaken
+    try:
+        assert writer.finish(directory, plan()).complete
+    finally:
+        ledger._receipts = receipts
+    assert contents(directory) == contents(write("alone"))
+
+
+def _round(z):
+    return np.clip(np.round(z * 40 + 128), 0, 255).astype(np.uint8)

@@ -129,6 +129,7 @@ def test_manifest_says_what_the_set_is(write):
         },
         "dtype": "float32",
         "device_batch": 256,
+        "imported": False,
     }
     assert [shard["pairs"] for shard in shards] == [4, 4, 2, 4, 1]
 

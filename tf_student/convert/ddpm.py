@@ -102,6 +102,8 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         outputs = shapes["conv_out.weight"][0]
         levels = 1 + max(_numbers(shapes, r"down\.(\d+)\."))
         count = 1 + max(_numbers(shapes, r"down\.0\.block\.(\d+)\."))
+        if max(levels, count) > len(shapes):
+            raise ValueError
         widths = [shapes[f"down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
     except (KeyError, ValueError):
         raise InputError(

@@ -79,10 +79,13 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     Raises:
         InputError: for a class or an option that this network does not have.
     """
+    if not isinstance(values, dict):
+        raise InputError(f"{origin} must hold a JSON object.")
     if values.get("_class_name") != "UNet2DModel":
         kind = values.get("_class_name")
         raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
     _refuse_others(values, _FIXED, _READ, origin)
+    _check_types(values, origin)
     widths = values["block_out_channels"]
     base = widths[0]
     channels, outputs = values.get("in_channels", 3), values.get("out_channels", 3)
@@ -114,6 +117,35 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     )
     _refuse_several_heads(values, config, origin)
     return config
+
+
+def _check_types(values: dict[str, Any], origin: str) -> None:
+    """Raises an `InputError` that names a value which is missing or of a wrong kind."""
+
+    def are(value, kind):
+        return isinstance(value, list) and value and all(type(v) is kind for v in value)
+
+    rules = {
+        "sample_size": ("an integer", lambda v: type(v) is int),
+        "block_out_channels": (
+            "positive integers",
+            lambda v: are(v, int) and min(v) > 0,
+        ),
+        "down_block_types": ("names", lambda v: are(v, str)),
+        "up_block_types": ("names", lambda v: are(v, str)),
+    }
+    for name, (expected, holds) in rules.items():
+        if not holds(values.get(name)):
+            raise InputError(
+                f"{origin}: `{name}` must be {expected}. "
+                f"Received: {name}={values.get(name)!r}."
+            )
+    for name in ("in_channels", "out_channels", "layers_per_block", "norm_num_groups"):
+        if name in values and type(values[name]) is not int:
+            raise InputError(
+                f"{origin}: `{name}` must be an integer. "
+                f"Received: {name}={values[name]!r}."
+            )
 
 
 def _refuse_others(values, fixed, read, origin) -> None:
@@ -174,6 +206,8 @@ def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
     Raises:
         InputError: for a prediction, a schedule or a variance that is not supported.
     """
+    if not isinstance(values, dict):
+        raise InputError(f"{origin} must hold a JSON object.")
     ours = {"num_train_timesteps", "beta_start", "beta_end"}
     _refuse_others(values, _SCHEDULE, ours | _SAMPLING, origin)
     return DiffusionConfig(

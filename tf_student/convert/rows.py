@@ -64,12 +64,13 @@ def _values(rows, tensors, variables):
     for row in rows:
         parts = [_to_ours(tensors.read(name), row) for name in row.theirs]
         joined = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        joined = np.asarray(joined, np.float32)
         if not np.isfinite(joined).all():
             names = ", ".join(row.theirs)
             raise InputError(
                 f"{tensors.origin} has values that are not finite: {names}."
             )
-        yield row.ours, np.asarray(joined, np.float32).reshape(variables[row.ours])
+        yield row.ours, joined.reshape(variables[row.ours])
 
 
 def revert(rows: list[Row], read: Callable[[str], np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 
 import tensorflow as tf
+from absl import logging
 
 from tf_student import files
 from tf_student.config import DiffusionConfig, UNetConfig
@@ -95,8 +96,12 @@ def _open_folder(path: str) -> Published:
             return _open_diffusers(folder)
     checkpoint = tf.train.latest_checkpoint(path)
     if checkpoint is None:
-        indices = sorted(tf.io.gfile.glob(os.path.join(path, "*.index")))
-        checkpoint = indices[-1].removesuffix(".index") if indices else None
+        indices = tf.io.gfile.glob(os.path.join(path, "*.index"))
+        if len(indices) > 1:
+            raise InputError(
+                f"`from` must name one of {path}'s {len(indices)} checkpoints."
+            )
+        checkpoint = indices[0].removesuffix(".index") if indices else None
     if checkpoint is None:
         raise InputError(f"`from` must be {_EXPECTED}. Received: from={path}.")
     return _open_checkpoint(checkpoint)
@@ -105,16 +110,7 @@ def _open_folder(path: str) -> Published:
 def _open_diffusers(folder: str) -> Published:
     origin = os.path.join(folder, "config.json")
     config = diffusers_config.read_config(files.read_json(origin), origin)
-    diffusion = DiffusionConfig()
-    for scheduler in (
-        folder,
-        os.path.join(folder, "scheduler"),
-        os.path.join(os.path.dirname(folder), "scheduler"),
-    ):
-        origin = os.path.join(scheduler, "scheduler_config.json")
-        if tf.io.gfile.exists(origin):
-            diffusion = diffusers_config.read_scheduler(files.read_json(origin), origin)
-            break
+    diffusion = _scheduler(folder)
     weights = os.path.join(folder, diffusers.WEIGHTS)
     if tf.io.gfile.exists(f"{weights}.safetensors"):
         tensors = tensor_files.safetensors(f"{weights}.safetensors")
@@ -124,6 +120,24 @@ def _open_diffusers(folder: str) -> Published:
         raise InputError(f"{folder} holds no {diffusers.WEIGHTS}.safetensors or .bin.")
     tensors = tensors.renamed(diffusers.current_name)
     return Published(config, diffusion, tensors, diffusers.rows)
+
+
+def _scheduler(folder: str) -> DiffusionConfig:
+    """Of the scheduler beside or below a network; DDPM's where there is none."""
+    folder = os.path.normpath(folder)
+    places = [folder, os.path.join(folder, "scheduler")]
+    if os.path.basename(folder) == "unet":
+        places.append(os.path.join(os.path.dirname(folder), "scheduler"))
+    for place in places:
+        origin = os.path.join(place, "scheduler_config.json")
+        if tf.io.gfile.exists(origin):
+            return diffusers_config.read_scheduler(files.read_json(origin), origin)
+    logging.warning(
+        "%s has no scheduler: a network that predicts noise, and betas that rise "
+        "linearly from 1e-4 to 0.02 over 1000 steps, are assumed.",
+        folder,
+    )
+    return DiffusionConfig()
 
 
 def _open_checkpoint(prefix: str) -> Published:

@@ -59,7 +59,8 @@ def keras_weights(path: str) -> Tensors:
             for name in _attribute(file[layer], "weight_names")
         ]
         shapes = {str(i): tuple(data.shape) for i, data in enumerate(datasets)}
-    except (OSError, KeyError) as error:
+    # Of a file that is something else, nearly anything is wrong.
+    except Exception as error:
         raise InputError(f"{path} is no Keras weights file: {error}.") from error
 
     def read(name: str) -> np.ndarray:

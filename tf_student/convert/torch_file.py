@@ -7,6 +7,7 @@ names that tensors need and refuses all others.
 
 import collections
 import dataclasses
+import math
 import pickle
 import struct
 import zipfile
@@ -43,20 +44,30 @@ class _Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    def __post_init__(self):
+        numbers = (self.offset, *self.shape, *self.strides)
+        if not all(isinstance(n, int) and n >= 0 for n in numbers):
+            raise ValueError("a tensor's shape is no shape")
+
     def view(self, storage: bytes) -> np.ndarray:
         values = np.frombuffer(storage, self.dtype)[self.offset :]
         reach = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
-        if 0 not in self.shape and not 0 <= reach < len(values):
+        size = math.prod(self.shape)
+        # Strides of zero would make much of little.
+        if size > len(values) or (size and reach >= len(values)):
             raise ValueError("a tensor reaches beyond its storage")
         strides = [step * self.dtype.itemsize for step in self.strides]
         view = np.lib.stride_tricks.as_strided(values, self.shape, strides)
         return view.astype(np.float32)
 
 
-class _Unpickler(pickle.Unpickler):
+# The one in Python, not in C: a number in the file makes the latter's memo fill memory.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _DTYPES:
             return np.dtype(_DTYPES[name])
+        if module == "torch" and name.endswith("Storage"):
+            raise ValueError(f"it holds a {name}, which is not supported")
         known = {
             ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
@@ -113,17 +124,17 @@ def read(path: str) -> Tensors:
     def tensor(name: str) -> np.ndarray:
         try:
             return found[name].view(storage(found[name].key))
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:
             raise InputError(f"{path} is damaged at {name}: {error}.") from error
 
     return Tensors(path, {name: part.shape for name, part in found.items()}, tensor)
 
 
-def _state_dict(content: Any) -> dict[str, _Tensor]:
-    if isinstance(content, list | tuple):
-        dicts = [d for d in map(_state_dict, content) if d]
+def _state_dict(content: Any, depth: int = 3) -> dict[str, _Tensor]:
+    if isinstance(content, list | tuple) and depth:
+        dicts = [d for part in content if (d := _state_dict(part, depth - 1))]
         return dicts[-1] if dicts else {}
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not depth:
         return {}
     tensors = {
         str(name).removeprefix("module."): value
@@ -133,11 +144,15 @@ def _state_dict(content: Any) -> dict[str, _Tensor]:
     if tensors:
         return tensors
     names = ("ema", "ema_state_dict", "state_dict", "model")
-    return next((d for n in names if (d := _state_dict(content.get(n)))), {})
+    inner = (_state_dict(content.get(name), depth - 1) for name in names)
+    return next((found for found in inner if found), {})
 
 
 def _read_archive(path: str) -> tuple[Any, Callable[[str], bytes]]:
     archive = zipfile.ZipFile(path)
+    # PyTorch compresses nothing; what is compressed may unpack to anything.
+    if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+        raise ValueError("it is compressed")
     (pickled,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
     root = pickled.removesuffix("data.pkl")
     order = f"{root}byteorder"

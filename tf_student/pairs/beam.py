@@ -8,6 +8,7 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
 
+from tf_student.errors import InputError
 from tf_student.pairs import records, writer
 
 # From noise to images, and how many at once.
@@ -35,18 +36,24 @@ def write_pairs(
         The manifest, complete unless the runner does not wait for the end.
 
     Raises:
-        InputError: if the directory holds another pair set, or the disk is too small.
+        InputError: if the directory holds another pair set, if the disk is too small,
+            or if the pipeline fails.
     """
     todo = writer.prepare(directory, manifest, manifest.shards)
-    arguments = [f"--{option}" for option in options]
-    with apache_beam.Pipeline(options=PipelineOptions(arguments)) as pipeline:
-        _ = (
-            pipeline
-            | apache_beam.Create(todo)
-            # Without it a runner may fuse everything into one worker's work.
-            | apache_beam.Reshuffle()
-            | apache_beam.ParDo(_WriteShard(directory, manifest, open_sampler))
-        )
+    write = _WriteShard(directory, manifest, open_sampler)
+    try:
+        arguments = PipelineOptions([f"--{option}" for option in options])
+        with apache_beam.Pipeline(options=arguments) as pipeline:
+            # Without reshuffling a runner may make it all one worker's work.
+            shards = pipeline | apache_beam.Create(todo) | apache_beam.Reshuffle()
+            _ = shards | apache_beam.ParDo(write)
+    # Runners fail in their own ways, and wrong options end the process.
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"The pipeline of Apache Beam failed: {lines[-1]} Finished shards are "
+            "kept, and the same command goes on."
+        ) from error
     return writer.finish(directory, manifest)
 
 

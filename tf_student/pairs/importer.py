@@ -1,5 +1,6 @@
 """Pair sets made elsewhere."""
 
+import collections
 import os
 import re
 from collections.abc import Iterator
@@ -67,10 +68,14 @@ class NumpyPairs:
         ]
         try:
             z, images = (np.load(path, mmap_mode="r") for path in paths)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise InputError(
                 f"{paths[0]} or its images cannot be read: {error}."
             ) from error
+        if z.dtype not in (np.float16, np.float32):
+            raise InputError(
+                f"{paths[0]} must hold float16 or float32. Received: {z.dtype}."
+            )
         if images.dtype != np.uint8 or images.ndim != 4:
             raise InputError(
                 f"{paths[1]} must hold uint8 [n, height, width, channels]. Received: "
@@ -106,6 +111,14 @@ class TfdsPairs:
                     f"{', '.join(splits)}."
                 )
         self.image_shape = tuple(features["image"].shape)
+        for name, dtypes in (("image", ("uint8",)), ("noise", ("float16", "float32"))):
+            feature = features[name]
+            found = np.dtype(feature.np_dtype).name
+            if found not in dtypes or tuple(feature.shape) != self.image_shape:
+                raise InputError(
+                    f"{directory}: `{name}` must be {' or '.join(dtypes)} of shape "
+                    f"{self.image_shape}. Received: {found} of {tuple(feature.shape)}."
+                )
 
     def count(self, split: str) -> int:
         """Pairs of a split."""
@@ -148,12 +161,25 @@ def import_pairs(
     for split in (records.TRAIN, records.HELD_OUT):
         pairs = source.pairs(split)
         for shard in manifest.split(split):
-            found = [next(pairs) for _ in range(shard.pairs)]
+            found = _part(pairs, manifest, shard)
             if shard.name in todo:
-                writer.write_records(directory, shard, _encoded(manifest, shard, found))
+                writer.write_records(directory, manifest, shard, found)
+            # What is there already is passed over.
+            collections.deque(found, maxlen=0)
     return writer.finish(directory, manifest)
 
 
-def _encoded(manifest, shard, pairs) -> Iterator[bytes]:
-    for index, (z, image) in enumerate(pairs, start=shard.first_index):
+def _part(pairs, manifest, shard) -> Iterator[bytes]:
+    """The records of the next shard."""
+    for index in range(shard.first_index, shard.first_index + shard.pairs):
+        try:
+            z, image = next(pairs)
+        except StopIteration:
+            raise InputError(
+                f"The source must hold {manifest.pairs.pairs:,} and "
+                f"{manifest.pairs.held_out_pairs:,} pairs, as it says. It ended in "
+                f"{shard.split} before pair {index:,}."
+            ) from None
+        if not np.isfinite(z).all():
+            raise InputError(f"Noise must be finite. That of pair {index:,} is not.")
         yield records.encode(index, image, z, manifest.pairs.encoding)

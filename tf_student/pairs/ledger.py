@@ -21,10 +21,24 @@ _RECEIPTS = "receipts"
 
 
 def begin(directory: str, manifest: records.Manifest) -> None:
-    """Says what the set will be, where nothing says it yet."""
-    if not _begun(directory):
-        tf.io.gfile.makedirs(directory)
-        records.write_manifest(directory, manifest)
+    """Says what the set will be, where nothing says it yet.
+
+    Raises:
+        InputError: if there are shards of a set that nothing is known of.
+    """
+    if _begun(directory):
+        return
+    tf.io.gfile.makedirs(directory)
+    names = {shard.name for shard in manifest.shards} | {_RECEIPTS}
+    if strays := sorted(names & set(_names(directory))):
+        # Another worker of the same run may just have begun.
+        if _begun(directory):
+            return
+        raise InputError(
+            f"{directory} holds {strays[0]} and no {records.MANIFEST} that says what "
+            "it is. Choose another directory, or remove what is in this one."
+        )
+    records.write_manifest(directory, manifest)
 
 
 def adopt(directory: str, manifest: records.Manifest) -> None:
@@ -39,6 +53,10 @@ def adopt(directory: str, manifest: records.Manifest) -> None:
     old = records.read_manifest(directory)
     if old.complete and not all(_present(directory, s) for s in old.shards):
         _reopen(directory, old)
+
+
+def _names(directory: str) -> list[str]:
+    return [name.rstrip("/") for name in tf.io.gfile.listdir(directory)]
 
 
 def _begun(directory: str) -> bool:
@@ -92,7 +110,8 @@ def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
         return old
     entered = _receipts(directory)
     if any(shard.name not in entered for shard in manifest.shards):
-        return manifest
+        # Another worker may have completed it meanwhile, and cleared the receipts.
+        return records.read_manifest(directory)
     shards = tuple(entered[shard.name] for shard in manifest.shards)
     manifest = dataclasses.replace(manifest, shards=shards)
     records.write_manifest(directory, manifest)
@@ -101,19 +120,31 @@ def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
 
 
 def _tidy(directory: str) -> None:
-    """Removes what a complete set has no use for; so may another worker."""
-    files.remove_leftovers(directory)
+    """Removes what a complete set has no use for; so may another worker.
+
+    Unfinished manifests stay: that worker is about to write the same one.
+    """
+    manifest = records.read_manifest(directory)
+    files.remove_leftovers(directory, [shard.name for shard in manifest.shards])
     folder = os.path.join(directory, _RECEIPTS)
-    with contextlib.suppress(tf.errors.NotFoundError):
+    with contextlib.suppress(tf.errors.OpError):
         if tf.io.gfile.exists(folder):
             tf.io.gfile.rmtree(folder)
 
 
-def forget(directory: str, names: Iterable[str]) -> None:
-    """Removes shards, so that they are missing."""
-    manifest = records.read_manifest(directory)
-    if manifest.complete:
-        _reopen(directory, manifest)
+def forget(directory: str, manifest: records.Manifest, names: Iterable[str]) -> None:
+    """Removes shards of this set, so that they are missing.
+
+    Raises:
+        InputError: if `directory` holds another pair set; nothing is removed then.
+    """
+    names = list(names)
+    if not names:
+        return
+    confirm(directory, manifest)
+    old = records.read_manifest(directory)
+    if old.complete:
+        _reopen(directory, old)
     for name in names:
         for path in (name, os.path.join(_RECEIPTS, f"{name}.json")):
             path = os.path.join(directory, path)

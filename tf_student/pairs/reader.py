@@ -33,8 +33,7 @@ class PairSet:
             )
         for shard in self.manifest.shards:
             self._check_size(shard)
-        if self.manifest.noise_sha256:
-            self._check_noise()
+        records.check_noise(directory, self.manifest)
 
     def train(self, *, seed: int, start: int, max_pairs: int = 0) -> tf.data.Dataset:
         """Endless training pairs from a position on, a function of seed and position.
@@ -123,15 +122,6 @@ class PairSet:
             raise InputError(
                 f"{path} is missing or cut off. Expected: {shard.size:,} bytes, "
                 f"received: {size:,}. Run `tf-student pairs` again to make it."
-            )
-
-    def _check_noise(self) -> None:
-        manifest = self.manifest
-        found = records.noise_digest(manifest.pairs.pairs_seed, manifest.image_shape)
-        if found != manifest.noise_sha256:
-            raise InputError(
-                f"{self.directory} was made with noise that this TensorFlow "
-                f"({tf.__version__}) draws differently. Use the version that made it."
             )
 
 

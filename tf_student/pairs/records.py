@@ -52,6 +52,7 @@ class Manifest:
         noise_sha256: digest of the first noise, so that a reader whose TensorFlow
             draws other noise from the same seed finds out; empty if noise is stored.
         shards: every file, in order.
+        imported: whether the pairs were made elsewhere, so that the sampler is hearsay.
     """
 
     teacher: str
@@ -63,6 +64,7 @@ class Manifest:
     device_batch: int
     noise_sha256: str
     shards: tuple[Shard, ...]
+    imported: bool = False
 
     @property
     def complete(self) -> bool:
@@ -122,6 +124,18 @@ def noise_digest(seed: int, image_shape: tuple[int, int, int]) -> str:
     return hashlib.sha256(first.numpy().tobytes()).hexdigest()
 
 
+def check_noise(directory: str, manifest: Manifest) -> None:
+    """Raises an `InputError` if this TensorFlow draws other noise than the set's."""
+    if not manifest.noise_sha256:
+        return
+    found = noise_digest(manifest.pairs.pairs_seed, manifest.image_shape)
+    if found != manifest.noise_sha256:
+        raise InputError(
+            f"{directory} was made with noise that this TensorFlow ({tf.__version__}) "
+            "draws differently. Use the version that made it."
+        )
+
+
 def write_manifest(directory: str, manifest: Manifest) -> None:
     """Writes `manifest.json` atomically."""
     values = {
@@ -134,6 +148,7 @@ def write_manifest(directory: str, manifest: Manifest) -> None:
         "dtype": manifest.dtype,
         "device_batch": manifest.device_batch,
         "noise_sha256": manifest.noise_sha256,
+        "imported": manifest.imported,
         "shards": [dataclasses.asdict(shard) for shard in manifest.shards],
     }
     files.write_json(os.path.join(directory, MANIFEST), values)
@@ -165,6 +180,7 @@ def read_manifest(directory: str) -> Manifest:
             device_batch=values["device_batch"],
             noise_sha256=values["noise_sha256"],
             shards=tuple(Shard(**shard) for shard in values["shards"]),
+            imported=values.get("imported", False),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error!r}.") from error
@@ -172,7 +188,8 @@ def read_manifest(directory: str) -> Manifest:
 
 def differences(old: Manifest, new: Manifest) -> str:
     """What sets two pair sets apart, for an error message; empty if nothing does."""
-    for name in ("teacher", "image_shape", "dtype", "device_batch", "noise_sha256"):
+    names = ("teacher", "image_shape", "dtype", "device_batch", "imported")
+    for name in (*names, "noise_sha256"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             return f"Expected: {name}={before!r}, received: {after!r}."

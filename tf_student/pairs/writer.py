@@ -17,13 +17,17 @@ from tf_student.training.preemption import StopSignal
 
 # A record's framing, its index and the names of its features: 71 to 89 bytes.
 _RECORD_OVERHEAD = 96
+_PNG_OVERHEAD = 100
 _ATTEMPTS = 3
 
 
 def bytes_on_disk(manifest: records.Manifest) -> int:
-    """Bytes that the whole set takes at most, as raw images."""
+    """Bytes that the whole set takes at most."""
     values = int(np.prod(manifest.image_shape))
     each = values * (5 if manifest.pairs.store_noise else 1) + _RECORD_OVERHEAD
+    if manifest.pairs.encoding == "png":
+        # Its header, and a byte a row; it need not be smaller.
+        each += _PNG_OVERHEAD + manifest.image_shape[0]
     return each * sum(shard.pairs for shard in manifest.shards)
 
 
@@ -124,15 +128,24 @@ def write_shard(
             return
         try:
             found = _records(manifest, shard, sample, batch, tick)
-            return write_records(directory, shard, found)
+            return write_records(directory, manifest, shard, found)
         # The shard's other worker tidied up.
         except tf.errors.NotFoundError:
             if attempt + 1 == _ATTEMPTS or not tf.io.gfile.exists(directory):
                 raise
 
 
-def write_records(directory: str, shard: records.Shard, found: Iterable[bytes]) -> None:
-    """Writes a shard of those records and its receipt, or leaves what is there."""
+def write_records(
+    directory: str,
+    manifest: records.Manifest,
+    shard: records.Shard,
+    found: Iterable[bytes],
+) -> None:
+    """Writes a shard of those records and its receipt, or leaves what is there.
+
+    Raises:
+        InputError: if the directory holds another pair set by now.
+    """
     path = os.path.join(directory, shard.name)
     try:
         with files.replacing(path) as temporary:
@@ -140,6 +153,7 @@ def write_records(directory: str, shard: records.Shard, found: Iterable[bytes]) 
                 for record in found:
                     file.write(record)
             done = ledger.sealed(directory, shard, temporary)
+            ledger.confirm(directory, manifest)
             if not ledger.missing(directory, [shard]):
                 raise _OvertakenError
     except _OvertakenError:

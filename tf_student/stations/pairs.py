@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -26,9 +26,19 @@ def make_pairs(
     run: RunConfig,
     engine: EngineConfig = EngineConfig(),
     *,
+    again: Sequence[str] = (),
     progress: bool = False,
 ) -> records.Manifest:
     """Writes the teacher's images for seeded noise, or one worker's part of them.
+
+    Args:
+        directory: of the pairs.
+        teacher_directory: of the teacher.
+        system: its sampler and its pairs.
+        run: how to use the machine.
+        engine: who makes them, and which part.
+        again: shards that are made again though they are there.
+        progress: whether to draw a progress bar on stderr.
 
     Returns:
         The manifest, complete if no other worker's shards are missing.
@@ -37,8 +47,9 @@ def make_pairs(
         InputError: if the directory holds other pairs, or the disk is too small.
     """
     if engine.engine == "beam":
-        return _with_beam(directory, teacher_directory, system, run, engine)
+        return _with_beam(directory, teacher_directory, system, run, engine, again)
     sample, batch, manifest = _open(teacher_directory, system, run)
+    ledger.forget(directory, manifest, again)
     return writer.write_pairs(
         directory,
         manifest,
@@ -84,6 +95,7 @@ def import_pairs(
             f"{source} must hold images of the teacher's shape. "
             f"Expected: {generator.shape}, received: {found.image_shape}."
         )
+    manifest = dataclasses.replace(manifest, imported=True)
     return importer.import_pairs(directory, manifest, found)
 
 
@@ -112,12 +124,6 @@ def check_pairs(
     return checker.check(directory, generator, images=images)
 
 
-def remove_damaged(directory: str, findings: checker.Findings) -> None:
-    """Removes the shards that are damaged, so that `make_pairs` makes them again."""
-    if findings.to_make:
-        ledger.forget(directory, findings.to_make)
-
-
 def _open(teacher_directory: str, system: Preset, run: RunConfig):
     strategy = session.open_devices(run)
     generator, teacher = session.teacher_generator(
@@ -134,7 +140,9 @@ def _open(teacher_directory: str, system: Preset, run: RunConfig):
     return generator, generator.batch, manifest
 
 
-def _with_beam(directory, teacher_directory, system, run, engine) -> records.Manifest:
+def _with_beam(
+    directory, teacher_directory, system, run, engine, again
+) -> records.Manifest:
     try:
         from tf_student.pairs import beam
     except ImportError as error:
@@ -143,6 +151,7 @@ def _with_beam(directory, teacher_directory, system, run, engine) -> records.Man
             "pip install 'tf-student[beam]'. Received: engine=beam."
         ) from error
     _, _, manifest = _open(teacher_directory, system, run)
+    ledger.forget(directory, manifest, again)
     options = [option for option in engine.beam_options.split(",") if option]
     opener = functools.partial(_open_sampler, teacher_directory, system.sampler, run)
     return beam.write_pairs(directory, manifest, opener, options)
