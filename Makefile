@@ -35,6 +35,8 @@ bazel: $(INSTALLED)
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/student_against_teacher.py
 	$(BIN)/python benchmarks/group_norm_silu.py
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/pairs.py --training
 
 clean:
 	rm -rf $(VENV) build *.egg-info

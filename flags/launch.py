@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import logging as standard_logging
 import os
 import sys
 import tempfile
@@ -25,6 +26,9 @@ def run(main: Callable[[], None]) -> None:
         if len(argv) > 1:
             _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
         logging.use_absl_handler()
+        # What happens is for a person: no time, no line of a source file.
+        plain = standard_logging.Formatter("%(message)s")
+        logging.get_absl_handler().setFormatter(plain)
         logging.get_absl_logger().addFilter(_concerns_the_user)
         try:
             main()
