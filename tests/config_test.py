@@ -67,7 +67,8 @@ def test_dropout_of_everything_is_refused():
 
 def test_an_unknown_choice_is_refused_with_the_known_ones():
     assert message(lambda: SamplerConfig("cubic")) == (
-        "`spacing` must be one of: uniform, quadratic. Received: spacing='cubic'."
+        "`spacing` must be one of: uniform, quadratic, log_snr. "
+        "Received: spacing='cubic'."
     )
 
 

@@ -16,7 +16,7 @@ def test_leaves_a_student_beside_its_configuration(road):
     student = model_directory.load_student(road.student)
     assert student(np.zeros([2, 8, 8, 1], np.float32)).shape == (2, 8, 8, 1)
     with open(f"{road.student}/config.json") as file:
-        assert json.load(file)["distill"] == {"distance": "l1"}
+        assert json.load(file)["distill"] == {"distance": "l1", "max_pairs": 0}
 
 
 def test_held_out_loss_is_reported(road):
