@@ -70,6 +70,18 @@ def test_restores_without_the_list_of_checkpoints(make_state, tmp_path, text):
     assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 10
 
 
+@pytest.mark.parametrize("keep", [0, 1, 40, -1])
+@pytest.mark.parametrize(("steps", "expected"), [([6], 0), ([3, 6], 3)])
+def test_a_first_checkpoint_that_a_kill_cut_off_was_never_there(
+    make_state, tmp_path, keep, steps, expected
+):
+    _save_steps(make_state(), tmp_path, steps)
+    (tmp_path / "checkpoints" / "checkpoint").unlink()
+    index = tmp_path / "checkpoints" / "ckpt-6.index"
+    index.write_bytes(index.read_bytes()[:keep])
+    assert Checkpoints(make_state(), str(tmp_path), 3).restore() == expected
+
+
 def test_restores_everything_exactly(make_state, tmp_path):
     state = make_state()
     gradient = np.array([[0.3]], np.float32)

@@ -49,10 +49,12 @@ class Checkpoints:
         """The checkpoint of the highest step, where the list of them is no help.
 
         TensorFlow writes the list after the first checkpoint, and a kill may come in
-        between; and it takes a damaged list for an empty one.
+        between; and it takes a damaged list for an empty one. The index is the last
+        that it writes of a checkpoint, so one that is cut off was never finished.
         """
         found = tf.io.gfile.glob(os.path.join(self._manager.directory, "ckpt-*.index"))
         paths = [path.removesuffix(".index") for path in found]
+        paths = [path for path in paths if _has_whole_index(path)]
         return max(paths, key=lambda path: int(path.rpartition("-")[2]), default=None)
 
     def save(self) -> None:
@@ -61,3 +63,11 @@ class Checkpoints:
         latest = self._manager.latest_checkpoint
         if latest is None or not latest.endswith(f"-{step}"):
             self._manager.save(checkpoint_number=step)
+
+
+def _has_whole_index(path: str) -> bool:
+    try:
+        tf.train.load_checkpoint(path)
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError):
+        return False
+    return True
