@@ -74,7 +74,7 @@ def write_against_bare_loop(rounds: int, pairs: int) -> None:
 
 
 def smooth(z: np.ndarray) -> np.ndarray:
-    """Noise as an image with as much detail as a photograph: blurred, then rounded."""
+    """Noise as an image that PNG can do something with: blurred, then rounded."""
     small = tf.nn.avg_pool2d(z, 2, 1, "SAME")
     return np.clip(np.round(small.numpy() * 60 + 128), 0, 255).astype(np.uint8)
 

@@ -39,16 +39,18 @@ def define_common(*directories: str) -> None:
 def define(*kinds: type) -> None:
     """Defines a flag for every field of the given config dataclasses.
 
-    A flag that is not given leaves the preset's value.
+    A flag that is not given leaves the preset's value, or the config's own.
     """
+    of_preset = typing.get_type_hints(presets.Preset).values()
     for kind in kinds:
         types = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
-            _define_field(field, types[field.name])
+            default = "the preset's" if kind in of_preset else repr(field.default)
+            _define_field(field, types[field.name], default)
 
 
-def _define_field(field: dataclasses.Field, kind: Any) -> None:
-    text = f"{field.metadata['doc']} (default: the preset's)"
+def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
+    text = f"{field.metadata['doc']} (default: {default})"
     if field.metadata["choices"]:
         choices = list(field.metadata["choices"])
         flags.DEFINE_enum(field.name, None, choices, text)

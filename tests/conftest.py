@@ -1,6 +1,7 @@
 """Two CPU devices for every test, and no files outside pytest's own folders."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -28,3 +29,17 @@ def strategy(request):
     """MirroredStrategy over one and over two CPU devices."""
     devices = [f"CPU:{i}" for i in range(request.param)]
     return distribute.make_strategy(devices)
+
+
+@pytest.fixture
+def contents():
+    """What a directory holds: bytes by path."""
+
+    def read(directory):
+        return {
+            str(path.relative_to(directory)): path.read_bytes()
+            for path in sorted(Path(directory).rglob("*"))
+            if path.is_file()
+        }
+
+    return read

@@ -19,7 +19,7 @@ FLOORS = [
     "options",
     "config files custom_ops.group_norm_silu.python.ops training.distribute",
     "datasets generator layers pairs.records presets run_directory schedules "
-    "training.optimizer training.reporter convert.architecture convert.rows",
+    "training.optimizer training.reporter architecture convert.rows",
     "convert.ddpm convert.denoising_student convert.diffusers "
     "convert.diffusers_config convert.tensor_files convert.torch_file",
     "convert.sources evaluation.features pairs.ledger pairs.tfds_metadata "
@@ -101,7 +101,7 @@ def test_imports_go_strictly_down(name):
     assert not upward
 
 
-@pytest.mark.parametrize("name", filter(is_package, MODULES))
+@pytest.mark.parametrize("name", list(filter(is_package, MODULES)))
 def test_packages_import_nothing(name):
     assert not absolute_imports(MODULES[name])
 

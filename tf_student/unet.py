@@ -1,10 +1,12 @@
 """The noise-predicting UNet of DDPM (arXiv 2006.11239, app. B)."""
 
+import itertools
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_student import architecture
 from tf_student.config import UNetConfig
 from tf_student.layers import (
     Downsample,
@@ -36,63 +38,25 @@ class UNet(keras.Model):
         # arithmetic unrounded.
         super().__init__(autocast=False, **kwargs)
         self.config = config
-        policy = self.dtype_policy
-        size, width = config.image_size, config.base_width
-
-        def built(layer, channels, *extra):
-            layer.build((None, size, size, channels), *extra)
-            return layer
-
-        def stage(channels, filters, attends):
-            """A residual block and, where the resolution asks for it, attention."""
-            block = ResBlock(
-                filters,
-                config.groups,
-                config.norm_epsilon,
-                config.dropout,
-                dtype=policy,
-            )
-            layers = [built(block, channels, (None, 4 * width))]
-            if attends:
-                attention = SelfAttention(
-                    config.groups, config.norm_epsilon, dtype=policy
-                )
-                layers.append(built(attention, filters))
-            return layers
-
-        self.embedding = TimestepEmbedding(width, dtype=policy)
+        policy, size = self.dtype_policy, config.image_size
+        self.embedding = TimestepEmbedding(config.base_width, dtype=policy)
         self.embedding.build((None,))
-        self.stem = keras.layers.Conv2D(width, 3, padding="same", dtype=policy)
-        built(self.stem, config.channels)
-
-        self.down, channels, skips = [], width, [width]
-        for level, filters in enumerate(config.widths):
-            for _ in range(config.blocks_per_level):
-                attends = size in config.attention_resolutions
-                self.down.append(stage(channels, filters, attends))
-                channels = filters
-                skips.append(channels)
-            if level + 1 < len(config.widths):
-                self.down.append([built(Downsample(dtype=policy), channels)])
-                size //= 2
-                skips.append(channels)
-
-        self.middle = stage(channels, channels, True) + stage(channels, channels, False)
-
-        self.up = []
-        for level, filters in reversed(list(enumerate(config.widths))):
-            for _ in range(config.blocks_per_level + 1):
-                attends = size in config.attention_resolutions
-                self.up.append(stage(channels + skips.pop(), filters, attends))
-                channels = filters
-            if level:
-                self.up.append([built(Upsample(dtype=policy), channels)])
-                size *= 2
-        assert not skips
-
-        self.norm = built(
-            GroupNormSiLU(config.groups, config.norm_epsilon, dtype=policy), channels
+        self.stem = keras.layers.Conv2D(
+            config.base_width, 3, padding="same", dtype=policy
         )
+        self.stem.build((None, size, size, config.channels))
+        # TensorFlow follows a list within a list only where it was appended whole.
+        self.down, self.up = [], []
+        for place, blocks in itertools.groupby(architecture.blocks(config), _place):
+            layers = [self._make(block) for block in blocks]
+            if place == "middle":
+                self.middle = layers
+            else:
+                side = self.down if place.startswith("down") else self.up
+                side.append(layers)
+        top = (None, size, size, config.widths[0])
+        self.norm = GroupNormSiLU(config.groups, config.norm_epsilon, dtype=policy)
+        self.norm.build(top)
         self.head = keras.layers.Conv2D(
             config.channels,
             3,
@@ -100,8 +64,25 @@ class UNet(keras.Model):
             kernel_initializer="zeros",
             dtype=policy,
         )
-        built(self.head, channels)
+        self.head.build(top)
         self.built = True
+
+    def _make(self, block: architecture.Block) -> keras.layers.Layer:
+        """The layer of a block, built."""
+        config, policy = self.config, self.dtype_policy
+        norm = (config.groups, config.norm_epsilon)
+        shape = (None, block.size, block.size, block.inputs)
+        if block.kind == "residual":
+            layer = ResBlock(block.outputs, *norm, config.dropout, dtype=policy)
+            layer.build(shape, (None, 4 * config.base_width))
+            return layer
+        if block.kind == "attention":
+            layer = SelfAttention(*norm, dtype=policy)
+        else:
+            kinds = {"downsample": Downsample, "upsample": Upsample}
+            layer = kinds[block.kind](dtype=policy)
+        layer.build(shape)
+        return layer
 
     def call(self, x, t, training=False, seed=None):
         temb = self.embedding(t)
@@ -142,6 +123,11 @@ class UNet(keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         return cls(from_dict(UNetConfig, config.pop("config")), **config)
+
+
+def _place(block: architecture.Block) -> str:
+    """`down.3` of `down.3.0`: what holds a block and the attention after it."""
+    return block.path.rpartition(".")[0]
 
 
 def _fold_in(seed, block):

@@ -59,19 +59,3 @@ def write(plan, tmp_path):
         return directory
 
     return run
-
-
-@pytest.fixture
-def contents():
-    """What a directory holds: bytes by file name."""
-
-    def read(directory):
-        from pathlib import Path
-
-        return {
-            str(path.relative_to(directory)): path.read_bytes()
-            for path in sorted(Path(directory).rglob("*"))
-            if path.is_file()
-        }
-
-    return read

@@ -69,17 +69,3 @@ def road(tmp_path_factory, cache):
 def copied_pairs(road, tmp_path):
     """A copy of the pairs that a test may damage."""
     return Path(shutil.copytree(road.pairs, tmp_path / "damaged_pairs"))
-
-
-@pytest.fixture
-def contents():
-    """What a directory holds: bytes by path."""
-
-    def read(directory):
-        return {
-            str(path.relative_to(directory)): path.read_bytes()
-            for path in sorted(Path(directory).rglob("*"))
-            if path.is_file()
-        }
-
-    return read

@@ -9,8 +9,8 @@ attend at 16x16.
 import re
 from collections.abc import Mapping
 
+from tf_student import architecture
 from tf_student.config import UNetConfig
-from tf_student.convert import architecture
 from tf_student.convert.rows import Row, Shape
 from tf_student.errors import InputError
 

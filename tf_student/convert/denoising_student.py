@@ -8,8 +8,8 @@ order than those ported from TensorFlow (CIFAR-10, LSUN).
 
 from collections.abc import Iterator, Mapping
 
+from tf_student import architecture
 from tf_student.config import UNetConfig
-from tf_student.convert import architecture
 from tf_student.convert.rows import Row, Shape
 from tf_student.errors import InputError
 

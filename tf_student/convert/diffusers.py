@@ -1,7 +1,7 @@
 """The names of the tensors of diffusers' UNet2DModel."""
 
+from tf_student import architecture
 from tf_student.config import UNetConfig
-from tf_student.convert import architecture
 from tf_student.convert.rows import Row
 
 WEIGHTS = "diffusion_pytorch_model"

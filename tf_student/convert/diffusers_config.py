@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tf_student import architecture
 from tf_student.config import DiffusionConfig, UNetConfig
-from tf_student.convert import architecture
 from tf_student.errors import InputError
 
 # Options that our network has one answer to: what a missing one means to diffusers, and

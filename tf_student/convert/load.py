@@ -2,8 +2,9 @@
 
 import functools
 
+from tf_student import architecture
 from tf_student.config import UNetConfig
-from tf_student.convert import architecture, rows
+from tf_student.convert import rows
 from tf_student.convert.sources import Published
 from tf_student.unet import UNet
 

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_student import files, model_directory, run_directory
+from tf_student import architecture, files, model_directory, run_directory
 from tf_student.config import ConvertConfig, DiffusionConfig, UNetConfig
 from tf_student.convert import (
-    architecture,
     diffusers,
     diffusers_config,
     load,

@@ -1,8 +1,8 @@
 import pytest
 
 from tests.networks import TINY
-from tf_student import presets
-from tf_student.convert import architecture, load
+from tf_student import architecture, presets
+from tf_student.convert import load
 from tf_student.unet import UNet
 
 SYSTEMS = {

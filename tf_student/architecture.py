@@ -1,4 +1,8 @@
-"""The layers of a UNet and the shapes of its variables, from its config alone."""
+"""The plan of a UNet: its blocks and layers and the shapes of its variables.
+
+It needs the config alone; the network is built by it, and tables of published weights
+are written by it without a network.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -16,6 +20,7 @@ class Block:
         side: `down`, `middle` or `up`.
         level: 0 at full resolution.
         index: among the blocks of its kind, side and level, in calling order.
+        size: height and width of what comes in.
         inputs: channels in.
         outputs: channels out.
     """
@@ -25,6 +30,7 @@ class Block:
     side: str
     level: int
     index: int
+    size: int
     inputs: int
     outputs: int
 
@@ -110,40 +116,44 @@ def _layers_of(block: Block, features: int) -> list[Layer]:
 
 
 def blocks(config: UNetConfig) -> Iterator[Block]:
-    """All blocks of `UNet(config)` in calling order."""
-    size, channels, position = config.image_size, config.base_width, 0
-    skips = [channels]
+    """All blocks of `UNet(config)` in calling order.
+
+    On the way up every residual block takes in a skip from the way down: of the stem,
+    of each stage and of each downsampling.
+    """
+    size, channels = config.image_size, config.base_width
+    skips, position = [channels], 0
     for level, filters in enumerate(config.widths):
         for index in range(config.blocks_per_level):
-            path = f"down.{position}"
-            attends = size in config.attention_resolutions
-            yield from _stage(path, "down", level, index, channels, filters, attends)
+            place = (f"down.{position}", "down", level, index)
+            yield from _stage(config, place, size, channels, filters)
             position, channels = position + 1, filters
             skips.append(channels)
         if level + 1 < len(config.widths):
             path = f"down.{position}.0"
-            yield Block(path, "downsample", "down", level, 0, channels, channels)
+            yield Block(path, "downsample", "down", level, 0, size, channels, channels)
             position, size = position + 1, size // 2
             skips.append(channels)
-    for place, (kind, index) in enumerate(
-        [("residual", 0), ("attention", 0), ("residual", 1)]
-    ):
+    kinds = [("residual", 0), ("attention", 0), ("residual", 1)]
+    for place, (kind, index) in enumerate(kinds):
         path, level = f"middle.{place}", len(config.widths) - 1
-        yield Block(path, kind, "middle", level, index, channels, channels)
+        yield Block(path, kind, "middle", level, index, size, channels, channels)
     position = 0
     for level, filters in reversed(list(enumerate(config.widths))):
         for index in range(config.blocks_per_level + 1):
-            path, inputs = f"up.{position}", channels + skips.pop()
-            attends = size in config.attention_resolutions
-            yield from _stage(path, "up", level, index, inputs, filters, attends)
+            place = (f"up.{position}", "up", level, index)
+            yield from _stage(config, place, size, channels + skips.pop(), filters)
             position, channels = position + 1, filters
         if level:
             path = f"up.{position}.0"
-            yield Block(path, "upsample", "up", level, 0, channels, channels)
+            yield Block(path, "upsample", "up", level, 0, size, channels, channels)
             position, size = position + 1, size * 2
+    assert not skips
 
 
-def _stage(path, side, level, index, inputs, filters, attends) -> Iterator[Block]:
-    yield Block(f"{path}.0", "residual", side, level, index, inputs, filters)
-    if attends:
-        yield Block(f"{path}.1", "attention", side, level, index, filters, filters)
+def _stage(config, place, size, inputs, filters) -> Iterator[Block]:
+    """A residual block and, where the resolution asks for it, attention."""
+    path, *where = place
+    yield Block(f"{path}.0", "residual", *where, size, inputs, filters)
+    if size in config.attention_resolutions:
+        yield Block(f"{path}.1", "attention", *where, size, filters, filters)
