@@ -39,10 +39,7 @@ def main() -> None:
     comparison = config_flags.resolve(CompareConfig())
     directory = config_flags.work_dir()
     if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        count = system.evaluate.samples * system.evaluate.repeats
-        cost = costs.sampling(system.unet, system.diffusion, system.sampler, count)
-        launch.print_cost(f"evaluate, without stored pairs, {directory}", cost)
+        _print_cost(system, comparison, directory)
         return
     station = launch.import_quietly("tf_student.stations.evaluate")
     if comparison.source:
@@ -51,7 +48,21 @@ def main() -> None:
         parts = (config_flags.directory(n) for n in ("teacher", "pairs", "student"))
         evaluation = station.evaluate(directory, *parts, system, run, progress=True)
     print(evaluation.table())
-    print(f"The page is {directory}/evaluation.html")
+    print(f"The page is {directory}/evaluation.html.")
+
+
+def _print_cost(system, comparison: CompareConfig, directory: str) -> None:
+    config = system.evaluate
+    count = config.samples * config.repeats
+    if comparison.source:
+        cost = {"images (at most)": count}
+        launch.print_cost(f"measure {comparison.source} into {directory}", cost)
+        return
+    costs = launch.import_quietly("tf_student.costs")
+    cost = costs.sampling(
+        system.unet, system.diffusion, system.sampler, count + config.same_noise
+    )
+    launch.print_cost(f"evaluate, without stored pairs, {directory}", cost)
 
 
 if __name__ == "__main__":

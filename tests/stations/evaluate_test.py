@@ -105,6 +105,8 @@ def test_page_shows_pairs_of_the_same_noise_and_neighbours(road):
     ):
         assert caption in page
     assert len(re.findall('src="data:image/png;base64,', page)) == 3
+    names = ["neighbours.png", "same_noise.png", "worst_pairs.png"]
+    assert sorted(os.listdir(road / "evaluation")) == names
 
 
 def test_networks_are_compared_on_held_out_noise(road):

@@ -219,7 +219,8 @@ def preprocess_tf1(images: tf.Tensor) -> tf.Tensor:
     A pixel of the result is interpolated at its index times the scale, with no half
     pixel added, as in torch-fidelity. From uint8 `[n, h, w, c]`, c being 1 or 3.
     """
-    resized = tf.compat.v1.image.resize_bilinear(_coloured(images), [SIZE, SIZE])
+    # What tf.image.resize cannot do any more.
+    resized = tf.raw_ops.ResizeBilinear(images=_coloured(images), size=[SIZE, SIZE])
     return (resized - 128) / 128
 
 

@@ -98,10 +98,10 @@ def _squared_distances(a, b) -> Iterator[tuple[int, tf.Tensor]]:
     Coordinates are taken from the mean of b, so that little is lost in float32.
     """
     centre = np.mean(b, axis=0, dtype=np.float64).astype(np.float32)
-    others = tf.constant(b - centre, tf.float32)
+    others = tf.constant(b, tf.float32) - centre
     norms = tf.reduce_sum(others * others, axis=1)
     for start in range(0, len(a), _BLOCK):
-        rows = tf.constant(a[start : start + _BLOCK] - centre, tf.float32)
+        rows = tf.constant(a[start : start + _BLOCK], tf.float32) - centre
         squared = tf.reduce_sum(rows * rows, axis=1, keepdims=True) + norms
         squared -= 2 * tf.matmul(rows, others, transpose_b=True)
         yield start, tf.maximum(squared, 0)

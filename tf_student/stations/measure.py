@@ -36,6 +36,26 @@ class SameNoise:
     names: tuple[str, str]
     images: tuple[np.ndarray, np.ndarray]
 
+    def grid(self, chosen: np.ndarray) -> np.ndarray:
+        """A picture of some pairs, the generators' rows in turns."""
+        parts = [part[chosen] for part in self.images]
+        return images.grid(images.alternate_rows(parts, _COLUMNS), _COLUMNS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """What the page shows.
+
+    Attributes:
+        name: of its file.
+        caption: above it.
+        image: uint8 `[height, width, channels]`.
+    """
+
+    name: str
+    caption: str
+    image: np.ndarray
+
 
 class Measurement:
     """One evaluation.
@@ -87,7 +107,7 @@ class Measurement:
                 name, source, starts[name], reference
             )
         alike, pictures = self._compare(same_noise)
-        pictures |= self._neighbours(source, first, real, known)
+        pictures += self._neighbours(source, first, real, known)
         statistics = {name: parts[0] for name, parts in ranges.items()}
         statistics = {"real": reference.statistics, **statistics}
         evaluation = Evaluation(
@@ -164,8 +184,9 @@ class Measurement:
             )
 
     def _compare(self, same_noise: Callable[[], SameNoise] | None):
+        """How alike images of the same noise are, and pictures of them."""
         if same_noise is None or not self._config.same_noise:
-            return None, {}
+            return None, []
         pairs = same_noise()
         features = [
             self._extract([part], name, f"{name}, same noise", len(part)).activations
@@ -173,23 +194,21 @@ class Measurement:
         ]
         found, cosine = similarity.compare(pairs.images, tuple(features))
         rows = f"{pairs.names[0]} (upper rows) and {pairs.names[1]} (lower rows)"
-        first = slice(0, _COLUMNS * _ROWS)
         worst = np.argsort(-cosine)[: _COLUMNS * 2]
-        sheets = {
-            f"{rows} on the same noise": [part[first] for part in pairs.images],
-            f"{rows}: the pairs with the most distant features": [
-                part[worst] for part in pairs.images
-            ],
-        }
-        return found, {
-            caption: images.grid(images.alternate_rows(sets, _COLUMNS), _COLUMNS)
-            for caption, sets in sheets.items()
-        }
+        first = np.arange(min(len(cosine), _COLUMNS * _ROWS))
+        return found, [
+            Picture("same_noise", f"{rows} on the same noise", pairs.grid(first)),
+            Picture(
+                "worst_pairs",
+                f"{rows}: the pairs with the most distant features",
+                pairs.grid(worst),
+            ),
+        ]
 
-    def _neighbours(self, source: Source, part, real: Source, known) -> dict:
+    def _neighbours(self, source: Source, part, real: Source, known) -> list[Picture]:
         """A picture of a contender's samples beside their nearest real images."""
         if not _has_images(part) or not _has_images(known):
-            return {}
+            return []
         queries = np.concatenate(list(source.read(0, _QUERIES)))
         indices = neighbours.nearest(
             part.activations[:_QUERIES], known.activations, _NEAREST
@@ -201,7 +220,8 @@ class Measurement:
             for image in (query, *(chosen[index] for index in row.tolist()))
         ]
         caption = f"Samples of {source.name} (left) and their nearest real images"
-        return {caption: images.grid(np.stack(sheet), 1 + indices.shape[1])}
+        grid = images.grid(np.stack(sheet), 1 + indices.shape[1])
+        return [Picture("neighbours", caption, grid)]
 
     def _write(self, evaluation, pictures, statistics: dict[str, Statistics]) -> None:
         def part(*names: str) -> str:
@@ -210,9 +230,10 @@ class Measurement:
         for folder in ("evaluation", "statistics"):
             tf.io.gfile.makedirs(part(folder))
         paths = {}
-        for caption, sheet in pictures.items():
-            paths[caption] = part("evaluation", f"{len(paths)}.png")
-            with files.replacing(paths[caption]) as temporary:
+        for picture in pictures:
+            path = paths[picture.caption] = part("evaluation", f"{picture.name}.png")
+            sheet = picture.image
+            with files.replacing(path) as temporary:
                 images.write_png(
                     temporary, sheet, magnify=max(1, 768 // sheet.shape[1])
                 )
