@@ -24,7 +24,8 @@ FLOORS = [
     "architecture convert.rows",
     "convert.ddpm convert.denoising_student convert.diffusers "
     "convert.diffusers_config convert.tensor_files convert.torch_file "
-    "evaluation.digits_classifier evaluation.features evaluation.frechet",
+    "evaluation.digits_classifier evaluation.features evaluation.frechet "
+    "evaluation.pictures",
     "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "

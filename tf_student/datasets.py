@@ -193,18 +193,11 @@ def _from_folder(folder: str, image_shape) -> ImageSet:
             tf.io.read_file(path), channels, expand_animations=False
         )
 
-    shape = image_shape or _shape_of_first(opened, paths)
+    shape = image_shape or _try(opened, paths[:1])
 
     def decode(path):
         image = tf.ensure_shape(opened(path), [None, None, shape[-1]])
         return _fit(image, shape) if image_shape else tf.ensure_shape(image, shape)
-
-    def diagnose():
-        for path in paths:
-            try:
-                decode(path)
-            except (tf.errors.OpError, ValueError) as error:
-                raise _unreadable(path, error) from error
 
     return ImageSet(
         name=folder,
@@ -214,20 +207,19 @@ def _from_folder(folder: str, image_shape) -> ImageSet:
         window=len(paths),
         shape=shape,
         preparation=_preparation(shape, None if image_shape else shape),
-        diagnose=diagnose,
+        diagnose=lambda: _try(decode, paths),
     )
 
 
-def _shape_of_first(opened: Callable[[str], tf.Tensor], paths: list[str]) -> Shape:
-    try:
-        return tuple(opened(paths[0]).shape)
-    except tf.errors.OpError as error:
-        raise _unreadable(paths[0], error) from error
-
-
-def _unreadable(path: str, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0]
-    return InputError(f"{path} is not a readable image: {reason}")
+def _try(decode: Callable[[str], tf.Tensor], paths: list[str]) -> tuple[int, ...]:
+    """The last image's shape; an `InputError` names the first that is unreadable."""
+    for path in paths:
+        try:
+            image = decode(path)
+        except (tf.errors.OpError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path} is not a readable image: {reason}") from error
+    return tuple(image.shape)
 
 
 def _from_tfds(data: DataConfig, image_shape) -> ImageSet:

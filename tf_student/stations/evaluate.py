@@ -1,5 +1,6 @@
 """Station 5: teacher and student against real images, and any two sets of images."""
 
+import dataclasses
 import functools
 import os
 
@@ -16,14 +17,12 @@ from tf_student.config import (
 )
 from tf_student.evaluation import extractors
 from tf_student.evaluation.result import Evaluation
-from tf_student.generator import Generator
 from tf_student.pairs import records
 from tf_student.pairs.reader import PairSet
 from tf_student.presets import Preset
 from tf_student.stations import session, sources
 from tf_student.stations.measure import Measurement, SameNoise
 from tf_student.stations.sources import Source
-from tf_student.unet import UNet
 
 # Beyond every range of seeds that is measured by itself.
 _SAME_NOISE = noise.EVALUATION + 2**39
@@ -42,12 +41,9 @@ def evaluate(
     """Measures teacher and student against real images, and against each other.
 
     The teacher's images come from the pair set as far as it has enough of them, for
-    they are its samples already; beyond that the teacher samples. The student never
-    saw the noise that it is judged on: that of the held-out pairs, where both are
-    compared on the same noise.
-
-    Leaves `evaluation.json`, `evaluation.html` and their pictures, and the statistics
-    of each set, in `directory`.
+    they are its samples already. The student never saw the noise that it is judged on:
+    where both are compared on the same noise, that of the held-out pairs. Leaves
+    `evaluation.json`, `evaluation.html`, pictures and statistics in `directory`.
 
     Raises:
         InputError: if the extractor or a network is missing.
@@ -55,28 +51,21 @@ def evaluate(
     strategy = session.open_devices(run)
     # At once: what is missing should not show after an hour.
     extractor = _open_extractor(system.evaluate, strategy)
-    generator, network = session.teacher_generator(
-        strategy, teacher_directory, system.sampler, run
+    teacher, pairs = _teacher(
+        strategy, teacher_directory, pairs_directory, system.sampler, run
     )
-    student = session.student_generator(strategy, student_directory, run)
-    pair_set = _own_pairs(pairs_directory, network, system.sampler, run)
-    calls = session.network_calls(teacher_directory, system.sampler)
-    teacher = sources.from_generator("the teacher", generator, calls)
-    if pair_set is not None:
-        teacher = _stored_first(teacher, pair_set, run)
-    image_set = datasets.load(system.data, generator.shape)
+    student = sources.from_generator(
+        "the student", session.student_generator(strategy, student_directory, run), 1
+    )
+    real = datasets.load(system.data, teacher.shape)
+    count = system.evaluate.same_noise
     measurement = Measurement(
         directory, system.evaluate, lambda: extractor, bars=progress
     )
     return measurement.run(
-        {
-            "teacher": teacher,
-            "student": sources.from_generator("the student", student, 1),
-        },
-        sources.from_images(image_set, system.evaluate.max_real),
-        functools.partial(
-            _held_out, generator, student, pair_set, system.evaluate.same_noise
-        ),
+        {"teacher": teacher, "student": student},
+        sources.from_images(real, system.evaluate.max_real),
+        lambda: _held_out(teacher, student, pairs, count),
     )
 
 
@@ -129,17 +118,21 @@ def _against(comparison, source, data: DataConfig, config, open_source) -> Sourc
     return open_source(comparison.against, option="against", shape=source.shape)
 
 
-def _own_pairs(
-    directory: str, teacher: UNet, config: SamplerConfig, run: RunConfig
-) -> PairSet | None:
-    """The pair set, if its images are those that this teacher would sample."""
-    if not tf.io.gfile.exists(os.path.join(directory, records.MANIFEST)):
-        return None
-    pair_set = PairSet(directory)
+def _teacher(
+    strategy, directory: str, pairs_directory: str, config: SamplerConfig, run
+) -> tuple[Source, PairSet | None]:
+    """The teacher, and the pair set if its images are those it would sample."""
+    generator, network = session.teacher_generator(strategy, directory, config, run)
+    calls = session.network_calls(directory, config)
+    teacher = sources.from_generator("the teacher", generator, calls)
+    if not tf.io.gfile.exists(os.path.join(pairs_directory, records.MANIFEST)):
+        return teacher, None
+    pair_set = PairSet(pairs_directory)
     manifest = pair_set.manifest
-    its_own = manifest.teacher == model_directory.fingerprint(teacher)
-    usable = its_own and manifest.sampler == config and manifest.dtype == run.dtype
-    return pair_set if usable else None
+    its_own = manifest.teacher == model_directory.fingerprint(network)
+    if not (its_own and manifest.sampler == config and manifest.dtype == run.dtype):
+        return teacher, None
+    return _stored_first(teacher, pair_set, run), pair_set
 
 
 def _stored_first(teacher: Source, pair_set: PairSet, run: RunConfig) -> Source:
@@ -153,33 +146,23 @@ def _stored_first(teacher: Source, pair_set: PairSet, run: RunConfig) -> Source:
         with streams.diagnosed(pair_set.diagnose):
             yield from chosen.as_numpy_iterator()
 
-    return Source(
-        teacher.name,
-        read,
-        teacher.shape,
-        generate=teacher.generate,
-        batch=teacher.batch,
-        calls=teacher.calls,
-    )
+    return dataclasses.replace(teacher, read=read)
 
 
 def _held_out(
-    teacher: Generator, student: Generator, pair_set: PairSet | None, count: int
+    teacher: Source, student: Source, pair_set: PairSet | None, count: int
 ) -> SameNoise:
     """Both networks' images of held-out noise, the teacher's from the set if it can."""
+    names = ("teacher", "student")
     if pair_set is None:
-        z = _noise(count, teacher.shape)
-        return SameNoise(("teacher", "student"), (teacher(z), student(z)))
+        found = _same_noise(teacher, student, count)
+        return dataclasses.replace(found, names=names)
     with streams.diagnosed(pair_set.diagnose):
         pairs = list(pair_set.held_out().take(count).as_numpy_iterator())
     z, stored = (np.stack(parts) for parts in zip(*pairs, strict=True))
-    return SameNoise(("teacher", "student"), (stored, student(z)))
+    return SameNoise(names, (stored, student.generate(z)))
 
 
 def _same_noise(a: Source, b: Source, count: int) -> SameNoise:
-    z = _noise(count, a.shape)
+    z = noise.normal(0, _SAME_NOISE + np.arange(count), a.shape).numpy()
     return SameNoise((a.name, b.name), (a.generate(z), b.generate(z)))
-
-
-def _noise(count: int, shape: tuple[int, ...]) -> np.ndarray:
-    return noise.normal(0, _SAME_NOISE + np.arange(count), shape).numpy()

@@ -8,18 +8,23 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student import files, images, progress
+from tf_student import files, progress
 from tf_student.config import EvaluateConfig
 from tf_student.errors import InputError
-from tf_student.evaluation import frechet, metrics, neighbours, report, similarity
+from tf_student.evaluation import (
+    frechet,
+    metrics,
+    neighbours,
+    pictures,
+    report,
+    similarity,
+)
 from tf_student.evaluation.cache import Cache
 from tf_student.evaluation.features import Extractor, Features
 from tf_student.evaluation.result import Evaluation, Measured
 from tf_student.evaluation.statistics import Statistics
 from tf_student.stations.sources import Source
 
-_COLUMNS = 16
-_ROWS = 4
 # The picture of nearest neighbours: a generated image, then real ones.
 _QUERIES, _NEAREST = 8, 7
 
@@ -35,26 +40,6 @@ class SameNoise:
 
     names: tuple[str, str]
     images: tuple[np.ndarray, np.ndarray]
-
-    def grid(self, chosen: np.ndarray) -> np.ndarray:
-        """A picture of some pairs, the generators' rows in turns."""
-        parts = [part[chosen] for part in self.images]
-        return images.grid(images.alternate_rows(parts, _COLUMNS), _COLUMNS)
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """What the page shows.
-
-    Attributes:
-        name: of its file.
-        caption: above it.
-        image: uint8 `[height, width, channels]`.
-    """
-
-    name: str
-    caption: str
-    image: np.ndarray
 
 
 class Measurement:
@@ -85,20 +70,16 @@ class Measurement:
         real: Source,
         same_noise: Callable[[], SameNoise] | None = None,
     ) -> Evaluation:
-        """Measures every contender against the real images.
+        """Measures contenders, by their names in the table, against real images.
 
         Args:
-            contenders: what is measured, by the name that it has in the table.
-            real: what it is measured against.
+            contenders, real: what is measured, and against what.
             same_noise: makes two contenders' images of the same noise.
 
         Raises:
-            InputError: if images do not fit each other or are too few; then nothing
-                was written but cached features.
+            InputError: if images do not fit each other or are too few.
         """
-        for source in contenders.values():
-            _check_shapes(source, real)
-        starts = {name: self._starts(s) for name, s in contenders.items()}
+        starts = {name: self._starts(s, real) for name, s in contenders.items()}
         known = self._features(real, "real", 0, real.count)
         reference = metrics.Reference(known)
         found, ranges, first = {}, {}, None
@@ -106,15 +87,14 @@ class Measurement:
             found[name], ranges[name], first = self._score(
                 name, source, starts[name], reference
             )
-        alike, pictures = self._compare(same_noise)
-        pictures += self._neighbours(source, first, real, known)
+        alike, drawn = self._compare(same_noise)
         statistics = {name: parts[0] for name, parts in ranges.items()}
-        statistics = {"real": reference.statistics, **statistics}
+        statistics["real"] = reference.statistics
         evaluation = Evaluation(
             real=real.name,
             real_count=real.count,
             half_split_fid=_half_split(known),
-            extractor=self._extractor.name if self._extractor else "of the statistics",
+            extractor=getattr(self._extractor, "name", "of the statistics"),
             samples=self._config.samples,
             repeats=max(map(len, starts.values())),
             networks=found,
@@ -123,8 +103,8 @@ class Measurement:
             same_noise=alike,
             warnings=_warnings(statistics),
         )
-        self._write(evaluation, pictures, statistics)
-        return evaluation
+        drawn += self._neighbours(source, first, real, known)
+        return self._write(evaluation, drawn, statistics)
 
     def _score(
         self, name: str, source: Source, starts: list[int], reference: metrics.Reference
@@ -147,8 +127,9 @@ class Measurement:
         )
         return measured, statistics, first
 
-    def _starts(self, source: Source) -> list[int]:
+    def _starts(self, source: Source, real: Source) -> list[int]:
         """First image of each range; as many ranges as a set of images has."""
+        _check_shapes(source, real)
         count = self._config.samples
         if source.statistics:
             return [0]
@@ -193,19 +174,11 @@ class Measurement:
             for name, part in zip(pairs.names, pairs.images, strict=True)
         ]
         found, cosine = similarity.compare(pairs.images, tuple(features))
-        rows = f"{pairs.names[0]} (upper rows) and {pairs.names[1]} (lower rows)"
-        worst = np.argsort(-cosine)[: _COLUMNS * 2]
-        first = np.arange(min(len(cosine), _COLUMNS * _ROWS))
-        return found, [
-            Picture("same_noise", f"{rows} on the same noise", pairs.grid(first)),
-            Picture(
-                "worst_pairs",
-                f"{rows}: the pairs with the most distant features",
-                pairs.grid(worst),
-            ),
-        ]
+        return found, pictures.pairs(pairs.names, pairs.images, cosine)
 
-    def _neighbours(self, source: Source, part, real: Source, known) -> list[Picture]:
+    def _neighbours(
+        self, source: Source, part, real: Source, known
+    ) -> list[pictures.Picture]:
         """A picture of a contender's samples beside their nearest real images."""
         if not _has_images(part) or not _has_images(known):
             return []
@@ -214,29 +187,19 @@ class Measurement:
             part.activations[:_QUERIES], known.activations, _NEAREST
         )
         chosen = _chosen(real, set(indices.ravel().tolist()))
-        sheet = [
-            image
-            for query, row in zip(queries, indices, strict=True)
-            for image in (query, *(chosen[index] for index in row.tolist()))
-        ]
-        caption = f"Samples of {source.name} (left) and their nearest real images"
-        grid = images.grid(np.stack(sheet), 1 + indices.shape[1])
-        return [Picture("neighbours", caption, grid)]
+        nearest = np.stack([[chosen[i] for i in row] for row in indices.tolist()])
+        return [pictures.neighbours(source.name, queries, nearest)]
 
-    def _write(self, evaluation, pictures, statistics: dict[str, Statistics]) -> None:
+    def _write(self, evaluation, drawn, statistics) -> Evaluation:
         def part(*names: str) -> str:
             return os.path.join(self._directory, *names)
 
         for folder in ("evaluation", "statistics"):
             tf.io.gfile.makedirs(part(folder))
         paths = {}
-        for picture in pictures:
+        for picture in drawn:
             path = paths[picture.caption] = part("evaluation", f"{picture.name}.png")
-            sheet = picture.image
-            with files.replacing(path) as temporary:
-                images.write_png(
-                    temporary, sheet, magnify=max(1, 768 // sheet.shape[1])
-                )
+            picture.write(path)
         for name, found in statistics.items():
             found.save(part("statistics", f"{name}.npz"))
         title = (
@@ -244,6 +207,7 @@ class Measurement:
         )
         report.write_report(part("evaluation.html"), title, evaluation, paths)
         files.write_json(part("evaluation.json"), dataclasses.asdict(evaluation))
+        return evaluation
 
 
 def _has_images(found: Features | Statistics) -> bool:

@@ -155,19 +155,21 @@ def _from_saved_model(path: str, run: RunConfig) -> Source:
     _check_signature(path, spec, images)
     shape = tuple(spec.shape[1:])
 
+    batch = run.device_batch
+
     def generate(z: np.ndarray) -> np.ndarray:
         # The signature's function dies with its model.
         assert model is not None
-        return signature(**{name: tf.constant(z)})[output].numpy()
+        parts = (tf.constant(z[i : i + batch]) for i in range(0, len(z), batch))
+        return np.concatenate([signature(**{name: p})[output].numpy() for p in parts])
 
     def read(first: int, count: int) -> Iterator[np.ndarray]:
-        for start in range(first, first + count, run.device_batch):
-            size = min(run.device_batch, first + count - start)
+        for start in range(first, first + count, batch):
+            size = min(batch, first + count - start)
             indices = tf.range(start, start + size, 1, tf.int64) + noise.EVALUATION
             yield generate(noise.normal(0, indices, shape).numpy())
 
-    name_of_it = os.path.normpath(path)
-    return Source(name_of_it, read, shape, None, "", generate, run.device_batch)
+    return Source(os.path.normpath(path), read, shape, None, "", generate, batch)
 
 
 def _check_signature(path: str, spec: tf.TensorSpec, images: tf.TensorSpec) -> None:
