@@ -84,9 +84,8 @@ class Measurement:
         reference = metrics.Reference(known)
         found, ranges, first = {}, {}, None
         for name, source in contenders.items():
-            found[name], ranges[name], first = self._score(
-                name, source, starts[name], reference
-            )
+            scored = self._score(name, source, starts[name], reference)
+            found[name], ranges[name], first = scored
         alike, drawn = self._compare(same_noise)
         statistics = {name: parts[0] for name, parts in ranges.items()}
         statistics["real"] = reference.statistics
