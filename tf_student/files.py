@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, on any file system TensorFlow knows."""
 
 import contextlib
+import io
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_student.errors import InputError
@@ -39,6 +41,16 @@ def write_json(path: str, value: Any) -> None:
     with replacing(path) as temporary:
         with tf.io.gfile.GFile(temporary, "w") as file:
             file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays by name atomically, uncompressed."""
+    # zipfile seeks, which files elsewhere cannot.
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    with replacing(path) as temporary:
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content.getvalue())
 
 
 def read_json(path: str) -> Any:

@@ -8,7 +8,7 @@ _EXPECTED = {
     "distill": ["parameters: ", "steps: 1,234\n", "images in a step: 128\n"],
     "sample": ["images: 9\n", "network calls for an image: 1\n", "network calls: 9\n"],
     "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
-    "evaluate": ["images: 30,000\n", "network calls for an image: 20\n"],
+    "evaluate": ["images: 31,024\n", "network calls for an image: 20\n"],
     "export": ["parameters: ", "bytes on disk (about): "],
     "demo": ["parameters: ", "images: "],
 }

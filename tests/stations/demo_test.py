@@ -13,6 +13,7 @@ from tf_student.stations.export import export
 def test_leaves_pictures_a_page_and_every_part(road):
     assert {
         "curves.png",
+        "evaluation.html",
         "evaluation.json",
         "export",
         "interpolation.png",
@@ -34,7 +35,7 @@ def test_page_shows_the_pictures_and_both_networks(road):
     with open(road / "report.html") as file:
         page = file.read()
     assert len(re.findall('src="data:image/png;base64,', page)) >= 3
-    assert "<td>teacher</td>" in page and "<td>student</td>" in page
+    assert "<th></th><th>teacher</th><th>student</th>" in page
     assert "<title>tf-student: digits" in page
 
 

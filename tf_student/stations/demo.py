@@ -46,7 +46,7 @@ def run_demo(
     both = SampleConfig(what="both", count=48)
     draw.sample(directory, paths[0], paths[2], both, system.sampler, run)
     draw.interpolate(directory, paths[2], InterpolateConfig(columns=16), run)
-    evaluation = evaluate.evaluate(directory, *paths, system, run)
+    evaluation = evaluate.evaluate(directory, *paths, system, run, progress=progress)
     if not tf.io.gfile.exists(part("export")):
         export.export(part("export"), paths[2])
     found = _sample_as_stranger(part("export"))
