@@ -15,13 +15,16 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     # Formulas and plain machinery.
     "__init__ errors images losses noise sampler streams evaluation.tfgan "
+    "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
-    "options",
-    "config files custom_ops.group_norm_silu.python.ops training.distribute",
+    "options serving.signatures serving.verification",
+    "config files serving.config custom_ops.group_norm_silu.python.ops "
+    "training.distribute",
     "datasets generator layers pairs.records presets run_directory schedules "
-    "training.optimizer training.reporter architecture convert.rows",
-    "convert.ddpm convert.denoising_student convert.diffusers "
-    "convert.diffusers_config convert.tensor_files convert.torch_file",
+    "serving.metadata training.optimizer training.reporter architecture convert.rows",
+    "serving.versions serving.warmup convert.ddpm convert.denoising_student "
+    "convert.diffusers convert.diffusers_config convert.tensor_files "
+    "convert.torch_file",
     "convert.sources evaluation.features pairs.ledger pairs.tfds_metadata "
     "training.state unet",
     "convert.load evaluation.metrics pairs.reader pairs.writer student "
