@@ -17,23 +17,26 @@ def _verify(directory, generate):
     )
 
 
-def test_python_loaders_agree_with_the_network(directory, model):
-    found = _verify(directory, model.student)
-    assert found.loaders == ("tf.compat.v1.saved_model.load", "saved_model_cli")
-    assert found.distance <= 1e-5
-    assert "saved_model_cli (to " in found.text()
-
-
-def test_cpp_agrees_with_the_network(program, directory, model, tmp_path, monkeypatch):
+def test_every_loader_agrees_with_the_network(program, directory, model, monkeypatch):
     monkeypatch.setattr(
         verification.native, "build", lambda path: shutil.copy(program, path)
     )
-    inputs = verification._inputs(TINY.image_shape)
-    answers = verification._in_cpp(directory, inputs, None, str(tmp_path))
-    expected = verification._expected(inputs, model.student, TINY.image_shape)
-    for (loader, name), image in answers.items():
-        assert loader == "LoadSavedModel in C++"
-        assert verification._distance(image, expected[name]) <= 1e-5
+    found = verification.verify(directory, model.student, TINY.image_shape)
+    assert found.loaders == (
+        "tf.compat.v1.saved_model.load",
+        "saved_model_cli",
+        "LoadSavedModel in C++",
+    )
+    assert found.distance <= 1e-5
+    assert "LoadSavedModel in C++ (to " in found.text()
+
+
+def test_missing_compiler_is_said(directory, model, monkeypatch):
+    monkeypatch.setattr(verification, "_as_stranger", lambda *a: {})
+    monkeypatch.setattr(verification.native, "compiler", lambda: None)
+    monkeypatch.setattr(verification, "_largest", lambda *a: 0.0)
+    found = verification.verify(directory, model.student, TINY.image_shape)
+    assert found.text().endswith("There is no C++ compiler for LoadSavedModel.")
 
 
 def test_another_network_is_refused(directory, model, monkeypatch):

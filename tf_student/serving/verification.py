@@ -30,17 +30,22 @@ class Verification:
     Attributes:
         loaders: that agreed.
         distance: the largest in [-1, 1], beyond what rounding to uint8 explains.
+        skipped: whether C++ was left out for want of a compiler.
     """
 
     loaders: tuple[str, ...]
     distance: float
+    skipped: bool = False
 
     def text(self) -> str:
         """For the terminal."""
-        return (
+        text = (
             f"The network's images come from {', '.join(self.loaders)} "
             f"(to {self.distance:.1e})."
         )
+        if self.skipped:
+            text += " There is no C++ compiler for LoadSavedModel."
+        return text
 
 
 def verify(
@@ -67,25 +72,33 @@ def verify(
     """
     inputs = _inputs(shape)
     expected = _expected(inputs, generate, shape)
+    skipped = with_compiler and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
         try:
             answers = _as_stranger(directory, inputs, library, scratch)
-            if with_compiler and native.compiler():
+            if with_compiler and not skipped:
                 answers |= _in_cpp(directory, inputs, library, scratch)
         except RuntimeError as error:
             raise VerificationError(str(error)) from error
+    worst = _largest(directory, answers, expected, TOLERANCE[dtype])
+    loaders = tuple(dict.fromkeys(loader for loader, _ in answers))
+    return Verification(loaders, worst, skipped)
+
+
+def _largest(directory, answers, expected, tolerance) -> float:
+    """The largest distance of all answers, which is at most the tolerance."""
     distances = {
         (loader, name): _distance(image, expected[name])
         for (loader, name), image in answers.items()
     }
     (loader, name), worst = max(distances.items(), key=lambda item: item[1])
-    if not worst <= TOLERANCE[dtype]:
+    if not worst <= tolerance:
         raise VerificationError(
             f"`{name}` of {directory}, loaded by {loader}, is not what the network "
-            f"draws. Expected: within {TOLERANCE[dtype]:.0e} in [-1, 1], received: "
+            f"draws. Expected: within {tolerance:.0e} in [-1, 1], received: "
             f"{worst:.1e}."
         )
-    return Verification(tuple(dict.fromkeys(loader for loader, _ in answers)), worst)
+    return worst
 
 
 def _inputs(shape) -> dict[str, dict[str, np.ndarray]]:
