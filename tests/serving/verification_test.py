@@ -12,9 +12,7 @@ from tf_student.serving import environment, verification
 
 
 def _verify(directory, generate):
-    return verification.verify(
-        directory, generate, TINY.image_shape, with_compiler=False
-    )
+    return verification.verify(directory, generate, TINY.image_shape, thorough=False)
 
 
 def test_every_loader_agrees_with_the_network(program, directory, model, monkeypatch):

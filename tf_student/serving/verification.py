@@ -55,7 +55,7 @@ def verify(
     *,
     dtype: str = "float32",
     library: str | None = None,
-    with_compiler: bool = True,
+    thorough: bool = True,
 ) -> Verification:
     """Compares a version with the network that it was made of.
 
@@ -65,18 +65,19 @@ def verify(
         shape: of an image.
         dtype: says how close the images must be.
         library: of the fused op, if the model needs it.
-        with_compiler: whether to compile the C++ program, if there is a compiler.
+        thorough: whether to go beyond one loader in Python: to saved_model_cli and, if
+            there is a compiler, to C++.
 
     Raises:
         VerificationError: if the model cannot be loaded or answers something else.
     """
     inputs = _inputs(shape)
     expected = _expected(inputs, generate, shape)
-    skipped = with_compiler and native.compiler() is None
+    skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            answers = _as_stranger(directory, inputs, library, scratch)
-            if with_compiler and not skipped:
+            answers = _as_stranger(directory, inputs, library, scratch, thorough)
+            if thorough and not skipped:
                 answers |= _in_cpp(directory, inputs, library, scratch)
         except RuntimeError as error:
             raise VerificationError(str(error)) from error
@@ -135,7 +136,7 @@ def _distance(image: np.ndarray, expected: np.ndarray) -> float:
     return max(0.0, float(beyond.max()) / 127.5)
 
 
-def _as_stranger(directory, inputs, library, scratch) -> dict:
+def _as_stranger(directory, inputs, library, scratch, thorough) -> dict:
     paths = {name: os.path.join(scratch, f"{name}.npz") for name in inputs}
     for name, path in paths.items():
         np.savez(path, **inputs[name])
@@ -146,7 +147,7 @@ def _as_stranger(directory, inputs, library, scratch) -> dict:
             "inputs": paths,
             "library": library,
             # The command cannot load a library.
-            "commands": library is None,
+            "commands": thorough and library is None,
             "results": os.path.join(scratch, "results.npz"),
         }
         path = os.path.join(scratch, "request.json")

@@ -48,7 +48,7 @@ def run_demo(
             paths[2],
             name,
             ExportConfig(verify=True),
-            with_compiler=False,
+            thorough=False,
         )
         logging.info("%s", exported.verification.text())
     report.draw_curves(

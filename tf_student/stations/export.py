@@ -62,7 +62,7 @@ def export(
     config: ExportConfig = ExportConfig(),
     sampler: SamplerConfig = SamplerConfig(),
     *,
-    with_compiler: bool = True,
+    thorough: bool = True,
 ) -> Exported:
     """Exports a finished network as a version of the model in `base`.
 
@@ -72,7 +72,7 @@ def export(
         preset: what the metadata names as the system.
         config: what the model is.
         sampler: that a teacher brings.
-        with_compiler: whether `config.verify` includes the C++ program.
+        thorough: whether `config.verify` is more than one loader in Python.
 
     Raises:
         InputError: if there is no such network, or the version exists.
@@ -103,7 +103,7 @@ def export(
             shape,
             dtype=config.dtype,
             library=ops.library_path() if config.ops == "fused" else None,
-            with_compiler=with_compiler,
+            thorough=thorough,
         )
         found.append(compared)
 
