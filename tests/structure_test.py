@@ -16,16 +16,18 @@ FLOORS = [
     # Formulas and plain machinery.
     "__init__ errors images losses noise sampler streams evaluation.neighbours "
     "evaluation.similarity evaluation.tfgan "
+    "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
-    "options",
-    "config files custom_ops.group_norm_silu.python.ops training.distribute",
+    "options serving.signatures serving.verification",
+    "config files serving.config custom_ops.group_norm_silu.python.ops "
+    "training.distribute",
     "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
-    "presets run_directory schedules training.optimizer training.reporter "
-    "architecture convert.rows",
-    "convert.ddpm convert.denoising_student convert.diffusers "
-    "convert.diffusers_config convert.tensor_files convert.torch_file "
-    "evaluation.digits_classifier evaluation.features evaluation.frechet "
-    "evaluation.pictures",
+    "presets run_directory schedules serving.metadata training.optimizer "
+    "training.reporter architecture convert.rows",
+    "serving.versions serving.warmup convert.ddpm convert.denoising_student "
+    "convert.diffusers convert.diffusers_config convert.tensor_files "
+    "convert.torch_file evaluation.digits_classifier evaluation.features "
+    "evaluation.frechet evaluation.pictures",
     "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "

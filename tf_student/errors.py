@@ -12,5 +12,9 @@ class DivergedError(RuntimeError):
     """The training loss stopped being finite; the message names the step."""
 
 
+class VerificationError(RuntimeError):
+    """An exported model is not what it was exported from; the message says how."""
+
+
 class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
     """SIGTERM arrived; everything was saved and the run can be continued."""

@@ -29,6 +29,24 @@ def replacing(path: str) -> Iterator[str]:
         raise
 
 
+@contextlib.contextmanager
+def replacing_directory(path: str) -> Iterator[str]:
+    """Gives a temporary directory to fill; it becomes `path`, which must not exist."""
+    temporary = f"{path.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        tf.io.gfile.makedirs(temporary)
+        yield temporary
+        for folder, _, names in tf.io.gfile.walk(temporary):
+            for name in names:
+                _flush_to_disk(os.path.join(folder, name))
+        tf.io.gfile.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(tf.errors.OpError):
+            if tf.io.gfile.exists(temporary):
+                tf.io.gfile.rmtree(temporary)
+        raise
+
+
 def _flush_to_disk(path: str) -> None:
     """A rename may reach the disk before the data; a power cut must not see that."""
     if os.path.isfile(path):

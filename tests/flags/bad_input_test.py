@@ -36,6 +36,8 @@ def _is_one_line(finished, station, *parts):
         ("evaluate", "--resize=area", "tf1|pytorch_fid"),
         ("evaluate", "--against=digits", "`source` must be given with `against`"),
         ("evaluate", "--source=/nowhere", "`source` must exist. Received: source=/no"),
+        ("export", "--max_count=1", "be 0, or at least 2 for an interpolation"),
+        ("export", "--name=a/b", "`name` must be of letters, digits, _ and -"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
         ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
     ],
@@ -118,6 +120,8 @@ def refused(chain, pool, spoiled):
             f"--student_dir={chain.work}/student",
         ),
         "no_teacher": ("pairs", f"--work_dir={spoiled}/nothing"),
+        "version": ("export", work, "--version=1"),
+        "no_student": ("export", f"--work_dir={spoiled}/nothing", "--verify"),
     }
     before = conftest.contents(chain.work)
     futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
@@ -135,6 +139,8 @@ def refused(chain, pool, spoiled):
         ("below_a_file", "teacher", "/file is not a directory"),
         ("unwritable", "interpolate", "/proc/nowhere"),
         ("no_teacher", "pairs", "nothing/teacher holds no config.json"),
+        ("version", "export", "must not exist yet in "),
+        ("no_student", "export", "nothing/student holds no config.json"),
     ],
 )
 def test_wrong_input(refused, name, station, message):

@@ -35,7 +35,7 @@ def test_ends_well(chain, station):
         ("evaluate", "The page is {}/evaluation.html."),
         ("sample", "The images are in {0}/samples.png and {0}/samples."),
         ("interpolate", "The walks are in {}/interpolation.png."),
-        ("export", "The SavedModel is in {}/export."),
+        ("export", "The SavedModel is in {}/export/1."),
     ],
 )
 def test_says_where_its_work_is(chain, station, line):
@@ -177,7 +177,7 @@ def test_evaluation_prints_the_number_of_samples(chain):
 
 
 def test_export_serves_the_images_that_sample_draws(chain):
-    served = tf.saved_model.load(str(chain.work / "export")).signatures["sample"]
+    served = tf.saved_model.load(str(chain.work / "export" / "1")).signatures["sample"]
     images = served(seed=tf.constant(0, tf.int64), count=tf.constant(5))["images"]
     drawn = [
         _read(chain.work / "samples" / "student" / f"{i:06d}.png") for i in range(5)

@@ -9,7 +9,7 @@ _EXPECTED = {
     "sample": ["images: 9\n", "network calls for an image: 1\n", "network calls: 9\n"],
     "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
     "evaluate": ["images: 31,024\n", "network calls for an image: 20\n"],
-    "export": ["parameters: ", "bytes on disk (about): "],
+    "export": ["parameters: ", "network calls for an image: 20\n", "bytes on disk"],
     "demo": ["parameters: ", "images: "],
 }
 _RECIPE = """
@@ -24,6 +24,7 @@ _FLAGS = {
     "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],
     "evaluate": ["--samples=10000", "--repeats=3", "--calls=20"],
+    "export": ["--what=teacher", "--calls=20", "--dtype=bfloat16"],
 }
 
 
