@@ -15,26 +15,31 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     # Formulas and plain machinery.
     "__init__ errors images losses noise sampler streams evaluation.tfgan "
-    "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
+    "custom_ops.group_norm_silu.reference gallery.gate progress training.ema "
+    "training.preemption",
     "options",
     "config files custom_ops.group_norm_silu.python.ops training.distribute",
     "datasets generator layers pairs.records presets run_directory schedules "
+    "gallery.app gallery.models serving.config "
     "training.optimizer training.reporter architecture convert.rows",
     "convert.ddpm convert.denoising_student convert.diffusers "
     "convert.diffusers_config convert.tensor_files convert.torch_file",
     "convert.sources evaluation.features pairs.ledger pairs.tfds_metadata "
+    "serving.load serving.rest serving.rpc "
     "training.state unet",
     "convert.load evaluation.metrics pairs.reader pairs.writer student "
     "training.checkpoints training.step training.teacher",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",
     "evaluation.report stations.session training.distill",
-    "stations.convert stations.distill stations.draw stations.evaluate "
+    "stations.client stations.convert stations.distill stations.draw "
+    "stations.evaluate stations.gallery "
     "stations.export stations.pairs stations.teacher stations.verify",
     "stations.demo",
     # The command line.
     "flags.config_flags flags.launch flags.main",
-    "flags.convert flags.demo flags.distill flags.doctor flags.evaluate flags.export "
+    "flags.client flags.convert flags.demo flags.distill flags.doctor flags.evaluate "
+    "flags.export flags.gallery "
     "flags.interpolate flags.pairs flags.sample flags.teacher flags.verify_teacher",
 ]
 # A table of options, one sentence each.
@@ -146,6 +151,10 @@ LIGHT = [
     "options",
     "presets",
     "errors",
+    "serving.config",
+    "serving.load",
+    "serving.rest",
+    "stations.client",
     *(n for n in FLOOR if n.startswith("flags.")),
 ]
 

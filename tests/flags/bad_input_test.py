@@ -50,7 +50,7 @@ def test_unknown_station():
     assert finished.stderr == (
         "tf-student: there is no station 'train'; expected one of teacher, "
         "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
-        "export, demo, doctor\n"
+        "export, client, gallery, demo, doctor\n"
     )
 
 
