@@ -5,77 +5,60 @@ import tensorflow as tf
 SHAPE = (8, 8, 3)
 
 
-class Drawn(tf.Module):
-    """Images are the noise of a seed, made a little darker `calls` times."""
+def _scalars(**dtypes):
+    return [tf.TensorSpec([], dtype, name) for name, dtype in dtypes.items()]
 
-    def __init__(self, calls: int, output: str):
-        super().__init__()
-        self.gain = tf.Variable(40.0)
-        self._calls, self._output = calls, output
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32, "noise")])
-    def from_noise(self, noise):
-        for _ in range(self._calls):
+def signatures(module, shape, calls, output):
+    """The signatures; images are noise made a little darker `calls` times."""
+    gain = module.gain
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32, "noise")])
+    def from_noise(noise):
+        for _ in range(calls):
             noise -= 0.1
-        return {
-            "images": tf.cast(
-                tf.clip_by_value(noise * self.gain + 128, 0, 255), "uint8"
-            )
-        }
+        images = tf.clip_by_value(noise * gain + 128, 0, 255)
+        return {"images": tf.cast(images, tf.uint8)}
 
-    def _noise(self, seed, indices):
+    def draw(seed, indices):
         return tf.map_fn(
-            lambda index: tf.random.stateless_normal(
-                SHAPE, [seed, index], alg="philox"
-            ),
+            lambda i: tf.random.stateless_normal(shape, [seed, i], alg="philox"),
             tf.cast(indices, tf.int64),
             fn_output_signature=tf.float32,
         )
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int64, "seed"),
-            tf.TensorSpec([], tf.int32, "count"),
-        ]
-    )
-    def sample(self, seed, count):
-        with tf.control_dependencies(
-            [tf.debugging.assert_positive(count, "count must be positive")]
-        ):
-            return self.from_noise(self._noise(seed, tf.range(count)))
+    @tf.function(input_signature=_scalars(seed=tf.int64, count=tf.int32))
+    def sample(seed, count):
+        positive = tf.debugging.assert_positive(count, "count must be positive")
+        with tf.control_dependencies([positive]):
+            return from_noise(draw(seed, tf.range(count)))
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int64, "seed"),
-            tf.TensorSpec([], tf.int32, "count"),
-        ]
-    )
-    def png(self, seed, count):
-        images = self.sample(seed, count)["images"]
+    @tf.function(input_signature=_scalars(seed=tf.int64, count=tf.int32))
+    def png(seed, count):
+        images = sample(seed, count)["images"]
         files = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
-        return {self._output: files}
+        return {output: files}
 
     @tf.function(
-        input_signature=[
-            tf.TensorSpec([], tf.int64, "seed_a"),
-            tf.TensorSpec([], tf.int64, "seed_b"),
-            tf.TensorSpec([], tf.int32, "steps"),
-        ]
+        input_signature=_scalars(seed_a=tf.int64, seed_b=tf.int64, steps=tf.int32)
     )
-    def interpolate(self, seed_a, seed_b, steps):
-        a, b = self._noise(seed_a, [0]), self._noise(seed_b, [0])
+    def interpolate(seed_a, seed_b, steps):
         t = tf.reshape(tf.linspace(0.0, 1.0, steps), [-1, 1, 1, 1])
-        return self.from_noise((1 - t) * a + t * b)
+        return from_noise((1 - t) * draw(seed_a, [0]) + t * draw(seed_b, [0]))
 
-
-def write(directory, calls: int = 1, output: str = "png") -> str:
-    """Writes one; `output` names the PNGs."""
-    module = Drawn(calls, output)
-    signatures = {
-        "serving_default": module.from_noise,
-        "sample": module.sample,
-        "png": module.png,
-        "interpolate": module.interpolate,
+    return {
+        "serving_default": from_noise,
+        "sample": sample,
+        "png": png,
+        "interpolate": interpolate,
     }
-    tf.saved_model.save(module, str(directory), signatures=signatures)
+
+
+def write(directory, *, shape=SHAPE, calls=1, output="png"):
+    """Writes one; `output` names the PNGs."""
+    module = tf.Module()
+    module.gain = tf.Variable(40.0)
+    functions = signatures(module, shape, calls, output)
+    module.functions = functions
+    tf.saved_model.save(module, str(directory), signatures=functions)
     return str(directory)

@@ -38,7 +38,7 @@ class Card {
     this.root.querySelector("h3").textContent = name;
     this.root.classList.toggle("small", height < 128);
     this.root.style.setProperty("--aspect", `${width} / ${height}`);
-    this.root.style.setProperty("--cell", `${Math.min(Math.max(width, 64), 160)}px`);
+    this.root.style.setProperty("--columns", width <= 64 ? 8 : 4);
     this.time = this.root.querySelector(".time");
     this.images = this.root.querySelector(".images");
     this.all = this.root.querySelector(".all");
@@ -81,9 +81,8 @@ class Card {
     const times = document.createElement("strong");
     times.className = "times";
     const ratio = other.milliseconds / this.milliseconds;
-    times.textContent = ` ${ratio >= 10 ? ratio.toFixed(0) : ratio.toFixed(1)}×`;
-    times.title = `${other.name}'s time over ${this.name}'s`;
-    this.time.append(times);
+    times.textContent = `${ratio.toFixed(ratio < 10 ? 1 : 0)} times as fast`;
+    this.time.append(", ", times);
   }
 
   downloadAll() {
@@ -166,6 +165,14 @@ class Walk extends Section {
     this.slider = root.querySelector("input[type=range]");
     this.position = root.querySelector("output");
     this.slider.addEventListener("input", () => this.choose());
+    root.querySelector(".models").addEventListener("click", (event) => {
+      const link = event.target.closest(".images a");
+      if (!link) return;
+      // The large image is the one to download.
+      event.preventDefault();
+      this.slider.value = [...link.parentElement.children].indexOf(link);
+      this.choose();
+    });
   }
 
   shown() {
@@ -205,7 +212,7 @@ async function open() {
   const draw = new Section(document.getElementById("draw"), "sample", models);
   const walk = new Walk(document.getElementById("walk"), "interpolate", models);
   fill(draw.form.elements.count, [1, 4, 8, 16, 24], most, 16);
-  fill(walk.form.elements.steps, [2, 5, 9, 17, 25], most, 9);
+  fill(walk.form.elements.steps, [2, 4, 8, 16, 24], most, 8);
   await draw.draw();
   await walk.draw();
 }
