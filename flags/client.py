@@ -6,7 +6,7 @@ tf-student client --server=http://127.0.0.1:8501 --count=16 --requests=100
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.serving.config import ClientConfig
+from tf_student.client.config import ClientConfig
 
 config_flags.define_common("served")
 config_flags.define(ClientConfig)
@@ -14,7 +14,8 @@ config_flags.define(ClientConfig)
 
 def main() -> None:
     """Asks, or says what would be asked for."""
-    config = config_flags.resolve(ClientConfig())
+    config_flags.preset()
+    config = config_flags.resolve(ClientConfig(model=flags.FLAGS.preset))
     directory = config_flags.directory("served")
     if flags.FLAGS.dry_run:
         cost = {"requests": config.requests, "images": config.requests * config.count}
@@ -31,7 +32,7 @@ def main() -> None:
 
 
 def _latencies(given, config: ClientConfig) -> str:
-    from tf_student.serving import load
+    from tf_student.client import load
 
     percentiles = ", ".join(
         f"p{p} {1000 * given.percentile(p):.1f} ms" for p in load.PERCENTILES

@@ -6,7 +6,7 @@ tf-student gallery --preset=digits
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.serving.config import GalleryConfig
+from tf_student.gallery.config import GalleryConfig
 
 config_flags.define_common()
 config_flags.define(GalleryConfig)

@@ -20,12 +20,13 @@ FLOORS = [
     "options",
     "config files custom_ops.group_norm_silu.python.ops training.distribute",
     "datasets generator layers pairs.records presets run_directory schedules "
-    "gallery.app gallery.models serving.config "
+    "client.config gallery.app gallery.config "
+    "gallery.models "
     "training.optimizer training.reporter architecture convert.rows",
     "convert.ddpm convert.denoising_student convert.diffusers "
     "convert.diffusers_config convert.tensor_files convert.torch_file",
     "convert.sources evaluation.features pairs.ledger pairs.tfds_metadata "
-    "serving.load serving.rest serving.rpc "
+    "client.load client.rest client.rpc "
     "training.state unet",
     "convert.load evaluation.metrics pairs.reader pairs.writer student "
     "training.checkpoints training.step training.teacher",
@@ -151,9 +152,10 @@ LIGHT = [
     "options",
     "presets",
     "errors",
-    "serving.config",
-    "serving.load",
-    "serving.rest",
+    "client.config",
+    "client.load",
+    "client.rest",
+    "gallery.config",
     "stations.client",
     *(n for n in FLOOR if n.startswith("flags.")),
 ]

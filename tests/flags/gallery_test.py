@@ -14,8 +14,8 @@ import zlib
 
 import pytest
 
+from tests.client import saved_models
 from tests.flags import conftest
-from tests.serving import saved_models
 
 
 @dataclasses.dataclass(frozen=True)

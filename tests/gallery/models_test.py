@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.serving import saved_models
+from tests.client import saved_models
 from tf_student.errors import InputError
 from tf_student.gallery.models import Model, newest_version
 

@@ -2,16 +2,16 @@ import sys
 
 import pytest
 
-from tests.serving import model_server, saved_models
+from tests.client import model_server, saved_models
+from tf_student.client.config import ClientConfig
 from tf_student.errors import InputError, ServerError
-from tf_student.serving.config import ClientConfig
 from tf_student.stations import client
 
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory):
     path = saved_models.write(tmp_path_factory.mktemp("model") / "1")
-    with model_server.serving("student", {1: path}, {}) as addresses:
+    with model_server.serving("digits", {1: path}, {}) as addresses:
         yield addresses
 
 
@@ -46,7 +46,7 @@ def test_what_is_no_image_is_refused(tmp_path, monkeypatch, pngs, message):
 
 
 def test_missing_extra_is_named(monkeypatch):
-    monkeypatch.delitem(sys.modules, "tf_student.serving.rpc", raising=False)
+    monkeypatch.delitem(sys.modules, "tf_student.client.rpc", raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     with pytest.raises(InputError, match=r"pip install 'tf-student\[serving\]'"):
         client.ask("nowhere", ClientConfig(server="grpc://127.0.0.1:8500"))

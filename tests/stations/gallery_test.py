@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
+from tests.client import saved_models
 from tests.gallery.pretended import Pretended
-from tests.serving import saved_models
 from tf_student.errors import InputError
-from tf_student.serving.config import GalleryConfig
+from tf_student.gallery.config import GalleryConfig
 from tf_student.stations import gallery
 
 

@@ -16,6 +16,7 @@ from absl import logging
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
+from tf_student.errors import InputError
 from tf_student.gallery.gate import BusyError, Gate
 
 # Requests that may wait for the one that is served.
@@ -166,6 +167,8 @@ def _refusal(error: Exception) -> tuple[dict[str, str], int, dict[str, str]]:
     if isinstance(error, HTTPException):
         headers = {k: v for k, v in error.get_headers() if k == "Allow"}
         return {"error": error.description}, error.code, headers
+    if isinstance(error, InputError):
+        return {"error": str(error)}, 400, {}
     if isinstance(error, BusyError):
         text = f"Too many requests at once; {WAITING} are waiting already."
         return {"error": text}, 503, {"Retry-After": "5"}

@@ -59,12 +59,13 @@ class Model:
     def _warm_up(self, path: str) -> tuple[int, int, int]:
         images = self._sample(seed=_int64(0), count=_int32(2))["images"]
         self._interpolate(seed_a=_int64(0), seed_b=_int64(1), steps=_int32(2))
-        if images.dtype != tf.uint8 or images.shape.rank != 4:
+        shape = images.shape
+        if images.dtype != tf.uint8 or shape.rank != 4 or not 1 <= shape[3] <= 4:
             raise InputError(
-                f"{path} must draw uint8 [n, height, width, channels]. Received: "
-                f"{images.dtype.name} {images.shape}."
+                f"{path} must draw uint8 [n, height, width, 1 to 4]. Received: "
+                f"{images.dtype.name} {shape}."
             )
-        return tuple(images.shape[1:])
+        return tuple(shape[1:])
 
     def sample(self, seed: int, count: int) -> Drawn:
         """Draws `count` images of a seed."""
@@ -80,7 +81,11 @@ class Model:
 
     def _draw(self, call: Callable[[], dict[str, tf.Tensor]]) -> Drawn:
         begun = time.perf_counter()
-        images = call()["images"].numpy()
+        try:
+            images = call()["images"].numpy()
+        except tf.errors.InvalidArgumentError as error:
+            # An export has limits of its own, and names them.
+            raise InputError(error.message.splitlines()[0]) from error
         seconds = time.perf_counter() - begun
         return Drawn([tf.io.encode_png(image).numpy() for image in images], seconds)
 

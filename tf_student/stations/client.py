@@ -4,9 +4,9 @@ import importlib
 import os
 import uuid
 
+from tf_student.client import load
+from tf_student.client.config import ClientConfig
 from tf_student.errors import InputError, ServerError
-from tf_student.serving import load
-from tf_student.serving.config import ClientConfig
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -40,7 +40,7 @@ def _protocol(scheme: str):
     """The module that speaks it; REST needs neither TensorFlow nor gRPC."""
     name = "rpc" if scheme == "grpc" else "rest"
     try:
-        return importlib.import_module(f"tf_student.serving.{name}")
+        return importlib.import_module(f"tf_student.client.{name}")
     except ModuleNotFoundError as error:
         raise InputError(
             f"gRPC needs the extra `serving`: pip install 'tf-student[serving]'. "

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_student.errors import InputError
+from tf_student.gallery.config import GalleryConfig
 from tf_student.gallery.models import Model
-from tf_student.serving.config import GalleryConfig
 
 # More would wait in the page's gate; two are for the page itself.
 _SPARE_THREADS = 2

@@ -5,21 +5,21 @@ import socket
 import pytest
 import tensorflow as tf
 
-from tests.serving import model_server, saved_models
+from tests.client import model_server, saved_models
+from tf_student.client import rest, rpc
+from tf_student.client.config import ClientConfig
 from tf_student.errors import ServerError
-from tf_student.serving import rest, rpc
-from tf_student.serving.config import ClientConfig
 
 CONNECTIONS = {"rest": rest.Connection, "rpc": rpc.Connection}
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    """Version 1 gives `png`, version 2, a darker one, `png_bytes`."""
+    """Two versions; the second is darker."""
     base = tmp_path_factory.mktemp("model")
     return {
         1: saved_models.write(base / "1"),
-        2: saved_models.write(base / "2", calls=9, output="png_bytes"),
+        2: saved_models.write(base / "2", calls=9),
     }
 
 

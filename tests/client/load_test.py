@@ -3,9 +3,9 @@ import time
 
 import pytest
 
+from tf_student.client import load
+from tf_student.client.config import ClientConfig
 from tf_student.errors import ServerError
-from tf_student.serving import load
-from tf_student.serving.config import ClientConfig
 
 
 class Pretended:

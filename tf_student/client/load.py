@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from tf_student.serving.config import ClientConfig
+from tf_student.client.config import ClientConfig
 
 PERCENTILES = (50, 90, 99)
 

@@ -6,8 +6,8 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from tf_student.client.config import ClientConfig
 from tf_student.errors import ServerError
-from tf_student.serving.config import ClientConfig
 
 # Images outgrow gRPC's 4 MiB.
 _OPTIONS = [("grpc.max_receive_message_length", -1)]

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
+from tf_student.client import rest
+from tf_student.client.config import ClientConfig
 from tf_student.errors import ServerError
-from tf_student.serving import rest
-from tf_student.serving.config import ClientConfig
 
 
 @pytest.fixture
@@ -43,11 +43,12 @@ def _ok(body):
         (b"220 mail.example.org ESMTP\r\n", "did not answer"),
         (_ok(b"{}")[:-1], "did not answer"),
         (_ok(b"<html>Welcome</html>"), "not JSON: <html>Welcome</html>"),
+        (_ok(b'{"outputs": ["\x89PNG"]}'), "not JSON"),
         (_ok(b"[1, 2]"), "without `outputs` of PNGs"),
         (_ok(b'{"predictions": []}'), "without `outputs` of PNGs"),
         (_ok(b'{"outputs": [[1, 2]]}'), "without `outputs` of PNGs"),
         (_ok(b'{"outputs": [{"b64": "?"}]}'), "without `outputs` of PNGs"),
-        (_ok(b'{"outputs": ["\\u2603"]}'), "without `outputs` of PNGs"),
+        (_ok(b'{"outputs": ["iVBORw0KGgo="]}'), "without `outputs` of PNGs"),
         (
             b"HTTP/1.1 502 Bad Gateway\r\n\r\n<b>no\nback end</b>",
             "502 Bad Gateway: <b>no back",

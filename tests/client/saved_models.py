@@ -9,7 +9,7 @@ def _scalars(**dtypes):
     return [tf.TensorSpec([], dtype, name) for name, dtype in dtypes.items()]
 
 
-def signatures(module, shape, calls, output):
+def signatures(module, shape, calls):
     """The signatures; images are noise made a little darker `calls` times."""
     gain = module.gain
 
@@ -33,11 +33,14 @@ def signatures(module, shape, calls, output):
         with tf.control_dependencies([positive]):
             return from_noise(draw(seed, tf.range(count)))
 
-    @tf.function(input_signature=_scalars(seed=tf.int64, count=tf.int32))
-    def png(seed, count):
-        images = sample(seed, count)["images"]
-        files = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
-        return {output: files}
+    def png(output):
+        @tf.function(input_signature=_scalars(seed=tf.int64, count=tf.int32))
+        def png(seed, count):
+            images = sample(seed, count)["images"]
+            coded = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
+            return {output: coded}
+
+        return png
 
     @tf.function(
         input_signature=_scalars(seed_a=tf.int64, seed_b=tf.int64, steps=tf.int32)
@@ -49,16 +52,17 @@ def signatures(module, shape, calls, output):
     return {
         "serving_default": from_noise,
         "sample": sample,
-        "png": png,
+        "png": png("png"),
+        "png_json": png("png_bytes"),
         "interpolate": interpolate,
     }
 
 
-def write(directory, *, shape=SHAPE, calls=1, output="png"):
-    """Writes one; `output` names the PNGs."""
+def write(directory, *, shape=SHAPE, calls=1):
+    """Writes one."""
     module = tf.Module()
     module.gain = tf.Variable(40.0)
-    functions = signatures(module, shape, calls, output)
+    functions = signatures(module, shape, calls)
     module.functions = functions
     tf.saved_model.save(module, str(directory), signatures=functions)
     return str(directory)

@@ -6,8 +6,8 @@ import json
 import urllib.parse
 from typing import Any
 
+from tf_student.client.config import ClientConfig
 from tf_student.errors import ServerError
-from tf_student.serving.config import ClientConfig
 
 _CONNECTIONS = {
     "http": http.client.HTTPConnection,
@@ -38,10 +38,15 @@ class Connection:
         """
         # Scalars have no batch dimension, so they go by columns: "instances", the
         # format by rows, would make vectors of them.
-        asked = {"signature_name": "png", "inputs": {"seed": seed, "count": count}}
+        inputs = {"seed": seed, "count": count}
+        # Its output's name ends in `_bytes`, which makes the server write base64.
+        asked = {"signature_name": "png_json", "inputs": inputs}
         answer = self._post(f"{self._path}:predict", asked)
         try:
-            return [_bytes(value) for value in answer["outputs"]]
+            return [
+                base64.b64decode(value["b64"], validate=True)
+                for value in answer["outputs"]
+            ]
         except (KeyError, TypeError, ValueError) as error:
             raise ServerError(
                 f"{self._server} answered without `outputs` of PNGs."
@@ -61,10 +66,8 @@ class Connection:
                 f"{_reason(body)}"
             )
         try:
-            # The server escapes strings only as far as JSON's syntax needs it, so
-            # bytes of a string that it takes for text come as they are.
-            return json.loads(body.decode("latin-1"))
-        except json.JSONDecodeError as error:
+            return json.loads(body)
+        except ValueError as error:
             raise ServerError(
                 f"{self._server} answered what is not JSON: {_reason(body)}"
             ) from error
@@ -72,13 +75,6 @@ class Connection:
     def close(self) -> None:
         """Closes the connection."""
         self._http.close()
-
-
-def _bytes(value: dict[str, str] | str) -> bytes:
-    """Base64 where the output's name ends in `_bytes`, else the bytes themselves."""
-    if isinstance(value, str):
-        return value.encode("latin-1")
-    return base64.b64decode(value["b64"], validate=True)
 
 
 def _reason(body: bytes) -> str:

@@ -1,7 +1,4 @@
-"""Frozen dataclasses that say what the client and the gallery do.
-
-No TensorFlow here, as in `tf_student.config`.
-"""
+"""What is asked of a model server; no TensorFlow here, as in `tf_student.config`."""
 
 import dataclasses
 import re
@@ -18,9 +15,11 @@ class ClientConfig:
         "http://127.0.0.1:8501",
         "Where it is: http:// or https:// for REST, grpc:// (port 8500) for gRPC.",
     )
-    model: str = option("student", "The model's name on the server.")
+    model: str = option(
+        "digits", "The model's name on the server; by default the preset's."
+    )
     version: int = option(0, "The model's version; 0: what the server says.", minimum=0)
-    label: str = option("", "The version's label, in place of --version; gRPC or REST.")
+    label: str = option("", "The version's label, in place of --version.")
     count: int = option(16, "Images of a request.", minimum=1)
     seed: int = option(
         0, "Seed of the first request; the next has the next.", minimum=0
@@ -40,37 +39,12 @@ class ClientConfig:
                 refuse(name, "be of letters, digits, `_`, `-` and `.`", word)
         if self.version and self.label:
             refuse("label", "be empty where a version is given", self.label)
+        if self.version >= 2**63:
+            refuse("version", f"be below {2**63}", self.version)
         if self.count >= 2**31:
             refuse("count", f"be below {2**31}", self.count)
         if self.seed + self.requests > 2**63:
             refuse("seed", f"be below {2**63} for every request", self.seed)
-
-
-@dataclasses.dataclass(frozen=True)
-class GalleryConfig:
-    """A page in the browser, and the models behind it."""
-
-    student_model: str = option(
-        "",
-        "The student's SavedModel, or a directory of its versions; "
-        "empty: <work_dir>/export.",
-    )
-    teacher_model: str = option(
-        "", "The teacher's; empty: <work_dir>/export_teacher, if it is there."
-    )
-    host: str = option("127.0.0.1", "Address to listen on.")
-    port: int = option(8008, "Port to listen on; 0: any free one.", minimum=0)
-    trusted_hosts: str = option(
-        "", "Further names, by commas, under which browsers may reach the page."
-    )
-    max_images: int = option(32, "Images that one request may ask for.", minimum=2)
-
-    def __post_init__(self):
-        check(self)
-        if self.port > 65535:
-            refuse("port", "be at most 65535", self.port)
-        if not self.host:
-            refuse("host", "be an address", self.host)
 
 
 def _is_address(server: str) -> bool:
