@@ -174,13 +174,26 @@ def test_help_does_not_wait_for_tensorflow(name):
     assert done.stderr.strip() == ""
 
 
-def test_the_wheel_adds_one_name():
+@pytest.fixture(scope="module")
+def wheel():
+    """What setup.py says of the wheel."""
     with mock.patch("setuptools.setup") as setup:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(ROOT)
             runpy.run_path("setup.py")
     (arguments,) = [call.kwargs for call in setup.call_args_list]
-    packages = arguments["packages"]
+    return arguments
+
+
+def test_the_wheel_carries_the_page(wheel):
+    folder = ROOT / "tf_student" / "gallery"
+    patterns = wheel["package_data"]["tf_student.gallery"]
+    carried = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    assert carried == {"page.html", "page.css", "page.js"}
+
+
+def test_the_wheel_adds_one_name(wheel):
+    packages = wheel["packages"]
     assert {package.split(".")[0] for package in packages} == {"tf_student"}
     found = {"tf_student." + name for name in MODULES if is_package(name)}
     expected = {"tf_student", *(name.removesuffix(".__init__") for name in found)}
