@@ -22,10 +22,12 @@ def main() -> None:
         print(f"  address: http://{config.host}:{config.port}/")
         return
     station = launch.import_quietly("tf_student.stations.gallery")
-    models = station.open_models(
-        student, teacher, teacher_required=bool(config.teacher_model)
+    required = bool(config.teacher_model)
+    station.serve(
+        lambda: station.open_models(student, teacher, teacher_required=required),
+        config,
+        _say,
     )
-    station.serve(models, config, _say)
 
 
 def _say(address: str) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests.gallery.pretended import Pretended
+from tf_student.errors import InputError
 from tf_student.gallery import app
 
 BASE = "http://localhost:8008"
@@ -215,6 +216,15 @@ def test_failing_model_ends_its_request_alone(models, page, client):
     assert _error(answer, 500) == "The model failed; the gallery's log says how."
     answer = client.get(f"/sample?model=student&{query}", base_url=BASE)
     assert answer.status_code == 200
+
+
+def test_what_the_model_refuses_is_handed_on(models, client):
+    def refuse():
+        raise InputError("`count` must be 1 to 4.")
+
+    models["teacher"] = Pretended(refuse)
+    answer = client.get("/sample?model=teacher&seed=1&count=5", base_url=BASE)
+    assert _error(answer, 400) == "`count` must be 1 to 4."
 
 
 def test_one_call_at_a_time_a_few_wait_and_the_rest_is_told(models, page):

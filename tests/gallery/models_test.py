@@ -55,6 +55,12 @@ def test_walk_gives_the_signatures_images(model, signatures):
     np.testing.assert_array_equal(_pixels(drawn), expected["images"])
 
 
+def test_what_the_model_refuses_is_one_line(model):
+    with pytest.raises(InputError, match=r"^assertion failed: .count must") as raised:
+        model.sample(0, 0)
+    assert "\n" not in str(raised.value)
+
+
 def test_newest_version_is_the_highest_number(base):
     assert newest_version(str(base)) == str(base / "10")
 
@@ -86,10 +92,19 @@ def test_broken_model_is_one_line(tmp_path, part):
     assert "\n" not in str(raised.value)
 
 
-def test_model_of_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["twice"], "interpolate and sample. Received: twice."),
+        (["sample", "interpolate"], "does not draw a seed: "),
+    ],
+)
+def test_model_of_something_else_is_refused(tmp_path, names, message):
     module = tf.Module()
     spec = tf.TensorSpec([], tf.float32, "x")
     module.twice = tf.function(lambda x: {"y": 2 * x}, input_signature=[spec])
-    tf.saved_model.save(module, str(tmp_path), signatures={"twice": module.twice})
-    with pytest.raises(InputError, match=r"interpolate and sample. Received: twice."):
+    signatures = dict.fromkeys(names, module.twice)
+    tf.saved_model.save(module, str(tmp_path), signatures=signatures)
+    with pytest.raises(InputError) as raised:
         Model(str(tmp_path))
+    assert message in str(raised.value) and "\n" not in str(raised.value)

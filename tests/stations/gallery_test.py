@@ -4,7 +4,6 @@ import sys
 import pytest
 
 from tests.client import saved_models
-from tests.gallery.pretended import Pretended
 from tf_student.errors import InputError
 from tf_student.gallery.config import GalleryConfig
 from tf_student.stations import gallery
@@ -34,23 +33,29 @@ def test_teacher_of_other_images_is_refused(student, tmp_path):
         gallery.open_models(student, teacher, teacher_required=False)
 
 
+def _models():
+    raise AssertionError("too early")
+
+
 def test_taken_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"port={port}: Address already in use"):
-            gallery.serve({"student": Pretended()}, GalleryConfig(port=port), print)
+        with pytest.raises(
+            InputError, match=rf"port={port}: Address already in use\.$"
+        ):
+            gallery.serve(_models, GalleryConfig(port=port), print)
 
 
 def test_address_of_another_machine_is_named():
     config = GalleryConfig(host="192.0.2.1", port=0)
     with pytest.raises(InputError, match=r"Received: host=192.0.2.1, port=0"):
-        gallery.serve({"student": Pretended()}, config, print)
+        gallery.serve(_models, config, print)
 
 
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "waitress", None)
     with pytest.raises(InputError, match=r"pip install 'tf-student\[gallery\]'"):
-        gallery.serve({"student": Pretended()}, GalleryConfig(), print)
+        gallery.serve(_models, GalleryConfig(), print)
 
 
 def test_this_machine_alone_is_trusted():
@@ -62,8 +67,10 @@ def test_this_machine_alone_is_trusted():
 
 
 def test_what_is_listened_on_and_named_is_trusted_too():
-    config = GalleryConfig(host="2001:DB8::1", trusted_hosts="Box.example, 10.0.0.5,")
+    config = GalleryConfig(
+        host="2001:DB8::1", trusted_hosts="Box.example, 10.0.0.5, ::2,"
+    )
     trusted = gallery.trusted_hosts(config)
-    assert {"[2001:db8::1]", "box.example", "10.0.0.5"} < trusted
+    assert {"[2001:db8::1]", "box.example", "10.0.0.5", "[::2]"} < trusted
     assert socket.gethostname().lower() in trusted
     assert "" not in trusted

@@ -34,7 +34,7 @@ class Connection:
         try:
             answer = self._stub.Predict(request, timeout=self._config.timeout)
         except grpc.RpcError as error:
-            reason = " ".join(error.details().split())[:500]
+            reason = " ".join((error.details() or "").split())[:500]
             raise ServerError(
                 f"{server} answered {error.code().name}: {reason}"
             ) from error

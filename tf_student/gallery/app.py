@@ -75,11 +75,17 @@ def make_app(
     app = flask.Flask(__name__, static_folder=None)
     # Another path is another path, not a redirection.
     app.url_map.merge_slashes = False
-    trusted, gate = frozenset(hosts), Gate(WAITING)
+    trusted = frozenset(hosts)
     app.before_request(lambda: _refuse_foreigners(trusted))
     app.register_error_handler(Exception, _refusal)
     app.after_request(_add_headers)
     _add_files(app)
+    _add_models(app, models, max_images)
+    return app
+
+
+def _add_models(app: flask.Flask, models: Mapping[str, Model], max_images: int) -> None:
+    gate = Gate(WAITING)
 
     @app.get("/models")
     def describe():
@@ -103,8 +109,6 @@ def make_app(
         steps = asked.integer("steps", 2, max_images)
         with gate.turn():
             return _answer(model.interpolate(*seeds, steps))
-
-    return app
 
 
 class Parameters:

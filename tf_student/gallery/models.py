@@ -57,8 +57,12 @@ class Model:
         self.shape = self._warm_up(path)
 
     def _warm_up(self, path: str) -> tuple[int, int, int]:
-        images = self._sample(seed=_int64(0), count=_int32(2))["images"]
-        self._interpolate(seed_a=_int64(0), seed_b=_int64(1), steps=_int32(2))
+        try:
+            images = self._sample(seed=_int64(0), count=_int32(2))["images"]
+            self._interpolate(seed_a=_int64(0), seed_b=_int64(1), steps=_int32(2))
+        except (KeyError, TypeError, tf.errors.OpError) as error:
+            reason = _reason(str(error))
+            raise InputError(f"{path} does not draw a seed: {reason}") from error
         shape = images.shape
         if images.dtype != tf.uint8 or shape.rank != 4 or not 1 <= shape[3] <= 4:
             raise InputError(
@@ -85,7 +89,7 @@ class Model:
             images = call()["images"].numpy()
         except tf.errors.InvalidArgumentError as error:
             # An export has limits of its own, and names them.
-            raise InputError(error.message.splitlines()[0]) from error
+            raise InputError(_reason(error.message)) from error
         seconds = time.perf_counter() - begun
         return Drawn([tf.io.encode_png(image).numpy() for image in images], seconds)
 
@@ -107,6 +111,13 @@ def newest_version(directory: str) -> str:
         if tf.saved_model.contains_saved_model(path):
             return path
     raise InputError(f"{directory} holds no SavedModel; tf-student export writes one.")
+
+
+def _reason(message: str) -> str:
+    """What a model's own check said, out of all that TensorFlow says around it."""
+    lines = [line.strip() for line in message.splitlines()]
+    said = [line for line in lines if line.startswith("assertion failed: ")]
+    return (said or lines)[0]
 
 
 def _int64(value: int) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """After station 6: the models in the browser."""
 
+import logging
 import socket
 from collections.abc import Callable
 
@@ -41,12 +42,14 @@ def open_models(
 
 
 def serve(
-    models: dict[str, Model], config: GalleryConfig, ready: Callable[[str], None]
+    open_models: Callable[[], dict[str, Model]],
+    config: GalleryConfig,
+    ready: Callable[[str], None],
 ) -> None:
     """Serves the page until it is interrupted.
 
     Args:
-        models: of `open_models`.
+        open_models: gives the models; called once it is known that they can be shown.
         config: where, and how much at once.
         ready: is called with the page's address, once it can be opened.
 
@@ -62,34 +65,39 @@ def serve(
             "The page needs the extra `gallery`: pip install 'tf-student[gallery]'. "
             f"Missing: {error.name}."
         ) from error
-    page = app.make_app(
-        models, hosts=trusted_hosts(config), max_images=config.max_images
-    )
-    try:
+    # Requests that wait are no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    with _listen(config) as listening:
+        page = app.make_app(
+            open_models(), hosts=trusted_hosts(config), max_images=config.max_images
+        )
         server = waitress.create_server(
             page,
-            host=config.host,
-            port=config.port,
+            sockets=[listening],
             threads=1 + app.WAITING + _SPARE_THREADS,
             max_request_header_size=_HEADER_BYTES,
             max_request_body_size=1,
             ident=None,
         )
+        ready(f"http://{_bracketed(config.host)}:{listening.getsockname()[1]}/")
+        server.run()
+
+
+def _listen(config: GalleryConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family)
     except OSError as error:
+        reason = str(error.strerror or error).partition(" (while")[0]
         raise InputError(
             f"`host` and `port` must be free to listen on. Received: host="
-            f"{config.host}, port={config.port}: {error.strerror or error}."
+            f"{config.host}, port={config.port}: {reason}."
         ) from error
-    try:
-        ready(f"http://{_bracketed(config.host)}:{_port(server)}/")
-        server.run()
-    finally:
-        server.close()
 
 
 def trusted_hosts(config: GalleryConfig) -> set[str]:
     """What a request may be for: this machine, what is listened on, what was named."""
-    named = {name.strip() for name in config.trusted_hosts.split(",")} - {""}
+    named = {_bracketed(n.strip()) for n in config.trusted_hosts.split(",")} - {""}
     listening = _bracketed(config.host)
     own = set()
     if listening not in _LOOPBACK:
@@ -98,11 +106,5 @@ def trusted_hosts(config: GalleryConfig) -> set[str]:
 
 
 def _bracketed(host: str) -> str:
-    """An IPv6 address as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _port(server) -> int:
-    """A name such as localhost may be several addresses; the first one's port."""
-    listening = getattr(server, "effective_listen", None)
-    return int(listening[0][1] if listening else server.effective_port)
+    """A host as it stands in a URL, where IPv6 addresses have brackets."""
+    return f"[{host}]" if ":" in host and host[0] != "[" else host
