@@ -60,6 +60,7 @@ setuptools.setup(
     package_data={
         "tf_student": ["data/*.npz"],
         "tf_student.serving": ["cc/*.cc"],
+        "tf_student.gallery": ["page.*"],
         "tf_student.flags": ["recipes/*.flags"],
     },
     cmdclass={"build_py": BuildWithOp},

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     # Formulas and plain machinery.
     "__init__ errors images losses noise sampler streams evaluation.neighbours "
-    "evaluation.similarity evaluation.tfgan "
+    "evaluation.similarity evaluation.tfgan gallery.gate "
     "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
     "options serving.signatures serving.verification",
@@ -23,26 +23,29 @@ FLOORS = [
     "training.distribute",
     "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
     "presets run_directory schedules serving.metadata training.optimizer "
+    "client.config gallery.app gallery.config gallery.models "
     "training.reporter architecture convert.rows",
     "serving.versions serving.warmup convert.ddpm convert.denoising_student "
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",
     "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
+    "client.load client.rest client.rpc "
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "
     "student training.checkpoints training.step training.teacher",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",
     "evaluation.report stations.session training.distill",
-    "stations.convert stations.distill stations.draw stations.export stations.pairs "
-    "stations.sources stations.teacher stations.verify",
+    "stations.client stations.convert stations.distill stations.draw stations.export "
+    "stations.gallery stations.pairs stations.sources stations.teacher stations.verify",
     "stations.measure",
     "stations.evaluate",
     "stations.demo",
     # The command line.
     "flags.config_flags flags.launch flags.main",
-    "flags.convert flags.demo flags.distill flags.doctor flags.evaluate flags.export "
+    "flags.client flags.convert flags.demo flags.distill flags.doctor flags.evaluate "
+    "flags.export flags.gallery "
     "flags.interpolate flags.pairs flags.sample flags.teacher flags.verify_teacher",
 ]
 # A table of options, one sentence each.
@@ -154,6 +157,11 @@ LIGHT = [
     "options",
     "presets",
     "errors",
+    "client.config",
+    "client.load",
+    "client.rest",
+    "gallery.config",
+    "stations.client",
     *(n for n in FLOOR if n.startswith("flags.")),
 ]
 
@@ -171,13 +179,26 @@ def test_help_does_not_wait_for_tensorflow(name):
     assert done.stderr.strip() == ""
 
 
-def test_the_wheel_adds_one_name():
+@pytest.fixture(scope="module")
+def wheel():
+    """What setup.py says of the wheel."""
     with mock.patch("setuptools.setup") as setup:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(ROOT)
             runpy.run_path("setup.py")
     (arguments,) = [call.kwargs for call in setup.call_args_list]
-    packages = arguments["packages"]
+    return arguments
+
+
+def test_the_wheel_carries_the_page(wheel):
+    folder = ROOT / "tf_student" / "gallery"
+    patterns = wheel["package_data"]["tf_student.gallery"]
+    carried = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    assert carried == {"page.html", "page.css", "page.js"}
+
+
+def test_the_wheel_adds_one_name(wheel):
+    packages = wheel["packages"]
     assert {package.split(".")[0] for package in packages} == {"tf_student"}
     found = {"tf_student." + name for name in MODULES if is_package(name)}
     expected = {"tf_student", *(name.removesuffix(".__init__") for name in found)}

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """
 
 
+class ServerError(OSError):
+    """A server refused a request or did not answer; the message says what it said."""
+
+
 class DivergedError(RuntimeError):
     """The training loss stopped being finite; the message names the step."""
 

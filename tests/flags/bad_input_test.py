@@ -38,6 +38,11 @@ def _is_one_line(finished, station, *parts):
         ("evaluate", "--source=/nowhere", "`source` must exist. Received: source=/no"),
         ("export", "--max_count=1", "be 0, or at least 2 for an interpolation"),
         ("export", "--name=a/b", "`name` must be of letters, digits, _ and -"),
+        ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
+        ("client", "--server=localhost:8501", "server='localhost:8501'"),
+        ("client", "--preset=faces", "`preset` must be one of: cifar10, "),
+        ("gallery", "--port=99999", "`port` must be at most 65535"),
+        ("gallery", "--student_model=/nowhere", "/nowhere holds no SavedModel"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
         ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
     ],
@@ -56,7 +61,7 @@ def test_unknown_station():
     assert finished.stderr == (
         "tf-student: there is no station 'train'; expected one of teacher, "
         "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
-        "export, demo, doctor\n"
+        "export, client, gallery, demo, doctor\n"
     )
 
 

@@ -10,6 +10,8 @@ _EXPECTED = {
     "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
     "evaluate": ["images: 31,024\n", "network calls for an image: 20\n"],
     "export": ["parameters: ", "network calls for an image: 20\n", "bytes on disk"],
+    "client": ["requests: 10\n", "images: 160\n"],
+    "gallery": ["address: http://127.0.0.1:8008/\n"],
     "demo": ["parameters: ", "images: "],
 }
 _RECIPE = """
@@ -20,6 +22,7 @@ _RECIPE = """
 --calls=20
 """
 _FLAGS = {
+    "client": ["--requests=10"],
     "teacher": ["--steps=1234", "--decay_steps=0"],
     "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],

@@ -16,6 +16,8 @@ _STATIONS = (
     "interpolate",
     "evaluate",
     "export",
+    "client",
+    "gallery",
     "demo",
     "doctor",
 )
