@@ -37,6 +37,8 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/group_norm_silu.py
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/pairs.py --training
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/serving.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

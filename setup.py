@@ -59,6 +59,8 @@ setuptools.setup(
     package_dir={"tf_student": "tf_student", **FOLDERS},
     package_data={
         "tf_student": ["data/*.npz"],
+        "tf_student.serving": ["cc/*.cc"],
+        "tf_student.gallery": ["page.*"],
         "tf_student.flags": ["recipes/*.flags"],
     },
     cmdclass={"build_py": BuildWithOp},

@@ -31,7 +31,9 @@ def main() -> None:
         launch.print_cost(f"run all stations below {directory}", cost)
         return
     station = launch.import_quietly("tf_student.stations.demo")
-    evaluation = station.run_demo(directory, system, run, progress=True)
+    evaluation = station.run_demo(
+        directory, system, run, name=flags.FLAGS.preset, progress=True
+    )
     print(f"\n{evaluation.table()}\n")
     for name in ("samples.png", "interpolation.png", "curves.png", "report.html"):
         print(f"  {os.path.join(directory, name)}")

@@ -1,7 +1,13 @@
-"""Measures FID, KID and IS of teacher and student with TF-GAN's functions.
+"""Measures teacher and student against real images: FID, KID, IS and their like.
 
-tf-student evaluate --preset=digits
-tf-student evaluate --preset=cifar10 --extractor=/models/inception --samples=50000
+    tf-student evaluate --preset=digits
+    tf-student evaluate --preset=cifar10 --extractor=/models/inception --fid_infinity
+
+Leaves evaluation.json and evaluation.html in the work directory. Any two sources of
+images are measured with --source and --against:
+
+    tf-student evaluate --source=/models/digits/1 --extractor=digits --samples=10000
+    tf-student evaluate --source=samples/ --against=reference.npz --samples=50000
 """
 
 import dataclasses
@@ -9,10 +15,16 @@ import dataclasses
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import DataConfig, EvaluateConfig, RunConfig, SamplerConfig
+from tf_student.config import (
+    CompareConfig,
+    DataConfig,
+    EvaluateConfig,
+    RunConfig,
+    SamplerConfig,
+)
 
 config_flags.define_common("teacher", "pairs", "student")
-config_flags.define(EvaluateConfig, DataConfig, SamplerConfig, RunConfig)
+config_flags.define(EvaluateConfig, CompareConfig, DataConfig, SamplerConfig, RunConfig)
 
 
 def main() -> None:
@@ -24,23 +36,33 @@ def main() -> None:
         data=config_flags.resolve(system.data),
         sampler=config_flags.resolve(system.sampler),
     )
+    comparison = config_flags.resolve(CompareConfig())
     directory = config_flags.work_dir()
     if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        count = system.evaluate.samples * system.evaluate.repeats
-        cost = costs.sampling(system.unet, system.diffusion, system.sampler, count)
-        launch.print_cost(f"evaluate, without stored pairs, {directory}", cost)
+        _print_cost(system, comparison, directory)
         return
     station = launch.import_quietly("tf_student.stations.evaluate")
-    evaluation = station.evaluate(
-        directory,
-        config_flags.directory("teacher"),
-        config_flags.directory("pairs"),
-        config_flags.directory("student"),
-        system,
-        run,
-    )
+    if comparison.source:
+        evaluation = station.compare(directory, comparison, system, run, progress=True)
+    else:
+        parts = (config_flags.directory(n) for n in ("teacher", "pairs", "student"))
+        evaluation = station.evaluate(directory, *parts, system, run, progress=True)
     print(evaluation.table())
+    print(f"The page is {directory}/evaluation.html.")
+
+
+def _print_cost(system, comparison: CompareConfig, directory: str) -> None:
+    config = system.evaluate
+    count = config.samples * config.repeats
+    if comparison.source:
+        cost = {"images (at most)": count}
+        launch.print_cost(f"measure {comparison.source} into {directory}", cost)
+        return
+    costs = launch.import_quietly("tf_student.costs")
+    cost = costs.sampling(
+        system.unet, system.diffusion, system.sampler, count + config.same_noise
+    )
+    launch.print_cost(f"evaluate, without stored pairs, {directory}", cost)
 
 
 if __name__ == "__main__":

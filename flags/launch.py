@@ -11,10 +11,11 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from tf_student.errors import DivergedError, InputError, Preempted
+from tf_student.errors import DivergedError, InputError, Preempted, VerificationError
 
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
+EXIT_UNVERIFIED = 4
 # EX_TEMPFAIL: the same command, run again, goes on.
 EXIT_PREEMPTED = 75
 
@@ -36,6 +37,8 @@ def run(main: Callable[[], None]) -> None:
             _fail(str(error), EXIT_INPUT)
         except DivergedError as error:
             _fail(str(error), EXIT_DIVERGED)
+        except VerificationError as error:
+            _fail(str(error), EXIT_UNVERIFIED)
         except Preempted as error:
             _fail(f"stopped by SIGTERM. {error}", EXIT_PREEMPTED)
         except KeyboardInterrupt:

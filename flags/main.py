@@ -13,8 +13,10 @@ STATIONS = {
     "distill": "train a student that needs one network call",
     "sample": "draw images",
     "interpolate": "draw walks from one image to another",
-    "evaluate": "measure FID, KID and IS of teacher and student",
+    "evaluate": "measure teacher and student, or any two sets of images",
     "export": "write a SavedModel for TF Serving",
+    "client": "ask a model server for images, and measure it",
+    "gallery": "show teacher and student in the browser",
     "demo": "all of the above on small real images, in minutes",
     "doctor": "look at this machine and say what is missing",
 }

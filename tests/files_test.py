@@ -2,6 +2,7 @@ import json
 import os
 
 import pytest
+import tensorflow as tf
 
 from tf_student import files
 from tf_student.errors import InputError
@@ -45,6 +46,38 @@ def test_an_exception_before_anything_was_written_is_the_one_that_is_seen(tmp_pa
         with files.replacing(str(tmp_path / "a.txt")):
             raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "model"
+    with files.replacing_directory(str(path)) as temporary:
+        os.makedirs(os.path.join(temporary, "part"))
+        with open(os.path.join(temporary, "part", "a.txt"), "w") as file:
+            file.write("new")
+        assert not path.exists()
+    assert (path / "part" / "a.txt").read_text() == "new"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_no_directory(tmp_path, error):
+    with pytest.raises(error):
+        with files.replacing_directory(str(tmp_path / "model")) as temporary:
+            with open(os.path.join(temporary, "a.txt"), "w") as file:
+                file.write("half")
+            raise error
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_that_appeared_meanwhile_stays(tmp_path):
+    path = tmp_path / "model"
+    with pytest.raises(tf.errors.OpError):
+        with files.replacing_directory(str(path)) as temporary:
+            assert os.path.isdir(temporary)
+            path.mkdir()
+            (path / "a.txt").write_text("another's")
+    assert (path / "a.txt").read_text() == "another's"
+    assert os.listdir(tmp_path) == ["model"]
 
 
 def test_json_comes_back(tmp_path):

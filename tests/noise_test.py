@@ -20,6 +20,12 @@ def test_a_draw_does_not_depend_on_its_batch():
     assert np.array_equal(together, apart[::-1])
 
 
+def test_draws_one_by_one_are_the_same_bits():
+    drawn = noise.normal(5, range(300), (4, 4, 3))
+    alone = [noise.draw(5, tf.constant(i, tf.int64), (4, 4, 3)) for i in range(300)]
+    assert np.array_equal(drawn, alone)
+
+
 def test_a_graph_draws_the_same_bits():
     drawn = noise.normal(5, range(3), (2, 2))
     graph = tf.function(lambda i: noise.normal(5, i, (2, 2)))(

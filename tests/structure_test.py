@@ -14,27 +14,38 @@ ROOT = Path(__file__).parents[1]
 # A module imports from floors below its own alone.
 FLOORS = [
     # Formulas and plain machinery.
-    "__init__ errors images losses noise sampler streams evaluation.tfgan "
+    "__init__ errors images losses noise sampler streams evaluation.neighbours "
+    "evaluation.similarity evaluation.tfgan gallery.gate "
+    "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
-    "options",
-    "config files custom_ops.group_norm_silu.python.ops training.distribute",
-    "datasets generator layers pairs.records presets run_directory schedules "
-    "training.optimizer training.reporter architecture convert.rows",
-    "convert.ddpm convert.denoising_student convert.diffusers "
-    "convert.diffusers_config convert.tensor_files convert.torch_file",
-    "convert.sources evaluation.features pairs.ledger pairs.tfds_metadata "
+    "options serving.signatures serving.verification",
+    "config files serving.config custom_ops.group_norm_silu.python.ops "
+    "training.distribute",
+    "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
+    "presets run_directory schedules serving.metadata training.optimizer "
+    "client.config gallery.app gallery.config gallery.models "
+    "training.reporter architecture convert.rows",
+    "serving.versions serving.warmup convert.ddpm convert.denoising_student "
+    "convert.diffusers convert.diffusers_config convert.tensor_files "
+    "convert.torch_file evaluation.digits_classifier evaluation.features "
+    "evaluation.frechet evaluation.pictures",
+    "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
+    "client.load client.rest client.rpc "
     "training.state unet",
-    "convert.load evaluation.metrics pairs.reader pairs.writer student "
-    "training.checkpoints training.step training.teacher",
+    "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "
+    "student training.checkpoints training.step training.teacher",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",
     "evaluation.report stations.session training.distill",
-    "stations.convert stations.distill stations.draw stations.evaluate "
-    "stations.export stations.pairs stations.teacher stations.verify",
+    "stations.client stations.convert stations.distill stations.draw stations.export "
+    "stations.gallery stations.pairs stations.sources stations.teacher stations.verify",
+    "stations.measure",
+    "stations.evaluate",
     "stations.demo",
     # The command line.
     "flags.config_flags flags.launch flags.main",
-    "flags.convert flags.demo flags.distill flags.doctor flags.evaluate flags.export "
+    "flags.client flags.convert flags.demo flags.distill flags.doctor flags.evaluate "
+    "flags.export flags.gallery "
     "flags.interpolate flags.pairs flags.sample flags.teacher flags.verify_teacher",
 ]
 # A table of options, one sentence each.
@@ -138,7 +149,7 @@ def test_the_op_knows_nothing_of_the_library():
 @pytest.mark.parametrize("name", MODULES)
 def test_no_module_is_long(name):
     lines = len(MODULES[name].read_text().splitlines())
-    assert lines <= (360 if name in LONG else 300)
+    assert lines <= (420 if name in LONG else 300)
 
 
 LIGHT = [
@@ -146,6 +157,11 @@ LIGHT = [
     "options",
     "presets",
     "errors",
+    "client.config",
+    "client.load",
+    "client.rest",
+    "gallery.config",
+    "stations.client",
     *(n for n in FLOOR if n.startswith("flags.")),
 ]
 
@@ -163,13 +179,26 @@ def test_help_does_not_wait_for_tensorflow(name):
     assert done.stderr.strip() == ""
 
 
-def test_the_wheel_adds_one_name():
+@pytest.fixture(scope="module")
+def wheel():
+    """What setup.py says of the wheel."""
     with mock.patch("setuptools.setup") as setup:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(ROOT)
             runpy.run_path("setup.py")
     (arguments,) = [call.kwargs for call in setup.call_args_list]
-    packages = arguments["packages"]
+    return arguments
+
+
+def test_the_wheel_carries_the_page(wheel):
+    folder = ROOT / "tf_student" / "gallery"
+    patterns = wheel["package_data"]["tf_student.gallery"]
+    carried = {path.name for pattern in patterns for path in folder.glob(pattern)}
+    assert carried == {"page.html", "page.css", "page.js"}
+
+
+def test_the_wheel_adds_one_name(wheel):
+    packages = wheel["packages"]
     assert {package.split(".")[0] for package in packages} == {"tf_student"}
     found = {"tf_student." + name for name in MODULES if is_package(name)}
     expected = {"tf_student", *(name.removesuffix(".__init__") for name in found)}

@@ -54,6 +54,24 @@ def sampling(
     }
 
 
+def serving(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    dtype: str,
+    *,
+    student: bool,
+) -> dict[str, int]:
+    """Cost of an exported network, and of an image from it."""
+    one = sampling(unet, diffusion, sampler, 1, student=student)
+    count = one["parameters"]
+    return {
+        "parameters": count,
+        "network calls for an image": one["network calls"],
+        "bytes on disk (about)": (4 if dtype == "float32" else 2) * count,
+    }
+
+
 def pairs(
     unet: UNetConfig,
     diffusion: DiffusionConfig,

@@ -33,6 +33,8 @@ class ImageSet:
         elements: the images in their cheapest form: indices, paths, encoded bytes.
         decode: from an element to uint8 `[size, size, channels]`.
         window: elements that are held and shuffled together.
+        shape: of an image.
+        preparation: what is done to images of another size.
         diagnose: raises an `InputError` that names an unreadable image, if any.
     """
 
@@ -41,6 +43,8 @@ class ImageSet:
     elements: tf.data.Dataset
     decode: Callable[[tf.Tensor], tf.Tensor]
     window: int
+    shape: tuple[int, int, int]
+    preparation: str
     diagnose: Callable[[], None] = lambda: None
 
     def images(self) -> tf.data.Dataset:
@@ -58,11 +62,15 @@ class ImageSet:
         return streams.endless(epoch, count=self.count, start=start)
 
 
-def load(data: DataConfig, image_shape: tuple[int, int, int]) -> ImageSet:
+Shape = tuple[int, int, int]
+
+
+def load(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     """Opens the images that `data` names, brought to `image_shape`.
 
     Images of another size are resized (antialiased, bilinear) so that the shorter side
-    fits, then cropped at the centre.
+    fits, then cropped at the centre. Without an `image_shape` they stay as they are,
+    and all must have the first one's.
 
     Raises:
         InputError: if there are none, or they do not fit.
@@ -87,7 +95,19 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
         return arrays["images"], arrays["labels"]
 
 
-def _fit(image: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
+def _preparation(shape: Shape, own: Shape | None = None, crop: tuple = ()) -> str:
+    """What `_fit` does to images whose own shape is known, or not."""
+    if own == shape:
+        return "as they are"
+    top, left, height, width = crop or (0,) * 4
+    cut = f"crop {height}x{width} at row {top}, column {left}; " if crop else ""
+    return (
+        f"{cut}shorter side resized to {shape[0]} where it differs (bilinear, "
+        "antialiased), centre crop"
+    )
+
+
+def _fit(image: tf.Tensor, image_shape: Shape) -> tf.Tensor:
     """Resizes the shorter side to the size and crops the centre; uint8 in and out."""
     size = image_shape[0]
     shape = tf.shape(image)[:2]
@@ -103,21 +123,27 @@ def _fit(image: tf.Tensor, image_shape: tuple[int, int, int]) -> tf.Tensor:
     return tf.ensure_shape(image, image_shape)
 
 
-def _from_array(array: np.ndarray, name: str, image_shape) -> ImageSet:
+def _from_array(array: np.ndarray, name: str, image_shape: Shape | None) -> ImageSet:
     if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
         raise InputError(
             f"{name} must hold uint8 images [n, height, width, channels]. "
             f"Received: {array.dtype} {list(array.shape)}."
         )
-    _check_channels(array.shape[-1], name, image_shape)
+    own = tuple(array.shape[1:])
+    shape = image_shape or own
+    _check_channels(own[-1], name, shape)
     # Captured by the map as a tensor, so the graph holds no copy of it.
     images = tf.constant(array)
     return ImageSet(
         name=name,
         count=len(array),
         elements=tf.data.Dataset.range(len(array)),
-        decode=lambda index: _fit(images[index], image_shape),
+        decode=lambda index: (
+            images[index] if shape == own else _fit(images[index], shape)
+        ),
         window=len(array),
+        shape=shape,
+        preparation=_preparation(shape, own),
     )
 
 
@@ -161,19 +187,17 @@ def _from_folder(folder: str, image_shape) -> ImageSet:
             f"Received: {folder}."
         )
 
-    def decode(path):
-        image = tf.io.decode_image(
-            tf.io.read_file(path), channels=image_shape[-1], expand_animations=False
+    def opened(path):
+        channels = image_shape[-1] if image_shape else 0
+        return tf.io.decode_image(
+            tf.io.read_file(path), channels, expand_animations=False
         )
-        return _fit(tf.ensure_shape(image, [None, None, image_shape[-1]]), image_shape)
 
-    def diagnose():
-        for path in paths:
-            try:
-                decode(path)
-            except (tf.errors.OpError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise InputError(f"{path} is not a readable image: {reason}") from error
+    shape = image_shape or _try(opened, paths[:1])
+
+    def decode(path):
+        image = tf.ensure_shape(opened(path), [None, None, shape[-1]])
+        return _fit(image, shape) if image_shape else tf.ensure_shape(image, shape)
 
     return ImageSet(
         name=folder,
@@ -181,8 +205,21 @@ def _from_folder(folder: str, image_shape) -> ImageSet:
         elements=tf.data.Dataset.from_tensor_slices(paths),
         decode=decode,
         window=len(paths),
-        diagnose=diagnose,
+        shape=shape,
+        preparation=_preparation(shape, None if image_shape else shape),
+        diagnose=lambda: _try(decode, paths),
     )
+
+
+def _try(decode: Callable[[str], tf.Tensor], paths: list[str]) -> tuple[int, ...]:
+    """The last image's shape; an `InputError` names the first that is unreadable."""
+    for path in paths:
+        try:
+            image = decode(path)
+        except (tf.errors.OpError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"{path} is not a readable image: {reason}") from error
+    return tuple(image.shape)
 
 
 def _from_tfds(data: DataConfig, image_shape) -> ImageSet:
@@ -195,15 +232,21 @@ def _from_tfds(data: DataConfig, image_shape) -> ImageSet:
     if "image" not in builder.info.features:
         raise InputError(f"`dataset` has no images. Received: {data.dataset}.")
     feature = builder.info.features["image"]
+    shape = image_shape or feature.shape
+    if None in shape:
+        raise InputError(
+            f"Images of {data.dataset} have many sizes; compare them with images of "
+            "one size, to which they are brought."
+        )
     if feature.shape[-1] is not None:
-        _check_channels(feature.shape[-1], data.dataset, image_shape)
-    crop = _CROPS.get(builder.name)
+        _check_channels(feature.shape[-1], data.dataset, shape)
+    crop = _CROPS.get(builder.name) if image_shape else None
 
     def decode(encoded):
         image = feature.decode_example(encoded)
         if crop:
             image = tf.image.crop_to_bounding_box(image, *crop)
-        return _fit(image, image_shape)
+        return _fit(image, shape) if image_shape else image
 
     import tensorflow_datasets as tfds
 
@@ -216,6 +259,8 @@ def _from_tfds(data: DataConfig, image_shape) -> ImageSet:
         elements=examples.map(lambda example: example["image"]),
         decode=decode,
         window=_TFDS_WINDOW,
+        shape=tuple(shape),
+        preparation=_preparation(shape, feature.shape, crop or ()),
     )
 
 

@@ -8,8 +8,16 @@ class InputError(ValueError):
     """
 
 
+class ServerError(OSError):
+    """A server refused a request or did not answer; the message says what it said."""
+
+
 class DivergedError(RuntimeError):
     """The training loss stopped being finite; the message names the step."""
+
+
+class VerificationError(RuntimeError):
+    """An exported model is not what it was exported from; the message says how."""
 
 
 class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.

@@ -1,12 +1,14 @@
 """Files that appear whole or not at all, on any file system TensorFlow knows."""
 
 import contextlib
+import io
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tf_student.errors import InputError
@@ -27,6 +29,24 @@ def replacing(path: str) -> Iterator[str]:
         raise
 
 
+@contextlib.contextmanager
+def replacing_directory(path: str) -> Iterator[str]:
+    """Gives a temporary directory to fill; it becomes `path`, which must not exist."""
+    temporary = f"{path.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        tf.io.gfile.makedirs(temporary)
+        yield temporary
+        for folder, _, names in tf.io.gfile.walk(temporary):
+            for name in names:
+                _flush_to_disk(os.path.join(folder, name))
+        tf.io.gfile.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(tf.errors.OpError):
+            if tf.io.gfile.exists(temporary):
+                tf.io.gfile.rmtree(temporary)
+        raise
+
+
 def _flush_to_disk(path: str) -> None:
     """A rename may reach the disk before the data; a power cut must not see that."""
     if os.path.isfile(path):
@@ -39,6 +59,16 @@ def write_json(path: str, value: Any) -> None:
     with replacing(path) as temporary:
         with tf.io.gfile.GFile(temporary, "w") as file:
             file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays by name atomically, uncompressed."""
+    # zipfile seeks, which files elsewhere cannot.
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    with replacing(path) as temporary:
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content.getvalue())
 
 
 def read_json(path: str) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import images, noise
+from tf_student.training import distribute
 
 
 class Generator:
@@ -32,39 +33,19 @@ class Generator:
         xla: bool,
     ):
         self.shape = shape
-        self.batch = device_batch * strategy.num_replicas_in_sync
-        self._strategy, self._device_batch = strategy, device_batch
 
         @tf.function(jit_compile=xla)
         def compiled(z):
             return images.to_uint8(sample(z))
 
-        def replica(z):
-            return compiled(z)
-
-        self._run = tf.function(lambda z: strategy.run(replica, args=(z,)))
+        self._run = distribute.FixedBatches(
+            strategy, compiled, device_batch=device_batch
+        )
+        self.batch = self._run.batch
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """uint8 images `[n, *shape]` of float32 noise `[n, *shape]`, n of any size."""
-        if not len(z):
-            return np.zeros((0, *self.shape), np.uint8)
-        batches = [
-            self._one_batch(z[i : i + self.batch]) for i in range(0, len(z), self.batch)
-        ]
-        return np.concatenate(batches)[: len(z)]
-
-    def _one_batch(self, z: np.ndarray) -> np.ndarray:
-        padding = [(0, self.batch - len(z))] + [(0, 0)] * len(self.shape)
-        z = np.pad(z, padding, mode="edge")
-        size = self._device_batch
-
-        def part(context):
-            replica = context.replica_id_in_sync_group
-            return tf.constant(z[replica * size : (replica + 1) * size])
-
-        per_replica = self._strategy.experimental_distribute_values_from_function(part)
-        outputs = self._strategy.experimental_local_results(self._run(per_replica))
-        return np.concatenate([output.numpy() for output in outputs])
+        return self._run(z) if len(z) else np.zeros((0, *self.shape), np.uint8)
 
     def from_seed(self, seed: int, first: int, count: int) -> np.ndarray:
         """Images of noise `first`, `first + 1`, .. of a seed, uint8 `[count, *shape]`.

@@ -32,9 +32,16 @@ def normal(
     seed: int | tf.Tensor, indices: tf.Tensor, shape: tuple[int, ...]
 ) -> tf.Tensor:
     """`draw` for each of `indices`, int64 `[n]`; float32 `[n, *shape]`."""
+    seed, indices = (tf.cast(number, tf.int64) for number in (seed, indices))
+    return _normal(seed, indices, tuple(shape))
+
+
+# Compiled: call by call, a draw takes longer than a small network needs for an image.
+@tf.function(reduce_retracing=True)
+def _normal(seed, indices, shape):
     with tf.device("CPU:0"):
         return tf.map_fn(
             lambda index: draw(seed, index, shape),
-            tf.cast(indices, tf.int64),
+            indices,
             fn_output_signature=tf.TensorSpec(shape, tf.float32),
         )

@@ -4,7 +4,12 @@ import pickle
 import struct
 import zipfile
 
-_CLASSES = {"<f4": "FloatStorage", "<f2": "HalfStorage", "<f8": "DoubleStorage"}
+_CLASSES = {
+    "<f4": "FloatStorage",
+    "<f2": "HalfStorage",
+    "<f8": "DoubleStorage",
+    "<i8": "LongStorage",
+}
 
 
 def plain(value):

@@ -1,152 +1,151 @@
 import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow_hub
 
-from tf_student import datasets
 from tf_student.errors import InputError
-from tf_student.evaluation import features
+from tf_student.evaluation.cache import Cache
+from tf_student.evaluation.features import CHUNK, Extractor
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return features.load("digits")
+class _Network:
+    """Features that are easy to predict, and a count of the images that it saw."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def __call__(self, images):
+        self.seen += len(images)
+        flat = images.reshape(len(images), -1).astype(np.float32)
+        return flat[:, :3], flat[:, :2] / 255
 
 
-def test_digits_are_recognised(digits):
-    images, labels = datasets.digits()
-    found = digits.extract([images[:1000], images[1000:]])
-    assert found.activations.shape == (1797, 64)
-    assert found.logits.shape == (1797, 10)
-    assert found.activations.dtype == found.logits.dtype == np.float64
-    assert (found.logits.argmax(axis=1) == labels).mean() > 0.99
+@pytest.fixture
+def network():
+    return _Network()
 
 
-def test_batches_do_not_change_features(digits):
-    images = datasets.digits()[0][:30]
-    whole = digits.extract([images])
-    parts = digits.extract([images[:7], images[7:]])
-    np.testing.assert_allclose(whole.activations, parts.activations, atol=1e-4)
+@pytest.fixture
+def extractor(network):
+    return Extractor("tiny", "tiny 1", network)
 
 
-def test_digits_extractor_is_kept_in_the_cache(digits, cache, monkeypatch):
-    assert [path.name for path in cache.iterdir()] == ["digits-1.keras"]
-    monkeypatch.setattr(features, "_train_digits", None)
-    again, images = features.load("digits"), datasets.digits()[0][:50]
-    np.testing.assert_array_equal(
-        again.extract([images]).activations, digits.extract([images]).activations
+def _images(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, [n, 4, 4, 1]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("sizes", [[9], [4, 5], [1] * 9])
+def test_batches_do_not_change_features(extractor, sizes):
+    images = _images(9)
+    found = extractor.extract(np.split(images, np.cumsum(sizes)[:-1]), "mine")
+    expected = images.reshape(9, -1)[:, :3]
+    np.testing.assert_array_equal(found.activations, expected)
+    np.testing.assert_allclose(found.logits, expected[:, :2] / 255, rtol=1e-6)
+    assert found.activations.dtype == found.logits.dtype == np.float32
+    assert (found.name, found.extractor) == ("mine", "tiny 1")
+
+
+def test_features_lie_in_a_file(extractor):
+    found = extractor.extract([_images(9)])
+    assert isinstance(found.activations.base.base, np.memmap) or isinstance(
+        found.activations, np.memmap
     )
 
 
-def test_training_the_digits_extractor_again_gives_the_same(monkeypatch):
-    images, labels = datasets.digits()
-    monkeypatch.setattr(datasets, "digits", lambda: (images[:64], labels[:64]))
-    first, second = features._train_digits(), features._train_digits()
-    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+def test_statistics_know_their_extractor(extractor):
+    found = extractor.extract([_images(9)], "mine").statistics
+    assert (found.n, found.name, found.extractor) == (9, "mine", "tiny 1")
 
 
-@pytest.mark.parametrize("shape", [(2, 9, 9, 1), (2, 8, 8, 3)])
-def test_digits_extractor_refuses_other_images(digits, shape):
-    with pytest.raises(InputError, match="needs 8x8 images with one channel"):
-        digits.extract([np.zeros(shape, np.uint8)])
+def test_every_image_is_counted_once(extractor):
+    counts = []
+    images = _images(2 * CHUNK + 100)
+    extractor.extract(np.split(images, [300, 1500]), advance=counts.append)
+    assert counts == [CHUNK, CHUNK, 100]
 
 
-def test_cache_follows_the_environment(monkeypatch):
-    monkeypatch.delenv("TF_STUDENT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/home/someone/.cache")
-    assert features.cache_directory() == "/home/someone/.cache/tf_student"
-    monkeypatch.setenv("TF_STUDENT_CACHE", "/elsewhere")
-    assert features.cache_directory() == "/elsewhere"
+def test_cached_features_are_not_extracted_again(extractor, network, tmp_path):
+    cache, images = Cache(str(tmp_path), extractor.identity), _images(CHUNK + 50)
+    first = extractor.extract([images], cache=cache)
+    again = extractor.extract(np.split(images, [77]), cache=cache)
+    assert network.seen == CHUNK + 50
+    np.testing.assert_array_equal(again.activations, first.activations)
+    np.testing.assert_array_equal(again.logits, first.logits)
 
 
-class _Inception(tf.Module):
-    """What TF-GAN's module looks like: 299x299 colour images to a dictionary."""
+def test_what_was_cut_off_goes_on_behind_the_last_chunk(extractor, network, tmp_path):
+    cache, images = Cache(str(tmp_path), extractor.identity), _images(CHUNK + 50)
 
-    def __init__(self, names=("pool_3", "logits")):
-        super().__init__()
-        self._names = names
+    def cut_off():
+        yield images[: CHUNK + 20]
+        raise KeyboardInterrupt
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 299, 299, 3], tf.float32)])
-    def __call__(self, images):
-        # As the real one does, with axes of one element.
-        pool = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
-        return {self._names[0]: pool, self._names[1]: pool[:, 0, 0, :2]}
-
-
-def _save(module, path):
-    tf.saved_model.save(module, path, signatures=module.__call__)
-    return path
+    with pytest.raises(KeyboardInterrupt):
+        extractor.extract(cut_off(), cache=cache)
+    extractor.extract([images], cache=cache)
+    assert network.seen == CHUNK + 50
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    return _save(_Inception(), str(tmp_path_factory.mktemp("hub") / "tiny"))
+def test_another_image_or_extractor_is_extracted(extractor, network, tmp_path):
+    images = _images(5)
+    other = images.copy()
+    other[2, 1, 1, 0] ^= 1
+    for cache, batch in (
+        (Cache(str(tmp_path), "a"), images),
+        (Cache(str(tmp_path), "a"), other),
+        (Cache(str(tmp_path), "b"), images),
+    ):
+        extractor.extract([batch], cache=cache)
+    assert network.seen == 15
 
 
-def test_saved_model_extracts_pool_and_logits(saved):
-    # Pixels of 255 become 1, of 0 become -1.
-    images = np.zeros([3, 8, 8, 3], np.uint8)
-    images[..., 0] = 255
-    found = features.load(saved).extract([images[:2], images[2:]])
-    np.testing.assert_allclose(found.activations, [[1.0, -1.0, -1.0]] * 3, atol=1e-6)
-    np.testing.assert_allclose(found.logits, [[1.0, -1.0]] * 3, atol=1e-6)
+@pytest.mark.parametrize("spoil", [lambda data: data[:-50], lambda data: b"nothing"])
+def test_a_damaged_file_of_the_cache_is_made_again(
+    extractor, network, tmp_path, contents, spoil
+):
+    cache = Cache(str(tmp_path), extractor.identity)
+    extractor.extract([_images(5)], cache=cache)
+    whole = contents(tmp_path)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(spoil(path.read_bytes()))
+    found = extractor.extract([_images(5)], cache=cache)
+    assert network.seen == 10
+    assert len(found.activations) == 5
+    assert list(contents(tmp_path)) == list(whole)
+    assert cache.get(path.stem) is not None
 
 
-def test_saved_model_is_named_by_its_folder(saved):
-    assert features.load(f"{saved}/").name == "tiny"
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_images_that_are_not_uint8_are_refused(extractor, dtype):
+    images = np.zeros([3, 4, 4, 1], dtype)
+    message = f"must be uint8 .* rounded .* Received: {np.dtype(dtype).name} .* of mine"
+    with pytest.raises(InputError, match=message):
+        extractor.extract([images], "mine")
 
 
-def test_saved_model_sees_grey_images_as_coloured(saved):
-    found = features.load(saved).extract([np.full([2, 8, 8, 1], 255, np.uint8)])
-    np.testing.assert_allclose(found.activations, [[1.0, 1.0, 1.0]] * 2, atol=1e-6)
+def test_images_without_channels_are_refused(extractor):
+    with pytest.raises(InputError, match=r"Received: uint8 \[3, 4, 4\] of mine"):
+        extractor.extract([np.zeros([3, 4, 4], np.uint8)], "mine")
 
 
-def test_saved_model_with_signatures_alone_is_enough(tmp_path):
-    class Bare(tf.Module):
-        pass
-
-    bare, inception = Bare(), _Inception()
-    bare.kept = inception
-    path = str(tmp_path / "bare")
-    tf.saved_model.save(bare, path, signatures=inception.__call__)
-    found = features.load(path).extract([np.zeros([1, 8, 8, 3], np.uint8)])
-    np.testing.assert_allclose(found.activations, [[-1.0, -1.0, -1.0]], atol=1e-6)
+def test_images_of_zero_and_one_are_refused(extractor):
+    images = _images(9) % 2
+    with pytest.raises(
+        InputError, match=r"values of 0 to 255. Received: mine with 0 to"
+    ):
+        extractor.extract([images], "mine")
 
 
-def test_saved_model_with_other_outputs_is_refused(tmp_path):
-    path = _save(_Inception(("pool", "classes")), str(tmp_path / "other"))
-    with pytest.raises(InputError, match="other must have the outputs pool_3 and"):
-        features.load(path).extract([np.zeros([1, 8, 8, 3], np.uint8)])
+def test_images_of_many_sizes_are_refused(extractor):
+    batches = [np.zeros([3, size, size, 1], np.uint8) for size in (4, 5)]
+    message = r"one size. Received: mine with \[4, 4, 1\] and \[5, 5, 1\]"
+    with pytest.raises(InputError, match=message):
+        extractor.extract(batches, "mine")
 
 
-@pytest.mark.parametrize("name", ["/nowhere/extractor", "resnet"])
-def test_missing_extractor_is_refused(name):
-    with pytest.raises(InputError, match=f"or the path .* Received: extractor={name}"):
-        features.load(name)
+def test_no_images_are_too_few(extractor):
+    with pytest.raises(InputError, match=r"At least 2 images .* Received: 0 of mine"):
+        extractor.extract([], "mine")
 
 
-def test_inception_without_a_network_says_what_to_do(monkeypatch):
-    def offline(handle):
-        raise OSError("name resolution failed\nand a long story")
-
-    monkeypatch.setattr(tensorflow_hub, "load", offline)
-    with pytest.raises(InputError) as caught:
-        features.load("inception")
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "(name resolution failed)" in message
-    assert "TFHUB_CACHE_DIR" in message and "--extractor" in message
-
-
-def test_inception_is_tfgans_module(saved, monkeypatch):
-    handles, load = [], tensorflow_hub.load
-
-    def local(handle):
-        handles.append(handle)
-        return load(saved)
-
-    monkeypatch.setattr(tensorflow_hub, "load", local)
-    extractor = features.load("inception")
-    assert extractor.name == "inception"
-    assert handles == ["https://tfhub.dev/tensorflow/tfgan/eval/inception/1"]
+def test_one_image_is_too_few(extractor):
+    with pytest.raises(InputError, match=r"at least 2 images. Received: 1 of mine"):
+        _ = extractor.extract([_images(1)], "mine").statistics

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -10,10 +11,12 @@ from tf_student import images
 from tf_student.evaluation import report
 from tf_student.evaluation.metrics import Score
 from tf_student.evaluation.result import Evaluation, Measured
+from tf_student.evaluation.similarity import Similarity
 
 
 def _measured(fid, calls, milliseconds):
-    scores = {"FID": Score(fid, 0.5), "KID": Score(0.25, 0), "IS": Score(8, 0)}
+    kid = Score(0.25, 0, error=0.0123)
+    scores = {"FID": Score(fid, 0.5), "KID": kid, "IS": Score(8, 0)}
     return Measured(scores, calls, milliseconds)
 
 
@@ -30,6 +33,10 @@ def evaluation():
             "teacher": _measured(2.0, 20, 1.5),
             "student": _measured(3.0, 1, 0.0625),
         },
+        preparation="resized",
+        between=Score(1.5, 0.25),
+        same_noise=Similarity(5, 3.0, 4.0, 31.0, 0.9, 0.01),
+        warnings=("Beware.",),
     )
 
 
@@ -84,28 +91,52 @@ def test_tags_are_balanced(page):
     assert parser.open_tags == []
 
 
-def test_table_has_a_row_for_each_network(page):
-    assert (
-        "<tr><td>teacher</td><td>2.000 ± 0.500</td><td>0.250 ± 0.000</td>"
-        "<td>8.000 ± 0.000</td><td>20</td><td>1.500</td></tr>"
-    ) in page
-    assert "<td>1</td><td>0.062</td></tr>" in page
+def test_table_has_a_column_for_each_network(page):
+    assert "<tr><th></th><th>teacher</th><th>student</th></tr>" in page
+    for row in (
+        "<td>FID</td><td>2.000 ± 0.500</td><td>3.000 ± 0.500</td>",
+        "<td>KID</td><td>0.250 ± 0.000</td><td>0.250 ± 0.000</td>",
+        "<td>KID: standard error</td><td>0.0123</td><td>0.0123</td>",
+        "<td>network calls</td><td>20</td><td>1</td>",
+        "<td>ms an image</td><td>1.500</td><td>0.062</td>",
+    ):
+        assert f"<tr>{row}</tr>" in page
 
 
 def test_page_tells_the_protocol_and_the_verdict(page):
     assert "10,000 generated images in each of 3 range(s) of seeds against" in page
     assert "1,797 real images" in page
+    assert "(resized); uint8 images; float64 statistics; features: digits." in page
     assert "FID(student) / FID(teacher) = 1.500." in page
+    assert "FID between teacher and student: 1.500 ± 0.250." in page
     assert "FID between two halves of the real images: 2.250." in page
+    assert "5 pairs: L1 3.00 and L2 4.00 grey levels, PSNR 31.00 dB, SSIM 0.900" in page
+    assert "Beware." in page
 
 
 def test_terminal_table_has_the_same_figures(evaluation):
     lines = evaluation.table().splitlines()
-    assert lines[0].split() == ["FID", "KID", "IS", "calls", "ms/image"]
-    assert lines[1].split() == (
-        "teacher 2.000 ± 0.500 0.250 ± 0.000 8.000 ± 0.000 20 1.500".split()
-    )
+    assert lines[0].split() == ["teacher", "student"]
+    assert lines[1].split() == "FID 2.000 ± 0.500 3.000 ± 0.500".split()
+    assert lines[-3].split() == "ms an image 1.500 0.062".split()
+    assert len({len(line) for line in lines[:-2]}) == 1
     assert lines[-1].startswith("FID(student) / FID(teacher) = 1.500.")
+
+
+def test_a_comparison_names_its_source_and_lacks_what_it_has_not(evaluation):
+    scores = {"FID": Score(2.0, 0.0)}
+    found = dataclasses.replace(
+        evaluation,
+        networks={"source": Measured(scores, images="samples/")},
+        real_count=0,
+        half_split_fid=None,
+        between=None,
+        same_noise=None,
+        warnings=(),
+    )
+    assert found.rows() == [("", "source"), ("FID", "2.000 ± 0.000")]
+    assert found.verdict() == "source is samples/."
+    assert "an unknown number of real images" in found.protocol()
 
 
 def test_missing_picture_leaves_no_page(evaluation, tmp_path):

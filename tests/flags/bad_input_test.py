@@ -32,6 +32,17 @@ def _is_one_line(finished, station, *parts):
         ("sample", "--preset=imagenet", "`preset` must be one of: cifar10, "),
         ("sample", "--presets=digits", "Unknown command line flag 'presets'"),
         ("export", "--steps=5", "Unknown command line flag 'steps'"),
+        ("evaluate", "--samples=1", "`samples` must be at least 2"),
+        ("evaluate", "--resize=area", "tf1|pytorch_fid"),
+        ("evaluate", "--against=digits", "`source` must be given with `against`"),
+        ("evaluate", "--source=/nowhere", "`source` must exist. Received: source=/no"),
+        ("export", "--max_count=1", "be 0, or at least 2 for an interpolation"),
+        ("export", "--name=a/b", "`name` must be of letters, digits, _ and -"),
+        ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
+        ("client", "--server=localhost:8501", "server='localhost:8501'"),
+        ("client", "--preset=faces", "`preset` must be one of: cifar10, "),
+        ("gallery", "--port=99999", "`port` must be at most 65535"),
+        ("gallery", "--student_model=/nowhere", "/nowhere holds no SavedModel"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
         ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
     ],
@@ -50,7 +61,7 @@ def test_unknown_station():
     assert finished.stderr == (
         "tf-student: there is no station 'train'; expected one of teacher, "
         "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
-        "export, demo, doctor\n"
+        "export, client, gallery, demo, doctor\n"
     )
 
 
@@ -114,6 +125,8 @@ def refused(chain, pool, spoiled):
             f"--student_dir={chain.work}/student",
         ),
         "no_teacher": ("pairs", f"--work_dir={spoiled}/nothing"),
+        "version": ("export", work, "--version=1"),
+        "no_student": ("export", f"--work_dir={spoiled}/nothing", "--verify"),
     }
     before = conftest.contents(chain.work)
     futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
@@ -131,6 +144,8 @@ def refused(chain, pool, spoiled):
         ("below_a_file", "teacher", "/file is not a directory"),
         ("unwritable", "interpolate", "/proc/nowhere"),
         ("no_teacher", "pairs", "nothing/teacher holds no config.json"),
+        ("version", "export", "must not exist yet in "),
+        ("no_student", "export", "nothing/student holds no config.json"),
     ],
 )
 def test_wrong_input(refused, name, station, message):

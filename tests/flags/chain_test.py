@@ -32,9 +32,10 @@ def test_ends_well(chain, station):
         ("teacher", "The teacher is in {}/teacher. Next: tf-student pairs"),
         ("pairs", "The pairs are in {}/pairs. Next: tf-student distill"),
         ("distill", "The student is in {}/student. Next: tf-student evaluate"),
+        ("evaluate", "The page is {}/evaluation.html."),
         ("sample", "The images are in {0}/samples.png and {0}/samples."),
         ("interpolate", "The walks are in {}/interpolation.png."),
-        ("export", "The SavedModel is in {}/export."),
+        ("export", "The SavedModel is in {}/export/1."),
     ],
 )
 def test_says_where_its_work_is(chain, station, line):
@@ -44,12 +45,16 @@ def test_says_where_its_work_is(chain, station, line):
 
 def test_work_directory_has_a_part_for_each_station(chain):
     assert sorted(path.name for path in chain.work.iterdir()) == [
+        "evaluation",
+        "evaluation.html",
         "evaluation.json",
         "export",
+        "features",
         "interpolation.png",
         "pairs",
         "samples",
         "samples.png",
+        "statistics",
         "student",
         "teacher",
     ]
@@ -152,7 +157,16 @@ def test_evaluation_holds_both_networks(chain):
     teacher, student = values["networks"]["teacher"], values["networks"]["student"]
     assert (teacher["calls"], student["calls"]) == (40, 1)
     for network in (teacher, student):
-        assert sorted(network["scores"]) == ["FID", "IS", "KID"]
+        assert sorted(network["scores"]) == [
+            "FID",
+            "IS",
+            "KID",
+            "coverage",
+            "density",
+            "diversity",
+            "precision",
+            "recall",
+        ]
         assert network["scores"]["FID"]["mean"] > 0
 
 
@@ -163,7 +177,7 @@ def test_evaluation_prints_the_number_of_samples(chain):
 
 
 def test_export_serves_the_images_that_sample_draws(chain):
-    served = tf.saved_model.load(str(chain.work / "export")).signatures["sample"]
+    served = tf.saved_model.load(str(chain.work / "export" / "1")).signatures["sample"]
     images = served(seed=tf.constant(0, tf.int64), count=tf.constant(5))["images"]
     drawn = [
         _read(chain.work / "samples" / "student" / f"{i:06d}.png") for i in range(5)
@@ -172,6 +186,13 @@ def test_export_serves_the_images_that_sample_draws(chain):
     assert difference.max() <= 1 and (difference > 0).mean() < 0.01
 
 
-@pytest.mark.parametrize("station", ["sample", "interpolate", "evaluate", "export"])
+def test_evaluation_says_how_far_it_is_and_no_more(chain):
+    err = chain.finished["evaluate"].err
+    for label in ("real", "teacher 1/2", "student 2/2", "student, same noise"):
+        assert f"{label}: 100%" in err
+    assert all("image/s]" in line for line in err.splitlines() if line)
+
+
+@pytest.mark.parametrize("station", ["sample", "interpolate", "export"])
 def test_short_stations_write_nothing_on_stderr(chain, station):
     assert chain.finished[station].err == ""

@@ -8,8 +8,10 @@ _EXPECTED = {
     "distill": ["parameters: ", "steps: 1,234\n", "images in a step: 128\n"],
     "sample": ["images: 9\n", "network calls for an image: 1\n", "network calls: 9\n"],
     "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
-    "evaluate": ["images: 30,000\n", "network calls for an image: 20\n"],
-    "export": ["parameters: ", "bytes on disk (about): "],
+    "evaluate": ["images: 31,024\n", "network calls for an image: 20\n"],
+    "export": ["parameters: ", "network calls for an image: 20\n", "bytes on disk"],
+    "client": ["requests: 10\n", "images: 160\n"],
+    "gallery": ["address: http://127.0.0.1:8008/\n"],
     "demo": ["parameters: ", "images: "],
 }
 _RECIPE = """
@@ -20,10 +22,12 @@ _RECIPE = """
 --calls=20
 """
 _FLAGS = {
+    "client": ["--requests=10"],
     "teacher": ["--steps=1234", "--decay_steps=0"],
     "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],
     "evaluate": ["--samples=10000", "--repeats=3", "--calls=20"],
+    "export": ["--what=teacher", "--calls=20", "--dtype=bfloat16"],
 }
 
 

@@ -16,6 +16,8 @@ _STATIONS = (
     "interpolate",
     "evaluate",
     "export",
+    "client",
+    "gallery",
     "demo",
     "doctor",
 )
@@ -75,10 +77,23 @@ def _flags(text):
 
 def test_help_lists_only_the_stations_own_flags(helped):
     assert _flags(helped["export"].out) == {
+        "calls",
         "dry_run",
+        "dtype",
         "export_dir",
+        "max_count",
+        "name",
+        "ops",
         "preset",
+        "solver",
+        "spacing",
         "student_dir",
+        "teacher_dir",
+        "verify",
+        "version",
+        "warmup",
+        "weights",
+        "what",
         "work_dir",
     }
 

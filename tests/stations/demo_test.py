@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 from tests.stations.conftest import RUN, TINY
-from tf_student.errors import InputError
+from tf_student.serving import metadata
 from tf_student.stations.demo import run_demo
-from tf_student.stations.export import export
 
 
 def test_leaves_pictures_a_page_and_every_part(road):
     assert {
         "curves.png",
+        "evaluation.html",
         "evaluation.json",
         "export",
         "interpolation.png",
@@ -34,19 +34,20 @@ def test_page_shows_the_pictures_and_both_networks(road):
     with open(road / "report.html") as file:
         page = file.read()
     assert len(re.findall('src="data:image/png;base64,', page)) >= 3
-    assert "<td>teacher</td>" in page and "<td>student</td>" in page
+    assert "<th></th><th>teacher</th><th>student</th>" in page
     assert "<title>tf-student: digits" in page
 
 
 def test_export_is_a_saved_model(road):
-    assert tf.saved_model.contains_saved_model(road / "export")
+    assert tf.saved_model.contains_saved_model(road / "export/1")
+    assert metadata.read(road / "export/1").name == "digits"
 
 
 def test_second_run_goes_on(road):
     def stamps():
         shards = sorted(os.listdir(road.pairs))
         paths = [f"{road.pairs}/{name}" for name in shards if "tfrecord" in name]
-        paths += [f"{road.student}/model.keras", road / "export/saved_model.pb"]
+        paths += [f"{road.student}/model.keras", road / "export/1/saved_model.pb"]
         return [os.stat(path).st_mtime_ns for path in paths]
 
     before = stamps()
@@ -55,10 +56,3 @@ def test_second_run_goes_on(road):
     for name, measured in again.networks.items():
         first = road.evaluation.networks[name].scores["FID"].mean
         assert measured.scores["FID"].mean == pytest.approx(first, rel=1e-3)
-
-
-def test_existing_export_is_refused(road, contents):
-    before = contents(road / "export")
-    with pytest.raises(InputError, match="must not exist yet"):
-        export(road / "export", road.student)
-    assert contents(road / "export") == before

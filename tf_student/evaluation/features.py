@@ -1,32 +1,40 @@
-"""Feature extractors: what FID, KID and IS see of an image."""
+"""Features: what FID, KID and IS see of images."""
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterable
+import functools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from tf_student import datasets, files
 from tf_student.errors import InputError
-from tf_student.evaluation.tfgan import INCEPTION_SIZE, INCEPTION_TFHUB
+from tf_student.evaluation import statistics
+from tf_student.evaluation.cache import Cache
 
-# Part of the cache's file name: raise it when the digits classifier changes.
-_DIGITS_VERSION = 1
+# Images of one file of the cache.
+CHUNK = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Features of n images.
+    """Features of n images, mapped from an unnamed file: memory does not grow with n.
 
     Attributes:
-        activations: float64 `[n, dimensions]`.
-        logits: float64 `[n, classes]`.
+        activations: float32 `[n, dimensions]`.
+        logits: float32 `[n, classes]`.
+        name: of the images.
+        extractor: identity of the network.
     """
 
     activations: np.ndarray
     logits: np.ndarray
+    name: str = "images"
+    extractor: str = ""
+
+    @functools.cached_property
+    def statistics(self) -> statistics.Statistics:
+        """Mean and covariance of the activations."""
+        return statistics.of(self.activations, self.name, self.extractor)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,133 +43,103 @@ class Extractor:
 
     Attributes:
         name: for reports.
-        run: from uint8 `[batch, height, width, channels]` to (activations, logits).
+        identity: changes with the weights and with what is done to images first.
+        run: from uint8 `[n, height, width, channels]` to float32 activations
+            `[n, dimensions]` and logits `[n, classes]`, n of any size.
     """
 
     name: str
-    run: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    identity: str
+    run: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-    def extract(self, batches: Iterable[np.ndarray]) -> Features:
-        """Features of batches of uint8 images; one batch is in memory at a time."""
-        activations, logits = [], []
-        for batch in batches:
-            outputs = self.run(tf.convert_to_tensor(batch))
-            activations.append(outputs[0].numpy().astype(np.float64))
-            logits.append(outputs[1].numpy().astype(np.float64))
-        return Features(np.concatenate(activations), np.concatenate(logits))
+    def extract(
+        self,
+        batches: Iterable[np.ndarray],
+        name: str = "images",
+        *,
+        cache: Cache | None = None,
+        advance: Callable[[int], object] = lambda count: None,
+    ) -> Features:
+        """Features of batches of uint8 images; about a batch is in memory at a time.
 
+        Args:
+            batches: `[n, height, width, channels]` each.
+            name: what the images are, for messages.
+            cache: where features are looked for first, and kept.
+            advance: told of every few images that are done.
 
-def load(name: str) -> Extractor:
-    """The extractor of that name.
-
-    Args:
-        name: `inception` (TF-GAN's, from TF Hub or its cache), `digits`, or the path
-            of a SavedModel with TF-GAN's outputs `pool_3` and `logits`.
-
-    Raises:
-        InputError: if it is not to be had.
-    """
-    if name == "digits":
-        return _digits()
-    if name == "inception":
-        return _from_hub(name, INCEPTION_TFHUB)
-    if not tf.saved_model.contains_saved_model(name):
-        raise InputError(
-            "`extractor` must be inception, digits or the path of a SavedModel. "
-            f"Received: extractor={name}."
-        )
-    return _from_hub(os.path.basename(name.rstrip("/")), name)
-
-
-def _from_hub(name: str, handle: str) -> Extractor:
-    import tensorflow_hub as hub
-
-    try:
-        network = hub.load(handle)
-    # Whatever a download runs into; tensorflow_hub has no error of its own.
-    except Exception as error:
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
-        raise InputError(
-            f"The extractor {name} could not be loaded ({reason}). Give "
-            f"--extractor the path of a local copy of {handle}, or set "
-            "TFHUB_CACHE_DIR to a cache that holds it."
-        ) from error
-    outputs = network if callable(network) else network.signatures["serving_default"]
-
-    @tf.function(reduce_retracing=True)
-    def run(images):
-        # TF-GAN's preprocessing: bilinear to 299x299, [-1, 1], three channels.
-        images = tf.image.resize(images, [INCEPTION_SIZE, INCEPTION_SIZE])
-        images = (images - 127.5) / 127.5
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
-        return outputs(images)
-
-    def checked(images):
-        values = run(images)
-        if not isinstance(values, dict) or not {"pool_3", "logits"} <= values.keys():
-            raise InputError(f"{name} must have the outputs pool_3 and logits.")
-        flat = [tf.reshape(values[k], [len(images), -1]) for k in ("pool_3", "logits")]
-        return tuple(flat)
-
-    return Extractor(name, checked)
-
-
-def _digits() -> Extractor:
-    path = os.path.join(cache_directory(), f"digits-{_DIGITS_VERSION}.keras")
-    if not os.path.exists(path):
-        os.makedirs(cache_directory(), exist_ok=True)
-        network = _train_digits()
-        with files.replacing(path) as temporary:
-            # Keras insists on its suffix.
-            network.save(f"{temporary}.keras")
-            os.rename(f"{temporary}.keras", temporary)
-    network = keras.models.load_model(path)
-    both = keras.Model(
-        network.inputs, [network.layers[-2].output, network.layers[-1].output]
-    )
-
-    @tf.function(reduce_retracing=True)
-    def compiled(images):
-        return both(tf.cast(images, tf.float32), training=False)
-
-    # AutoGraph would wrap an error in its own.
-    def run(images):
-        if images.shape[1:] != (8, 8, 1):
+        Raises:
+            InputError: if they are no uint8 images of 0 to 255 of one size, or none.
+        """
+        spools, largest = (_Spool(), _Spool()), 0
+        for images in _chunks(_checked(batches, name)):
+            found = self._features(images, cache)
+            for spool, part in zip(spools, found, strict=True):
+                spool.add(part)
+            largest = max(largest, int(images.max()))
+            advance(len(images))
+        if spools[0].width is None:
+            raise InputError(f"At least 2 images are needed. Received: 0 of {name}.")
+        if largest == 1:
             raise InputError(
-                "`extractor`=digits needs 8x8 images with one channel. "
-                f"Received: {images.shape[1:]}."
+                f"Images must have values of 0 to 255. Received: {name} with 0 to 1."
             )
-        return compiled(images)
+        return Features(*(spool.array() for spool in spools), name, self.identity)
 
-    return Extractor("digits", run)
+    def _features(self, images, cache: Cache | None):
+        if cache is None:
+            return self.run(images)
+        key = cache.key(images)
+        if found := cache.get(key):
+            return found
+        found = self.run(images)
+        cache.put(key, found)
+        return found
 
 
-def cache_directory() -> str:
-    """Where trained extractors are kept: $TF_STUDENT_CACHE, else the user's cache."""
-    user = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
-    return os.environ.get("TF_STUDENT_CACHE", os.path.join(user, "tf_student"))
+class _Spool:
+    """Rows of float32 that go to a file without a name."""
+
+    def __init__(self):
+        self._file, self.width = tempfile.TemporaryFile(), None
+
+    def add(self, rows: np.ndarray) -> None:
+        self.width = rows.shape[1]
+        self._file.write(np.ascontiguousarray(rows, np.float32).data)
+
+    def array(self) -> np.ndarray:
+        self._file.flush()
+        return np.memmap(self._file, np.float32, "r").reshape(-1, self.width)
 
 
-def _train_digits() -> keras.Model:
-    """A small classifier of the digits; its last hidden layer is the features."""
-    keras.utils.set_random_seed(0)
-    images, labels = datasets.digits()
-    conv = {"kernel_size": 3, "padding": "same", "activation": "relu"}
-    network = keras.Sequential(
-        [
-            keras.Input(images.shape[1:]),
-            keras.layers.Rescaling(1 / 127.5, -1),
-            keras.layers.Conv2D(32, **conv),
-            keras.layers.Conv2D(64, **conv),
-            keras.layers.MaxPool2D(),
-            keras.layers.Conv2D(64, **conv),
-            keras.layers.Flatten(),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dense(10),
-        ]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile("adam", loss)
-    network.fit(images, labels, batch_size=64, epochs=20, verbose=0)
-    return network
+def _checked(batches: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+    shape = None
+    for batch in batches:
+        batch = np.asarray(batch)
+        if batch.dtype != np.uint8 or batch.ndim != 4:
+            raise InputError(
+                "Images must be uint8 [n, height, width, channels], rounded before "
+                f"they are measured. Received: {batch.dtype} {list(batch.shape)} of "
+                f"{name}."
+            )
+        shape = shape or batch.shape[1:]
+        if batch.shape[1:] != shape:
+            raise InputError(
+                f"Images must have one size. Received: {name} with "
+                f"{list(shape)} and {list(batch.shape[1:])}."
+            )
+        yield batch
+
+
+def _chunks(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same images in batches of `CHUNK`, whatever batches they came in."""
+    held, count = [], 0
+    for batch in batches:
+        held.append(batch)
+        count += len(batch)
+        while count >= CHUNK:
+            joined = np.concatenate(held)
+            yield joined[:CHUNK]
+            held, count = [joined[CHUNK:]], count - CHUNK
+    if count:
+        yield np.concatenate(held)

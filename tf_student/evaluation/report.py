@@ -67,15 +67,15 @@ def write_report(
 
 
 def _table(evaluation: Evaluation) -> str:
-    rows = "\n".join(
-        f"<tr><td>{name}</td>"
-        + "".join(f"<td>{m.scores[k]}</td>" for k in ("FID", "KID", "IS"))
-        + f"<td>{m.calls}</td><td>{m.milliseconds:.3f}</td></tr>"
-        for name, m in evaluation.networks.items()
+    head, *body = (
+        tuple(html.escape(cell) for cell in row) for row in evaluation.rows()
     )
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body
+    )
+    names = "".join(f"<th>{name}</th>" for name in head)
     return f"""<table>
-<tr><th></th><th>FID</th><th>KID</th><th>IS</th><th>network calls</th>
-<th>ms an image</th></tr>
+<tr>{names}</tr>
 {rows}
 </table>
 <p>{html.escape(evaluation.protocol())} {html.escape(evaluation.verdict())}</p>"""

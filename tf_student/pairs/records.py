@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import json
 import os
 from typing import Any
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from tf_student import files, noise
 from tf_student.config import DiffusionConfig, PairsConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
-from tf_student.options import from_dict, to_dict
+from tf_student.options import from_dict, option, to_dict
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -76,6 +77,14 @@ class Manifest:
         return tuple(shard for shard in self.shards if shard.split == name)
 
 
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What a student learned from; its run remembers the last it went on with."""
+
+    teacher: str = option("", "Fingerprint of the teacher.", free=True)
+    pairs: str = option("", "Fingerprint of the pairs.", free=True)
+
+
 def plan(
     teacher: str,
     image_shape: tuple[int, int, int],
@@ -138,7 +147,17 @@ def check_noise(directory: str, manifest: Manifest) -> None:
 
 def write_manifest(directory: str, manifest: Manifest) -> None:
     """Writes `manifest.json` atomically."""
-    values = {
+    files.write_json(os.path.join(directory, MANIFEST), _values(manifest))
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """SHA-256 over what the pairs are and the digests of all their files."""
+    text = json.dumps(_values(manifest), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _values(manifest: Manifest) -> dict[str, Any]:
+    return {
         "version": VERSION,
         "teacher": manifest.teacher,
         "image_shape": list(manifest.image_shape),
@@ -151,7 +170,6 @@ def write_manifest(directory: str, manifest: Manifest) -> None:
         "imported": manifest.imported,
         "shards": [dataclasses.asdict(shard) for shard in manifest.shards],
     }
-    files.write_json(os.path.join(directory, MANIFEST), values)
 
 
 def read_manifest(directory: str) -> Manifest:

@@ -1,63 +1,75 @@
-"""A SavedModel of the student that stock TF Serving runs without this package."""
+"""A versioned SavedModel that stock TF Serving runs without this package."""
 
-import os
-import shutil
-import uuid
+import contextlib
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_student import images, noise
+from tf_student import files
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
-from tf_student.student import Student
+from tf_student.serving import metadata, versions, warmup
+from tf_student.serving.signatures import ServedModel
 
 
-class ServedStudent(tf.Module):
-    """The student with its two signatures, in stock TensorFlow operations."""
+def export(
+    base: str,
+    model: ServedModel,
+    about: metadata.Metadata,
+    *,
+    version: int = 0,
+    warm: str = "noise",
+    check: Callable[[str], None] = lambda directory: None,
+) -> str:
+    """Writes `<base>/<version>/`, which appears whole, and the server's settings.
 
-    def __init__(self, student: Student):
-        super().__init__()
-        self._student = student
-        self._shape = student.unet.config.image_shape
-        spec = tf.TensorSpec([None, *self._shape], tf.float32, "noise")
-        self.from_noise = tf.function(self._from_noise, input_signature=[spec])
-        scalars = [
-            tf.TensorSpec([], tf.int64, "seed"),
-            tf.TensorSpec([], tf.int32, "count"),
-        ]
-        self.from_seed = tf.function(self._from_seed, input_signature=scalars)
+    Args:
+        base: the model's directory.
+        model: what it answers.
+        about: where it comes from.
+        version: 0 for one more than the highest there.
+        warm: which signatures get warm-up requests: `noise` for `serving_default`,
+            `all`, or `none`. Without the extra `serving` none do.
+        check: sees the finished version before a server can; if it raises, there is
+            none.
 
-    def _from_noise(self, z):
-        return {"images": images.to_uint8(self._student(z, training=False))}
-
-    def _from_seed(self, seed, count):
-        indices = noise.EVALUATION + tf.range(tf.cast(count, tf.int64))
-        return self._from_noise(noise.normal(seed, indices, self._shape))
-
-
-def export(student: Student, directory: str) -> None:
-    """Writes a SavedModel with a batch of any size.
-
-    Its signatures are `serving_default`, from float32 noise `[n, h, w, c]` to uint8
-    images of that shape, and `sample`, from int64 `seed` and int32 `count` to images:
-    those that `tf-student sample` draws with the same seed.
+    Returns:
+        The version's directory.
 
     Raises:
-        InputError: if the directory exists already; it is left as it was.
+        InputError: if the version exists, the directory holds another model, or the
+            fused op is asked for and missing. Everything is left as it was.
     """
-    if tf.io.gfile.exists(directory):
-        raise InputError(
-            f"`export_dir` must not exist yet. Received: export_dir={directory}."
-        )
-    served = ServedStudent(student)
-    signatures = {"serving_default": served.from_noise, "sample": served.from_seed}
-    parent = os.path.dirname(os.path.abspath(directory))
-    tf.io.gfile.makedirs(parent)
-    temporary = f"{directory.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
-    try:
-        # Signatures are traced here, and a server has no library of ours.
+    directory = versions.choose(base, version, about.name)
+    signatures = model.signatures()
+    warmed = {"noise": ["serving_default"], "all": list(signatures), "none": []}[warm]
+    tf.io.gfile.makedirs(base)
+    with files.replacing_directory(directory) as temporary:
+        # Signatures are traced here.
+        with _operations(about.ops):
+            tf.saved_model.save(model, temporary, signatures=signatures)
+        metadata.write(temporary, about)
+        if warmed and warmup.available():
+            counts = (1, min(16, about.max_count))
+            warmup.write(temporary, about.name, about.image_shape, warmed, counts)
+        check(temporary)
+    versions.write_settings(base, about.name, about.max_count)
+    return directory
+
+
+@contextlib.contextmanager
+def _operations(which: str):
+    """What the graph is traced with; a stock server has no library of ours."""
+    if which == "stock":
         with ops.stock_operations():
-            tf.saved_model.save(served, temporary, signatures=signatures)
-        tf.io.gfile.rename(temporary, directory)
+            yield
+        return
+    before = ops.get_mode()
+    try:
+        ops.set_mode("on")
+    except ValueError as error:
+        raise InputError(f"`ops`: {error}") from error
+    try:
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        ops.set_mode(before)

@@ -18,6 +18,7 @@ from tf_student.convert import (
     sources,
 )
 from tf_student.errors import InputError
+from tf_student.stations import session
 from tf_student.student import Student
 
 
@@ -104,7 +105,7 @@ def _to_diffusers(source: str, directory: str) -> keras.Model:
         raise InputError(
             f"`to` must be a new or an empty folder. Received: {directory}."
         )
-    if _holds_student(source):
+    if session.holds_student(source):
         model = model_directory.load_student(source)
         unet = model.unet
     else:
@@ -125,14 +126,6 @@ def _to_diffusers(source: str, directory: str) -> keras.Model:
         diffusers_config.write_config(unet.config),
     )
     return model
-
-
-def _holds_student(directory: str) -> bool:
-    values = files.read_json(os.path.join(directory, run_directory.CONFIG))
-    if values["station"] == "convert":
-        config = run_directory.read_config(directory, "convert", ConvertConfig)
-        return config.network == "student"
-    return values["station"] == "distill"
 
 
 def _write_safetensors(path: str, tensors: dict) -> None:

@@ -3,6 +3,7 @@
 from tf_student import model_directory, run_directory
 from tf_student.config import RunConfig
 from tf_student.errors import InputError
+from tf_student.pairs import records
 from tf_student.pairs.reader import PairSet
 from tf_student.presets import Preset
 from tf_student.stations import session
@@ -50,6 +51,9 @@ def distill(
             "train": system.student,
             "run": run,
             "log": system.log,
+            "origin": records.Origin(
+                fingerprint, records.fingerprint(pair_set.manifest)
+            ),
         },
     )
     weights, policy = teacher.get_weights(), distribute.policy(run.dtype)

@@ -1,10 +1,18 @@
 """What stations open before they work: devices, and networks as generators."""
 
+import os
+
 import keras
 import tensorflow as tf
 
-from tf_student import model_directory, run_directory, schedules
-from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, UNetConfig
+from tf_student import files, model_directory, run_directory, schedules
+from tf_student.config import (
+    ConvertConfig,
+    DiffusionConfig,
+    RunConfig,
+    SamplerConfig,
+    UNetConfig,
+)
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator
@@ -59,6 +67,15 @@ def student_generator(
     with strategy.scope():
         student = model_directory.load_student(directory, distribute.policy(run.dtype))
     return _generator(strategy, student, student.unet.config, run)
+
+
+def holds_student(directory: str) -> bool:
+    """Whether a network's directory holds a student, and no teacher."""
+    values = files.read_json(os.path.join(directory, run_directory.CONFIG))
+    if values.get("station") == "convert":
+        config = run_directory.read_config(directory, "convert", ConvertConfig)
+        return config.network == "student"
+    return values.get("station") == "distill"
 
 
 def network_calls(teacher_directory: str, config: SamplerConfig) -> int:

@@ -1,0 +1,121 @@
+"""Both protocols, against a server that speaks them."""
+
+import socket
+
+import pytest
+import tensorflow as tf
+
+from tests.client import model_server, saved_models
+from tf_student.client import rest, rpc
+from tf_student.client.config import ClientConfig
+from tf_student.errors import ServerError
+
+CONNECTIONS = {"rest": rest.Connection, "rpc": rpc.Connection}
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    """Two versions; the second is darker."""
+    base = tmp_path_factory.mktemp("model")
+    return {
+        1: saved_models.write(base / "1"),
+        2: saved_models.write(base / "2", calls=9),
+    }
+
+
+@pytest.fixture(scope="module")
+def addresses(paths):
+    with model_server.serving("digits", paths, {"stable": 1}) as addresses:
+        yield addresses
+
+
+@pytest.fixture(params=CONNECTIONS)
+def protocol(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(addresses, protocol):
+    """Opens connections, and closes them in the end."""
+    opened = []
+
+    def connect(server="", **options):
+        options = {"model": "digits", **options}
+        config = ClientConfig(server=server or addresses[protocol], **options)
+        opened.append(CONNECTIONS[protocol](config))
+        return opened[-1]
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def expected(paths):
+    def png(version, seed, count):
+        signature = tf.saved_model.load(paths[version]).signatures["png"]
+        (files,) = signature(
+            seed=tf.constant(seed, tf.int64), count=tf.constant(count)
+        ).values()
+        return list(files.numpy())
+
+    return png
+
+
+@pytest.mark.parametrize(
+    ("options", "version"),
+    [({}, 2), ({"version": 1}, 1), ({"version": 2}, 2), ({"label": "stable"}, 1)],
+    ids=["newest", "first", "second", "label"],
+)
+def test_images_are_the_models(connect, expected, options, version):
+    pngs = connect(**options).png(7, 3)
+    assert pngs == expected(version, 7, 3)
+    assert tf.io.decode_png(pngs[0]).shape == saved_models.SHAPE
+
+
+def test_largest_seed_arrives_whole(connect, expected):
+    assert connect().png(2**63 - 1, 1) == expected(2, 2**63 - 1, 1)
+
+
+def test_a_connection_asks_more_than_once(connect, expected):
+    connection = connect()
+    assert [connection.png(seed, 2) for seed in (3, 4)] == [
+        expected(2, 3, 2),
+        expected(2, 4, 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "count", "status", "message"),
+    [
+        ({"model": "faces"}, 1, ("404", "NOT_FOUND"), "Latest(faces)"),
+        ({"version": 3}, 1, ("404", "NOT_FOUND"), "Servable not found"),
+        ({"label": "canary"}, 1, ("404", "NOT_FOUND"), "Servable not found"),
+        ({}, 0, ("400", "INVALID_ARGUMENT"), "count must be positive"),
+    ],
+    ids=["model", "version", "label", "count"],
+)
+def test_refusal_is_one_line(connect, protocol, options, count, status, message):
+    with pytest.raises(ServerError) as raised:
+        connect(**options).png(0, count)
+    text = str(raised.value)
+    assert status[protocol == "rpc"] in text and message in text
+    assert "\n" not in text
+
+
+def test_nobody_there_is_one_line(connect, protocol):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        scheme = "http" if protocol == "rest" else "grpc"
+        server = f"{scheme}://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(ServerError, match=f"^{server} ") as raised:
+            connect(server, timeout=5.0).png(0, 1)
+    assert "\n" not in str(raised.value)
+
+
+def test_silent_server_is_not_waited_for(connect, protocol):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        scheme = "http" if protocol == "rest" else "grpc"
+        server = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ServerError, match=r"timed out|DEADLINE_EXCEEDED"):
+            connect(server, timeout=0.2).png(0, 1)

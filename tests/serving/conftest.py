@@ -1,0 +1,82 @@
+"""A tiny student, exported once, and the C++ program, built once."""
+
+import dataclasses
+
+import pytest
+import tensorflow as tf
+
+from tests.networks import TINY, randomise
+from tf_student import __version__
+from tf_student.serving import native
+from tf_student.serving.export import export
+from tf_student.serving.metadata import Metadata
+from tf_student.serving.signatures import ServedModel
+from tf_student.student import Student
+from tf_student.unet import UNet
+
+LIMIT = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What an export takes."""
+
+    student: Student
+    served: ServedModel
+    about: Metadata
+
+
+@pytest.fixture(scope="session")
+def model():
+    student = Student(randomise(UNet(TINY)))
+    for weight in student.weights:
+        weight.assign(0.3 * weight.numpy())
+    variables = [variable.value for variable in student.variables]
+    served = ServedModel(student, variables, TINY.image_shape, LIMIT)
+    about = Metadata(
+        name="tiny",
+        network="student",
+        preset="digits",
+        network_calls=1,
+        image_shape=TINY.image_shape,
+        max_count=LIMIT,
+        parameters=student.count_params(),
+        weights="ema",
+        dtype="float32",
+        ops="stock",
+        fingerprint="f" * 64,
+        teacher="",
+        pairs="",
+        tf_student=__version__,
+        tensorflow=tf.__version__,
+    )
+    return Model(student, served, about)
+
+
+@pytest.fixture(scope="session")
+def directory(model, tmp_path_factory):
+    """A version with warm-up requests for all its signatures."""
+    base = str(tmp_path_factory.mktemp("serving") / "tiny")
+    return export(base, model.served, model.about, warm="all")
+
+
+@pytest.fixture(scope="session")
+def fused_directory(model, tmp_path_factory):
+    """A version with the fused op."""
+    about = dataclasses.replace(model.about, ops="fused")
+    return export(str(tmp_path_factory.mktemp("fused")), model.served, about)
+
+
+@pytest.fixture(scope="session")
+def signatures(directory):
+    return tf.saved_model.load(directory).signatures
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    """The C++ program that loads as ModelServer does."""
+    if native.compiler() is None:
+        pytest.skip("no C++ compiler is installed")
+    path = str(tmp_path_factory.mktemp("native") / "load_saved_model")
+    native.build(path)
+    return path

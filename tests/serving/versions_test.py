@@ -1,0 +1,101 @@
+import os
+
+import pytest
+from google.protobuf import text_format
+
+from tf_student.errors import InputError
+from tf_student.serving import metadata, versions
+
+
+def _settings(tmp_path, *numbers):
+    for number in numbers:
+        (tmp_path / str(number)).mkdir()
+    versions.write_settings(str(tmp_path), "digits", 100)
+    return (tmp_path / "models.config").read_text()
+
+
+def _without_comments(text):
+    return [line.strip() for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_numbers_are_in_order_and_other_names_are_passed_over(tmp_path):
+    for name in ("2", "10", "1", "3.tmp-0badcafe", "models.config", "-4", "²"):
+        (tmp_path / name).mkdir()
+    assert versions.numbers(str(tmp_path)) == [1, 2, 10]
+    assert versions.latest(str(tmp_path)) == str(tmp_path / "10")
+    assert versions.latest(str(tmp_path / "nowhere")) is None
+
+
+def test_given_version_is_taken(tmp_path):
+    base = str(tmp_path / "base")
+    assert versions.choose(base, 20261123, "digits") == os.path.join(base, "20261123")
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "base").write_text("")
+    with pytest.raises(InputError, match="`export_dir` must be a folder"):
+        versions.choose(str(tmp_path / "base"), 0, "digits")
+
+
+def test_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "7").mkdir()
+    with pytest.raises(InputError, match=r"holds no assets.extra/metadata.json"):
+        versions.choose(str(tmp_path), 0, "digits")
+
+
+def test_one_version_is_said_to_be_one(tmp_path):
+    text = _settings(tmp_path, 4)
+    assert "# There is one version so far." in text
+    lines = _without_comments(text)
+    assert lines.count("versions: 4") == 1 and "canary" not in " ".join(lines)
+    assert lines[lines.index('key: "stable"') + 1] == "value: 4"
+
+
+def test_last_two_versions_are_served_with_labels(tmp_path):
+    text = _settings(tmp_path, 4, 5, 9)
+    assert "one version" not in text
+    lines = _without_comments(text)
+    assert [line for line in lines if line.startswith("versions")] == [
+        "versions: 5",
+        "versions: 9",
+    ]
+    assert lines[lines.index('key: "stable"') + 1] == "value: 5"
+    assert lines[lines.index('key: "canary"') + 1] == "value: 9"
+
+
+def test_models_are_the_servers_own_message(tmp_path):
+    """As far as the protocol's package has it: the server's alone has the rest."""
+    config = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
+    text = _settings(tmp_path, 1, 2)
+    parsed = text_format.Parse(text, config.ModelServerConfig())
+    (model,) = parsed.model_config_list.config
+    assert (model.name, model.base_path) == ("digits", "/models/digits")
+    assert list(model.model_version_policy.specific.versions) == [1, 2]
+    assert dict(model.version_labels) == {"stable": 1, "canary": 2}
+
+
+def test_batching_is_written_once(tmp_path):
+    _settings(tmp_path, 1)
+    path = tmp_path / "batching.config"
+    assert "max_batch_size { value: 64 }" in path.read_text()
+    path.write_text("mine")
+    _settings(tmp_path, 2)
+    assert path.read_text() == "mine"
+
+
+def test_batches_are_no_larger_than_requests_may_be(tmp_path):
+    versions.write_settings(str(tmp_path), "digits", 16)
+    assert "max_batch_size { value: 16 }" in (tmp_path / "batching.config").read_text()
+
+
+def test_metadata_comes_back(model, tmp_path):
+    metadata.write(str(tmp_path), model.about)
+    assert metadata.read(str(tmp_path)) == model.about
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"image_shape": [8, 8, 1]}', "{"])
+def test_damaged_metadata_is_an_input_error(tmp_path, text):
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "metadata.json").write_text(text)
+    with pytest.raises(InputError, match=r"metadata.json is (damaged|not valid JSON)"):
+        metadata.read(str(tmp_path))

@@ -1,0 +1,59 @@
+"""What is asked of a model server; no TensorFlow here, as in `tf_student.config`."""
+
+import dataclasses
+import re
+import urllib.parse
+
+from tf_student.options import check, option, refuse
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientConfig:
+    """What is asked of a model server, and how often."""
+
+    server: str = option(
+        "http://127.0.0.1:8501",
+        "Where it is: http:// or https:// for REST, grpc:// (port 8500) for gRPC.",
+    )
+    model: str = option(
+        "digits", "The model's name on the server; by default the preset's."
+    )
+    version: int = option(0, "The model's version; 0: what the server says.", minimum=0)
+    label: str = option("", "The version's label, in place of --version.")
+    count: int = option(16, "Images of a request.", minimum=1)
+    seed: int = option(
+        0, "Seed of the first request; the next has the next.", minimum=0
+    )
+    requests: int = option(1, "Requests in all.", minimum=1)
+    concurrency: int = option(1, "Requests at once, a connection each.", minimum=1)
+    timeout: float = option(60.0, "Seconds to wait for an answer.", minimum=0.001)
+
+    def __post_init__(self):
+        check(self)
+        if not _is_address(self.server):
+            refuse(
+                "server", "be like http://host:8501 or grpc://host:8500", self.server
+            )
+        for name, word in (("model", self.model), ("label", self.label or "-")):
+            if not re.fullmatch(r"[\w.-]+", word, re.ASCII):
+                refuse(name, "be of letters, digits, `_`, `-` and `.`", word)
+        if self.version and self.label:
+            refuse("label", "be empty where a version is given", self.label)
+        if self.version >= 2**63:
+            refuse("version", f"be below {2**63}", self.version)
+        if self.count >= 2**31:
+            refuse("count", f"be below {2**31}", self.count)
+        if self.seed + self.requests > 2**63:
+            refuse("seed", f"be below {2**63} for every request", self.seed)
+
+
+def _is_address(server: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(server)
+        known = parts.scheme in ("http", "https", "grpc")
+        # Reading the port checks it.
+        return (
+            known and bool(parts.hostname) and parts.port != 0 and server.isprintable()
+        )
+    except ValueError:
+        return False

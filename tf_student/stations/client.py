@@ -1,0 +1,60 @@
+"""After station 6: images from a model server."""
+
+import importlib
+import os
+import uuid
+
+from tf_student.client import load
+from tf_student.client.config import ClientConfig
+from tf_student.errors import InputError, ServerError
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def ask(directory: str, config: ClientConfig) -> load.Load:
+    """Sends requests to a server and keeps the first one's images.
+
+    Args:
+        directory: gets `seed<seed>_<number>.png`; a local one.
+        config: of the server and the requests.
+
+    Raises:
+        InputError: if gRPC is asked for and not installed.
+        ServerError: if the server refuses a request or does not answer.
+    """
+    module = _protocol(config.server.partition("://")[0])
+    given = load.run(lambda: module.Connection(config), config)
+    if len(given.pngs) != config.count:
+        raise ServerError(
+            f"{config.server} gave {len(given.pngs)} images, asked for {config.count}."
+        )
+    if not all(png.startswith(_SIGNATURE) for png in given.pngs):
+        raise ServerError(f"{config.server} gave something else than PNGs.")
+    os.makedirs(directory, exist_ok=True)
+    for number, png in enumerate(given.pngs):
+        _write(os.path.join(directory, f"seed{config.seed}_{number:04d}.png"), png)
+    return given
+
+
+def _protocol(scheme: str):
+    """The module that speaks it; REST needs neither TensorFlow nor gRPC."""
+    name = "rpc" if scheme == "grpc" else "rest"
+    try:
+        return importlib.import_module(f"tf_student.client.{name}")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"gRPC needs the extra `serving`: pip install 'tf-student[serving]'. "
+            f"Missing: {error.name}."
+        ) from error
+
+
+def _write(path: str, data: bytes) -> None:
+    temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        raise

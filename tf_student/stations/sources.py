@@ -1,0 +1,185 @@
+"""Where images to measure come from: generators, and sets that are there already."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student import datasets, noise, run_directory, streams
+from tf_student.config import DataConfig, RunConfig, SamplerConfig
+from tf_student.errors import InputError
+from tf_student.evaluation import statistics
+from tf_student.evaluation.statistics import Statistics
+from tf_student.generator import Generator
+from tf_student.stations import session
+
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Images, in a fixed order.
+
+    Attributes:
+        name: for reports.
+        read: from (first, count) to batches of those images, uint8
+            `[n, height, width, channels]`.
+        shape: of an image; None for statistics.
+        count: how many there are; None for a generator, which has no end.
+        preparation: how they came to their size.
+        generate: from float32 noise `[n, *shape]` to images, for a generator.
+        batch: images that it makes at once.
+        calls: network calls for an image; 0 where unknown.
+        statistics: of features, in place of images.
+    """
+
+    name: str
+    read: Callable[[int, int], Iterator[np.ndarray]]
+    shape: tuple[int, int, int] | None
+    count: int | None = None
+    preparation: str = "as they are"
+    generate: Callable[[np.ndarray], np.ndarray] | None = None
+    batch: int = _BATCH
+    calls: int = 0
+    statistics: Statistics | None = None
+
+
+def from_generator(name: str, generator: Generator, calls: int) -> Source:
+    """Images of noise that no network was trained on."""
+
+    def read(first: int, count: int) -> Iterator[np.ndarray]:
+        for start in range(first, first + count, generator.batch):
+            size = min(generator.batch, first + count - start)
+            yield generator.from_seed(0, noise.EVALUATION + start, size)
+
+    return Source(
+        name, read, generator.shape, None, "", generator, generator.batch, calls
+    )
+
+
+def from_images(image_set: datasets.ImageSet, maximum: int = 0) -> Source:
+    """Real images, or the first `maximum` of them."""
+
+    def read(first: int, count: int) -> Iterator[np.ndarray]:
+        chosen = image_set.images().skip(first).take(count).batch(_BATCH)
+        with streams.diagnosed(image_set.diagnose):
+            yield from chosen.prefetch(1).as_numpy_iterator()
+
+    count = min(image_set.count, maximum or image_set.count)
+    return Source(image_set.name, read, image_set.shape, count, image_set.preparation)
+
+
+def from_statistics(found: Statistics) -> Source:
+    """Statistics of images that are not there."""
+    return Source(
+        found.name,
+        lambda first, count: iter(()),
+        None,
+        found.n,
+        "unknown",
+        statistics=found,
+    )
+
+
+def open_source(
+    spec: str,
+    strategy: tf.distribute.Strategy,
+    sampler: SamplerConfig,
+    run: RunConfig,
+    *,
+    option: str,
+    data_dir: str = "",
+    shape: tuple[int, int, int] | None = None,
+) -> Source:
+    """Recognises what a path or a name stands for.
+
+    Args:
+        spec: a SavedModel with the signature `serving_default` from noise to images, a
+            directory of ours with a teacher or a student, a folder of images, an .npz
+            of images or of statistics, `digits` or a TFDS name.
+        strategy: makes the images of a checkpoint.
+        sampler: of a teacher.
+        run: how the machine is used.
+        option: the option's name, for messages.
+        data_dir: of TFDS.
+        shape: to which images of TFDS are brought; None leaves them.
+
+    Raises:
+        InputError: if it is nothing of this.
+    """
+    if tf.saved_model.contains_saved_model(spec):
+        return _from_saved_model(spec, run)
+    if tf.io.gfile.exists(os.path.join(spec, run_directory.CONFIG)):
+        return _from_run(spec, strategy, sampler, run)
+    name, split = _split_name(spec)
+    if name.endswith(".npz") and statistics.has_statistics(name):
+        return from_statistics(statistics.load(name))
+    is_tfds = not name.endswith(".npz") and not tf.io.gfile.isdir(name)
+    if is_tfds and os.sep in name and os.path.isabs(name):
+        raise InputError(f"`{option}` must exist. Received: {option}={spec}.")
+    data = DataConfig(name, split or "train", data_dir)
+    return from_images(datasets.load(data, shape if is_tfds else None))
+
+
+def _split_name(spec: str) -> tuple[str, str]:
+    """`cifar10:test` as a name and a split; a path may have colons of its own."""
+    name, colon, split = spec.rpartition(":")
+    if not colon or "/" in split or tf.io.gfile.exists(spec):
+        return spec, ""
+    return name, split
+
+
+def _from_run(directory, strategy, sampler, run) -> Source:
+    name = os.path.normpath(directory)
+    if session.holds_student(directory):
+        generator = session.student_generator(strategy, directory, run)
+        return from_generator(name, generator, 1)
+    generator, _ = session.teacher_generator(strategy, directory, sampler, run)
+    return from_generator(name, generator, session.network_calls(directory, sampler))
+
+
+def _from_saved_model(path: str, run: RunConfig) -> Source:
+    model = tf.saved_model.load(path)
+    signature = model.signatures.get("serving_default")
+    inputs = signature.structured_input_signature[1] if signature else {}
+    if len(inputs) != 1 or len(signature.structured_outputs) != 1:
+        raise InputError(
+            f"{path} must have the signature serving_default with one input, noise, "
+            f"and one output, images. Received: {', '.join(inputs) or 'none'}."
+        )
+    (name, spec), (output, images) = (
+        next(iter(part.items())) for part in (inputs, signature.structured_outputs)
+    )
+    _check_signature(path, spec, images)
+    shape = tuple(spec.shape[1:])
+
+    batch = run.device_batch
+
+    def generate(z: np.ndarray) -> np.ndarray:
+        # The signature's function dies with its model.
+        assert model is not None
+        parts = (tf.constant(z[i : i + batch]) for i in range(0, len(z), batch))
+        return np.concatenate([signature(**{name: p})[output].numpy() for p in parts])
+
+    def read(first: int, count: int) -> Iterator[np.ndarray]:
+        for start in range(first, first + count, batch):
+            size = min(batch, first + count - start)
+            indices = tf.range(start, start + size, 1, tf.int64) + noise.EVALUATION
+            yield generate(noise.normal(0, indices, shape).numpy())
+
+    return Source(os.path.normpath(path), read, shape, None, "", generate, batch)
+
+
+def _check_signature(path: str, spec: tf.TensorSpec, images: tf.TensorSpec) -> None:
+    if spec.dtype != tf.float32 or spec.shape.rank != 4 or None in spec.shape[1:]:
+        raise InputError(
+            f"{path} must take float32 noise [n, height, width, channels]. "
+            f"Received: {spec.dtype.name} {spec.shape}."
+        )
+    if images.dtype != tf.uint8:
+        raise InputError(
+            f"{path} must give uint8 images, rounded before they are measured. "
+            f"Received: {images.dtype.name}."
+        )
