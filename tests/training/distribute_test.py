@@ -8,7 +8,9 @@ from tf_student.training import distribute
 
 def _first_two_batches(strategy, batch_size):
     batches = iter(
-        distribute.distribute(strategy, lambda: tf.data.Dataset.range(100), batch_size)
+        distribute.distribute(
+            strategy, lambda part: tf.data.Dataset.range(100), batch_size
+        )
     )
     return [
         np.concatenate(strategy.experimental_local_results(next(batches))).tolist()
@@ -23,7 +25,7 @@ def test_replicas_together_get_consecutive_examples(strategy):
 def test_refuses_a_batch_that_the_replicas_do_not_divide():
     two = distribute.make_strategy(["CPU:0", "CPU:1"])
     with pytest.raises(InputError, match="batch_size=3, replicas=2"):
-        distribute.distribute(two, lambda: tf.data.Dataset.range(9), 3)
+        distribute.distribute(two, lambda part: tf.data.Dataset.range(9), 3)
 
 
 def test_default_strategy_takes_every_visible_device():

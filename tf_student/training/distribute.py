@@ -61,6 +61,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return strategy.extended.should_checkpoint
 
 
+def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes take part."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
     """The chief's value, on every worker; all of them must call it."""
 
@@ -96,6 +101,8 @@ def distribute(
     strategy: tf.distribute.Strategy,
     examples: Callable[[Part], tf.data.Dataset],
     batch_size: int,
+    *,
+    parts: int = 1,
 ) -> tf.distribute.DistributedDataset:
     """Batches an endless dataset of examples over the replicas.
 
@@ -106,15 +113,22 @@ def distribute(
         strategy: its replicas.
         examples: makes the given part of the dataset.
         batch_size: examples of all replicas together.
+        parts: into how many each replica will cut its own.
 
     Raises:
-        InputError: if the replicas do not divide the batch.
+        InputError: if the replicas or their parts do not divide the batch.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise InputError(
             "`batch_size` must be divisible by the number of replicas. "
             f"Received: batch_size={batch_size}, replicas={replicas}."
+        )
+
+    if batch_size % (replicas * parts):
+        raise InputError(
+            "`accumulate` must divide a replica's share of `batch_size`. Received: "
+            f"accumulate={parts}, batch_size={batch_size}, replicas={replicas}."
         )
 
     def batches(context):

@@ -76,6 +76,8 @@ def make_train_step(
         seed = tf.constant([config.seed % 2**31, 0], tf.int32)
         step = tf.cast(state.step.read_value(), tf.int32)
         seed = _fold_in(_fold_in(seed, step), context.replica_id_in_sync_group)
+        # A tensor of this replica: the argument is on no device that could be summed.
+        stop = tf.identity(stop)
         summed = context.all_reduce("SUM", [stop, *gradients(batch, seed)])
         stops, value, *grads = summed
         norm = tf.linalg.global_norm(grads)
@@ -92,6 +94,9 @@ def make_train_step(
         averages = state.ema.trainable_variables
         ema.update(strategy, averages, variables, config.ema_decay)
         state.step.assign_add(1)
+        norm = strategy.experimental_local_results(outcome.norm)[0]
+        finite = tf.math.is_finite(norm)
+        state.skipped.assign_add(tf.where(finite, tf.constant(0, tf.int64), 1))
         return Outcome(*(strategy.experimental_local_results(o)[0] for o in outcome))
 
     return step
