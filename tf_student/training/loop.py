@@ -136,5 +136,4 @@ def _others_needed(strategy: tf.distribute.Strategy):
     except tf.errors.OpError as error:
         if not distribute.has_other_workers(strategy):
             raise
-        reason = str(error).strip().splitlines()[0]
-        raise WorkerLost(f"Another worker is gone: {reason}") from error
+        raise WorkerLost(f"Lost another worker ({type(error).__name__}).") from error

@@ -63,10 +63,19 @@ class ReplicaSummedLossScale(keras.optimizers.LossScaleOptimizer):
     All replicas see the summed gradients and decide alike, so any one's value is right.
     """
 
-    def add_variable(self, *args, aggregation=None, **kwargs):
-        """As Keras does it, for a value that all replicas agree on."""
-        aggregation = "only_first_replica"
-        return super().add_variable(*args, aggregation=aggregation, **kwargs)
+    def add_variable(self, shape, initializer="zeros", dtype=None, name=None, **_):
+        """As Keras does it, for a value that each replica sets on its own device."""
+        variable = keras.Variable(
+            initializer,
+            shape=shape,
+            dtype=dtype,
+            trainable=False,
+            aggregation="only_first_replica",
+            synchronization="on_read",
+            name=name,
+        )
+        self._track_variable(variable)
+        return variable
 
 
 def make_optimizer(

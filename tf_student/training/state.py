@@ -51,7 +51,7 @@ class TrainState:
     def loss_scale(self) -> float | None:
         """By what the loss is multiplied; None where that is not needed."""
         scale = getattr(self.optimizer, "dynamic_scale", None)
-        return None if scale is None else float(scale)
+        return None if scale is None else float(scale.value.read_value())
 
     def trackables(self) -> dict[str, Any]:
         """Everything a checkpoint must hold, by name.
