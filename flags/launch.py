@@ -11,7 +11,13 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from tf_student.errors import DivergedError, InputError, Preempted, VerificationError
+from tf_student.errors import (
+    DivergedError,
+    InputError,
+    Preempted,
+    VerificationError,
+    WorkerLost,
+)
 
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
@@ -41,6 +47,8 @@ def run(main: Callable[[], None]) -> None:
             _fail(str(error), EXIT_UNVERIFIED)
         except Preempted as error:
             _fail(f"stopped by SIGTERM. {error}", EXIT_PREEMPTED)
+        except WorkerLost as error:
+            _fail(f"{error} The same command goes on.", EXIT_PREEMPTED)
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on", 130)
         except (OSError, ImportError) as error:
@@ -107,7 +115,9 @@ def import_quietly(name: str):
     with _silenced_stderr():
         tf = importlib.import_module("tensorflow")
         tf.get_logger().setLevel("ERROR")
-        tf.config.list_logical_devices()
+        # Not the logical devices: making them would start TensorFlow's runtime before
+        # a worker could become a server to the others.
+        tf.config.list_physical_devices()
         return importlib.import_module(name)
 
 

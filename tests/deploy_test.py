@@ -1,6 +1,9 @@
 """What can be known of deploy/ without Docker and a cluster: it is YAML, and agrees."""
 
+import json
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -109,3 +112,42 @@ def test_probes_ask_for_the_model_that_is_served(pod):
 def test_both_serve_the_same_release(services, pod):
     images = {service["image"] for service in services.values()}
     assert images == {pod["containers"][0]["image"]}
+
+
+def test_the_training_job_asks_for_workers_that_are_started_again():
+    job = yaml.safe_load((DEPLOY / "tfjob.yaml").read_text())
+    assert (job["kind"], list(job["spec"]["tfReplicaSpecs"])) == ("TFJob", ["Worker"])
+    worker = job["spec"]["tfReplicaSpecs"]["Worker"]
+    assert worker["restartPolicy"] == "OnFailure"
+    (container,) = worker["template"]["spec"]["containers"]
+    assert container["name"] == "tensorflow"
+    assert container["command"] == ["tf-student", "distill"]
+
+
+def test_the_slurm_script_gives_each_task_its_tf_config(tmp_path):
+    script = DEPLOY / "train.sbatch"
+    subprocess.run(["bash", "-n", script], check=True)
+    commands = {
+        "scontrol": "printf 'node1\\nnode2\\n'",
+        "srun": 'shift; SLURM_PROCID=1 "$@"',
+        "tf-student": 'echo "$TF_CONFIG"; echo "$@"',
+    }
+    for name, text in commands.items():
+        path = tmp_path / name
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "node[1-2]"}
+    said = subprocess.run(
+        ["bash", script, "--preset=digits"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    config, _, arguments = said.rstrip("\n").rpartition("\n")
+    assert arguments == "distill --preset=digits"
+    assert json.loads(config) == {
+        "cluster": {"worker": ["node1:23456", "node2:23456"]},
+        "task": {"type": "worker", "index": 1},
+    }

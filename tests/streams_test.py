@@ -68,3 +68,12 @@ def test_windows_of_one_epoch_are_permuted_differently():
     values = [int(value) for value in mixed.as_numpy_iterator()]
     windows = {tuple(v % 16 for v in values[i : i + 16]) for i in range(0, 64, 16)}
     assert len(windows) == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_parts_share_the_blocks_in_turn(count):
+    stream = tf.data.Dataset.range(24)
+    for index in range(count):
+        part = streams.Part(size=2, index=index, count=count)
+        expected = [i for i in range(24) if i // 2 % count == index]
+        assert list(part.of(stream).as_numpy_iterator()) == expected

@@ -17,7 +17,8 @@ FLOORS = [
     "__init__ errors images losses noise sampler streams evaluation.neighbours "
     "evaluation.similarity evaluation.tfgan gallery.gate "
     "serving.environment serving.native serving.stranger "
-    "custom_ops.group_norm_silu.reference progress training.ema training.preemption",
+    "custom_ops.group_norm_silu.reference progress training.ema training.preemption "
+    "training.profile",
     "options serving.signatures serving.verification",
     "config files serving.config custom_ops.group_norm_silu.python.ops "
     "training.distribute",
@@ -34,6 +35,7 @@ FLOORS = [
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "
     "student training.checkpoints training.step training.teacher",
+    "training.results",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",
     "evaluation.report stations.session training.distill",

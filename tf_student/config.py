@@ -369,6 +369,12 @@ class RunConfig:
     deterministic: bool = option(
         False, "Use deterministic kernels: the same bits from the same command."
     )
+    accumulate: int = option(
+        1,
+        "Parts into which a device cuts its share of a training batch, to save memory.",
+        minimum=1,
+        free=True,
+    )
     device_batch: int = option(
         256, "Images that one device samples at once.", minimum=1, free=True
     )
@@ -389,6 +395,12 @@ class LogConfig:
     evaluate_every: int = option(
         1000, "Steps between image grids and held-out losses.", minimum=1
     )
+    profile_steps: tuple[int, ...] = option(
+        (), "First and last step that TensorFlow's profiler records.", free=True
+    )
 
     def __post_init__(self):
         check(self)
+        steps = self.profile_steps
+        if steps and not (len(steps) == 2 and 1 <= steps[0] <= steps[1]):
+            refuse("profile_steps", "be a first and a last step, such as 10,20", steps)

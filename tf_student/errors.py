@@ -20,5 +20,9 @@ class VerificationError(RuntimeError):
     """An exported model is not what it was exported from; the message says how."""
 
 
+class WorkerLost(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
+    """Another worker of the same run went away; the run can be continued."""
+
+
 class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
     """SIGTERM arrived; everything was saved and the run can be continued."""

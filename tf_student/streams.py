@@ -5,11 +5,40 @@ that is continued sees what an undisturbed one would have seen.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 _FOREVER = 2**31
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A worker's part of a stream: of every `count` blocks one.
+
+    Attributes:
+        size: elements of a block.
+        index: which block, from 0.
+        count: workers.
+    """
+
+    size: int = 1
+    index: int = 0
+    count: int = 1
+
+    def of(self, stream: tf.data.Dataset) -> tf.data.Dataset:
+        """Drops the other workers' blocks, so do it before any decoding."""
+        if self.count == 1:
+            return stream
+
+        def ours(place, element):
+            return place // self.size % self.count == self.index
+
+        return stream.enumerate().filter(ours).map(lambda place, element: element)
+
+
+WHOLE = Part()
 
 
 def endless(

@@ -75,12 +75,6 @@ def test_shard_with_a_flipped_bit_is_named(road, copied_pairs, tmp_path):
     assert not (directory / "model.keras").exists()
 
 
-def test_float16_is_refused(road, tmp_path):
-    run = config.RunConfig(dtype="float16")
-    directory = _refused(road, road.pairs, tmp_path, "dtype=float16", run=run)
-    assert not directory.exists()
-
-
 def test_directory_begun_with_another_distance_is_refused(road, contents):
     before = contents(road.student)
     system = dataclasses.replace(TINY, distill=config.DistillConfig("l2"))

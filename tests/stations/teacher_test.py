@@ -84,11 +84,39 @@ def test_directory_of_another_station_is_refused(road, contents):
     assert contents(road.student) == before
 
 
-def test_float16_is_refused(tmp_path):
-    run = config.RunConfig(dtype="float16")
-    with pytest.raises(InputError, match="Received: dtype=float16"):
+def test_float16_trains_with_a_scaled_loss_and_float32_weights(road, tmp_path):
+    directory = str(tmp_path / "teacher")
+    train_teacher(directory, TINY, dataclasses.replace(RUN, dtype="float16"))
+    line, exact = read_metrics(directory)[-1], read_metrics(road.teacher)[-1]
+    assert line["loss_scale"] >= 1.0
+    assert line["skipped_steps"] < line["step"] == TINY.teacher.steps
+    np.testing.assert_allclose(line["loss"], exact["loss"], rtol=0.05)
+    weights = model_directory.load_teacher(directory).get_weights()
+    assert all(w.dtype == np.float32 and np.isfinite(w).all() for w in weights)
+
+
+def test_parts_of_a_batch_give_the_same_teacher(road, tmp_path):
+    directory = str(tmp_path / "teacher")
+    system = dataclasses.replace(TINY, unet=dataclasses.replace(TINY.unet, dropout=0.0))
+    losses = []
+    for parts in (1, 2):
+        folder = f"{directory}_{parts}"
+        train_teacher(folder, system, dataclasses.replace(RUN, accumulate=parts))
+        losses.append(read_metrics(folder)[-1]["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+def test_parts_that_do_not_divide_a_batch_are_refused(tmp_path):
+    run = dataclasses.replace(RUN, accumulate=7)
+    with pytest.raises(InputError, match="accumulate=7, batch_size="):
         train_teacher(str(tmp_path / "teacher"), TINY, run)
-    assert list(tmp_path.iterdir()) == []
+
+
+def test_profiled_steps_are_recorded(tmp_path):
+    directory = tmp_path / "teacher"
+    log = dataclasses.replace(TINY.log, profile_steps=(2, 3))
+    train_teacher(str(directory), dataclasses.replace(TINY, log=log), RUN)
+    assert list(directory.glob("logs/plugins/profile/*/*.xplane.pb"))
 
 
 def test_dataset_that_does_not_fit_is_refused(tmp_path):

@@ -6,6 +6,7 @@ from tests.networks import TINY
 from tf_student.errors import InputError
 from tf_student.student import Student
 from tf_student.training.checkpoints import Checkpoints
+from tf_student.training.distribute import make_strategy
 from tf_student.unet import UNet
 
 
@@ -53,7 +54,10 @@ def test_does_not_write_a_step_twice(make_state, tmp_path):
     _save_steps(state, tmp_path, [10])
     data = tmp_path / "checkpoints" / "ckpt-10.data-00000-of-00001"
     before = data.stat().st_mtime_ns
-    _save_steps(state, tmp_path, [10])
+    checkpoints = Checkpoints(state, str(tmp_path), 3)
+    checkpoints.restore()
+    checkpoints.save()
+    checkpoints.save()
     assert data.stat().st_mtime_ns == before
 
 
@@ -152,6 +156,27 @@ def test_damage_names_the_checkpoint(make_state, tmp_path, suffix, how):
         Checkpoints(make_state(), str(tmp_path), 3).restore()
 
 
+@pytest.mark.parametrize("how", ["cut off", "bits flipped"])
+@pytest.mark.parametrize("suffix", ["data-00000-of-00001", "index"])
+def test_falls_back_to_the_one_before_and_warns(
+    make_state, tmp_path, suffix, how, caplog
+):
+    state = make_state()
+    _save_steps(state, tmp_path, [10])
+    state.model.trainable_variables[0].assign([[0.25]])
+    _save_steps(state, tmp_path, [20])
+    _damage(tmp_path / "checkpoints" / f"ckpt-20.{suffix}", how)
+    fresh = make_state()
+    checkpoints = Checkpoints(fresh, str(tmp_path), 3)
+    assert checkpoints.restore() == 10
+    assert "ckpt-20 cannot be restored" in caplog.text
+    np.testing.assert_array_equal(fresh.model.trainable_variables[0], [[0.5]])
+    # The damaged step is not taken for saved when the run comes to it again.
+    fresh.step.assign(20)
+    checkpoints.save()
+    assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 20
+
+
 def test_another_network_names_the_checkpoint(
     one_replica, make_toy_state, toy_train, make_state, tmp_path
 ):
@@ -174,3 +199,14 @@ def test_another_number_of_replicas_restores(
     other = make_toy_state(strategy, toy_train())
     assert Checkpoints(other, str(tmp_path), 3).restore() == 10
     assert other.model.trainable_variables[0].numpy() == 0.25
+
+
+def test_another_number_of_replicas_is_said(
+    make_toy_state, toy_train, make_state, tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    _save_steps(make_state(), tmp_path, [10])
+    two = make_toy_state(make_strategy(["CPU:0", "CPU:1"]), toy_train())
+    Checkpoints(two, str(tmp_path), 3).restore()
+    assert "2 replicas go on where 1 stopped." in caplog.text
+    assert int(two.replicas.numpy()) == 2

@@ -6,7 +6,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tf_student import config
+from tf_student import config, streams
 from tf_student.training import distribute
 from tf_student.training import state as train_state
 
@@ -21,10 +21,13 @@ class ToyTask:
     evaluated: list = dataclasses.field(default_factory=list)
     diagnosed: int = 0
 
-    def examples(self, start):
+    def examples(self, start, part=streams.WHOLE):
         self.starts.append(start)
-        positions = tf.data.Dataset.range(start, 10**6)
+        positions = part.of(tf.data.Dataset.range(start, 10**6))
         return positions.map(lambda i: (i, tf.cast(i % 5, tf.float32)[None]))
+
+    def examples_from_0(self, part):
+        return self.examples(0, part)
 
     def loss(self, model, batch, seed):
         position, x = batch

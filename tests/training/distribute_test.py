@@ -8,7 +8,9 @@ from tf_student.training import distribute
 
 def _first_two_batches(strategy, batch_size):
     batches = iter(
-        distribute.distribute(strategy, lambda: tf.data.Dataset.range(100), batch_size)
+        distribute.distribute(
+            strategy, lambda part: tf.data.Dataset.range(100), batch_size
+        )
     )
     return [
         np.concatenate(strategy.experimental_local_results(next(batches))).tolist()
@@ -23,7 +25,7 @@ def test_replicas_together_get_consecutive_examples(strategy):
 def test_refuses_a_batch_that_the_replicas_do_not_divide():
     two = distribute.make_strategy(["CPU:0", "CPU:1"])
     with pytest.raises(InputError, match="batch_size=3, replicas=2"):
-        distribute.distribute(two, lambda: tf.data.Dataset.range(9), 3)
+        distribute.distribute(two, lambda part: tf.data.Dataset.range(9), 3)
 
 
 def test_default_strategy_takes_every_visible_device():
@@ -75,3 +77,40 @@ def test_xla_is_on_when_asked_for_or_on_gpus(monkeypatch, mode, gpus, expected):
 )
 def test_policy_keeps_float32_weights(dtype, policy):
     assert distribute.policy(dtype) == policy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"cluster": {"worker": ["a:1", "b:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+    ],
+)
+def test_a_tf_config_that_makes_no_sense_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="`TF_CONFIG` must be JSON"):
+        distribute.make_workers_strategy()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_one_worker_trains_alone(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    strategy = distribute.make_workers_strategy()
+    assert isinstance(strategy, tf.distribute.MirroredStrategy)
+    assert distribute.is_chief(strategy)
+    assert not distribute.has_other_workers(strategy)
+    assert distribute.from_chief(strategy, 7) == 7
+
+
+def test_parts_must_divide_a_replicas_share(strategy):
+    with pytest.raises(InputError, match="accumulate=3, batch_size=4"):
+        distribute.distribute(strategy, tf.data.Dataset.range, 4, parts=3)

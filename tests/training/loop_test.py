@@ -204,7 +204,7 @@ def _damaged(task, message):
 def test_damaged_example_is_diagnosed(train, toy_task):
     task = _damaged(toy_task(), "shard 3 is damaged")
 
-    def examples(start):
+    def examples(start, part):
         def check(i):
             with tf.control_dependencies([tf.debugging.assert_less(i, np.int64(9))]):
                 return i, tf.cast(i, tf.float32)[None]

@@ -74,20 +74,27 @@ def reference():
     return float(value), [g.numpy() for g in gradients], norm
 
 
-@pytest.fixture(scope="module", params=[(1, False), (1, True), (2, False), (2, True)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        *[(1, False, 1), (1, True, 1), (2, False, 1), (2, True, 1)],
+        *[(1, False, 4), (2, False, 2), (1, True, 2)],
+    ],
+    ids=lambda case: "{} replicas, xla {}, {} parts".format(*case),
+)
 def stepped(request):
     """A state after its first step on that batch, and what the step returned."""
-    replicas, xla = request.param
+    replicas, xla, parts = request.param
     strategy = distribute.make_strategy([f"CPU:{i}" for i in range(replicas)])
     train_state = state.TrainState(strategy, _make_model, _TRAIN)
     before = _numpy(train_state.model.trainable_variables)
     train_step = step.make_train_step(
-        strategy, train_state, _loss, config=_TRAIN, xla=xla
+        strategy, train_state, _loss, config=_TRAIN, xla=xla, parts=parts
     )
     batches = distribute.distribute(
-        strategy, lambda: tf.data.Dataset.from_tensor_slices(_examples()).repeat(), 8
+        strategy, lambda _: tf.data.Dataset.from_tensor_slices(_examples()).repeat(), 8
     )
-    outcome = train_step(next(iter(batches)))
+    outcome = train_step(next(iter(batches)), tf.constant(0.0))
     return train_state, before, outcome
 
 
@@ -149,6 +156,98 @@ def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, st
     train_step = step.make_train_step(
         strategy, train_state, loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(strategy, lambda: toy_task().examples(0), 4))
-    values = {float(train_step(next(batches))[0]) for _ in range(3)}
+    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    values = {float(train_step(next(batches), tf.constant(0.0)).loss) for _ in range(3)}
     assert len(values) == 3
+
+
+def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
+    config_ = config.TrainConfig(batch_size=4, steps=3)
+    train_state = make_toy_state(strategy, config_)
+    train_step = step.make_train_step(
+        strategy, train_state, toy_task().loss, config=config_, xla=False
+    )
+    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    for asked in (0.0, 0.0, 1.0):
+        train_step(next(batches), tf.constant(asked))
+    assert train_step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("asked", [0.0, 1.0])
+def test_a_request_to_stop_reaches_everyone(toy_task, make_toy_state, strategy, asked):
+    config_ = config.TrainConfig(batch_size=4, steps=3)
+    train_state = make_toy_state(strategy, config_)
+    train_step = step.make_train_step(
+        strategy, train_state, toy_task().loss, config=config_, xla=False
+    )
+    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    stops = train_step(next(batches), tf.constant(asked)).stops
+    assert (float(stops) > 0) == bool(asked)
+
+
+class Half(keras.Model):
+    """One weight and a bias, in float16."""
+
+    def __init__(self):
+        super().__init__(dtype="mixed_float16")
+        self.dense = keras.layers.Dense(1, dtype="mixed_float16")
+        self.dense.build((None, 1))
+        self.built = True
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def _half(faults):
+    """A float16 network, and a loss with an infinite slope at some positions."""
+
+    def loss(model, batch, seed):
+        position, x = batch
+        error = tf.cast(model(x), tf.float32)[:, 0] - 2.0 * x[:, 0]
+        # At zero the root is finite and its slope is not.
+        fault = tf.reduce_any([tf.equal(position, fault) for fault in faults], axis=0)
+        inside = tf.where(fault, error - tf.stop_gradient(error), 1.0)
+        # Small enough for float16 to hold 2^15 times its gradients.
+        return 1e-3 * (tf.square(error) + tf.sqrt(inside))
+
+    return Half, loss
+
+
+def test_float16_leaves_out_and_counts_gradients_that_are_not_finite(
+    toy_task, make_toy_state, strategy
+):
+    make, loss = _half([5])
+    config_ = config.TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
+    train_state = make_toy_state(strategy, config_, make)
+    train_step = step.make_train_step(
+        strategy, train_state, loss, config=config_, xla=False
+    )
+    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    weights, scales = [], []
+    for _ in range(3):
+        train_step(next(batches), tf.constant(0.0))
+        weights.append(float(train_state.model.trainable_variables[0].numpy()[0, 0]))
+        scales.append(train_state.loss_scale)
+    # Position 5 is in the second batch of four.
+    assert weights[0] == weights[1] != weights[2]
+    assert scales == [2.0**15, 2.0**14, 2.0**14]
+    assert int(train_state.skipped.numpy()) == 1
+    assert int(train_state.step.numpy()) == 3
+    assert int(train_state.optimizer.iterations.numpy()) == 2
+    for variable in train_state.model.trainable_variables:
+        assert variable.dtype == "float32"
+
+
+def test_float16_clips_the_unscaled_gradients(toy_task, make_toy_state, one_replica):
+    make, loss = _half([-1])
+    config_ = config.TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
+    train_state = make_toy_state(one_replica, config_, make)
+    train_step = step.make_train_step(
+        one_replica, train_state, loss, config=config_, xla=False
+    )
+    batches = iter(distribute.distribute(one_replica, toy_task().examples_from_0, 4))
+    norm = float(train_step(next(batches), tf.constant(0.0)).norm)
+    moments = train_state.optimizer.inner_optimizer._momentums
+    clipped = np.sqrt(sum(np.sum(np.square(m.numpy())) for m in moments)) / 0.1
+    assert 2e-3 < norm < 1
+    np.testing.assert_allclose(clipped, 1e-3, rtol=1e-2)

@@ -35,7 +35,14 @@ class PairSet:
             self._check_size(shard)
         records.check_noise(directory, self.manifest)
 
-    def train(self, *, seed: int, start: int, max_pairs: int = 0) -> tf.data.Dataset:
+    def train(
+        self,
+        *,
+        seed: int,
+        start: int,
+        max_pairs: int = 0,
+        part: streams.Part = streams.WHOLE,
+    ) -> tf.data.Dataset:
         """Endless training pairs from a position on, a function of seed and position.
 
         Shards are shuffled every epoch, and pairs within windows of some shards, so
@@ -46,6 +53,7 @@ class PairSet:
             start: pairs that are left out at the beginning.
             max_pairs: takes the first so many pairs alone, rounded up to whole shards;
                 0 takes all.
+            part: this worker's part of the stream.
 
         Returns:
             A dataset of (noise float32, image uint8), `[height, width, channels]`.
@@ -60,7 +68,7 @@ class PairSet:
             return self._epoch(paths, counts, seed, number, skip)
 
         count = sum(shard.pairs for shard in shards)
-        stream = streams.endless(epoch, count=count, start=start)
+        stream = part.of(streams.endless(epoch, count=count, start=start))
         return stream.map(lambda position, record: self._pair(record), tf.data.AUTOTUNE)
 
     def held_out(self) -> tf.data.Dataset:

@@ -49,7 +49,7 @@ num_batch_threads {{ value: 2 }}
 
 def numbers(base: str) -> list[int]:
     """The versions in a directory, in order; a server passes over other names."""
-    if not tf.io.gfile.exists(base):
+    if not tf.io.gfile.isdir(base):
         return []
     names = [name.rstrip("/") for name in tf.io.gfile.listdir(base)]
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())

@@ -30,9 +30,8 @@ def distill(
         InputError: if the pairs were made by another teacher or are damaged, or the
             directory belongs to another run.
     """
-    session.refuse_float16(run)
+    strategy = session.open_devices(run, system.student.seed, workers=True)
     pair_set = PairSet(pairs_directory)
-    strategy = session.open_devices(run, system.student.seed)
     teacher = model_directory.load_teacher(teacher_directory)
     fingerprint = model_directory.fingerprint(teacher)
     if fingerprint != pair_set.manifest.teacher:
@@ -41,21 +40,22 @@ def distill(
             f"Expected: {pair_set.manifest.teacher[:16]}, received: {fingerprint[:16]}."
         )
     diffusion = pair_set.manifest.diffusion
-    run_directory.claim(
-        directory,
-        "distill",
-        {
-            "unet": teacher.config,
-            "diffusion": diffusion,
-            "distill": system.distill,
-            "train": system.student,
-            "run": run,
-            "log": system.log,
-            "origin": records.Origin(
-                fingerprint, records.fingerprint(pair_set.manifest)
-            ),
-        },
-    )
+    if distribute.is_chief(strategy):
+        run_directory.claim(
+            directory,
+            "distill",
+            {
+                "unet": teacher.config,
+                "diffusion": diffusion,
+                "distill": system.distill,
+                "train": system.student,
+                "run": run,
+                "log": system.log,
+                "origin": records.Origin(
+                    fingerprint, records.fingerprint(pair_set.manifest)
+                ),
+            },
+        )
     weights, policy = teacher.get_weights(), distribute.policy(run.dtype)
 
     def make_student():

@@ -21,11 +21,20 @@ from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
 
 
-def open_devices(run: RunConfig, seed: int = 0) -> tf.distribute.Strategy:
+def open_devices(
+    run: RunConfig, seed: int = 0, *, workers: bool = False
+) -> tf.distribute.Strategy:
     """Seeds the initial weights, chooses the kernels and takes all visible devices.
 
+    Args:
+        run: says which kernels.
+        seed: of the initial weights.
+        workers: take those of the other workers that TF_CONFIG names too. It must then
+            be called before any operation runs.
+
     Raises:
-        InputError: if `fused=on` asks for kernels that were not built.
+        InputError: if `fused=on` asks for kernels that were not built, or TF_CONFIG
+            cannot be understood.
     """
     try:
         ops.set_mode(run.fused)
@@ -34,16 +43,9 @@ def open_devices(run: RunConfig, seed: int = 0) -> tf.distribute.Strategy:
     keras.utils.set_random_seed(seed % 2**32)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
+    if workers:
+        return distribute.make_workers_strategy()
     return distribute.make_strategy()
-
-
-def refuse_float16(run: RunConfig) -> None:
-    """Raises an `InputError` where gradients would be float16."""
-    if run.dtype == "float16":
-        raise InputError(
-            "`dtype` must be float32 or bfloat16 for training, whose gradients "
-            "float16 cannot hold. Received: dtype=float16."
-        )
 
 
 def teacher_generator(

@@ -13,6 +13,7 @@ from tf_student.errors import InputError
 from tf_student.evaluation import statistics
 from tf_student.evaluation.statistics import Statistics
 from tf_student.generator import Generator
+from tf_student.serving import versions
 from tf_student.stations import session
 
 _BATCH = 256
@@ -109,8 +110,9 @@ def open_source(
     Raises:
         InputError: if it is nothing of this.
     """
-    if tf.saved_model.contains_saved_model(spec):
-        return _from_saved_model(spec, run)
+    for model in (spec, versions.latest(spec)):
+        if model and tf.saved_model.contains_saved_model(model):
+            return _from_saved_model(model, run)
     if tf.io.gfile.exists(os.path.join(spec, run_directory.CONFIG)):
         return _from_run(spec, strategy, sampler, run)
     name, split = _split_name(spec)

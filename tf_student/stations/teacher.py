@@ -19,23 +19,23 @@ def train_teacher(
     Raises:
         InputError: if the directory belongs to another run, or images cannot be read.
     """
-    session.refuse_float16(run)
+    strategy = session.open_devices(run, system.teacher.seed, workers=True)
     shape = system.unet.image_shape
     image_set = datasets.load(system.data, shape)
-    run_directory.claim(
-        directory,
-        "teacher",
-        {
-            "unet": system.unet,
-            "diffusion": system.diffusion,
-            "sampler": system.sampler,
-            "data": system.data,
-            "train": system.teacher,
-            "run": run,
-            "log": system.log,
-        },
-    )
-    strategy = session.open_devices(run, system.teacher.seed)
+    if distribute.is_chief(strategy):
+        run_directory.claim(
+            directory,
+            "teacher",
+            {
+                "unet": system.unet,
+                "diffusion": system.diffusion,
+                "sampler": system.sampler,
+                "data": system.data,
+                "train": system.teacher,
+                "run": run,
+                "log": system.log,
+            },
+        )
     policy = distribute.policy(run.dtype)
     state = TrainState(
         strategy, lambda: UNet(system.unet, dtype=policy), system.teacher
@@ -58,4 +58,5 @@ def train_teacher(
         log=system.log,
         progress=progress,
     )
-    model_directory.save(directory, state.ema)
+    if distribute.is_chief(strategy):
+        model_directory.save(directory, state.ema)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_student import images, losses, model_directory
+from tf_student import images, losses, model_directory, streams
 from tf_student.config import DistillConfig
 from tf_student.errors import DivergedError
 from tf_student.pairs.reader import PairSet
@@ -37,10 +37,12 @@ class DistillTask:
     batch_size: int
     label: str = "student"
 
-    def examples(self, start: int) -> tf.data.Dataset:
+    def examples(
+        self, start: int, part: streams.Part = streams.WHOLE
+    ) -> tf.data.Dataset:
         """Endless (noise float32, image uint8) from a position on."""
         return self.pair_set.train(
-            seed=self.seed, start=start, max_pairs=self.distill.max_pairs
+            seed=self.seed, start=start, max_pairs=self.distill.max_pairs, part=part
         )
 
     def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,7 @@
-"""Which devices work, and how the work is cut for them."""
+"""Which devices and machines work, and how the work is cut for them."""
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.errors import InputError
+from tf_student.streams import Part
 
 _made: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 
@@ -19,6 +22,64 @@ def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strateg
     """
     made = tf.distribute.MirroredStrategy(devices)
     return _made.setdefault(made.extended.worker_devices, made)
+
+
+def make_workers_strategy() -> tf.distribute.Strategy:
+    """All devices of all workers that TF_CONFIG names; without it, of this machine.
+
+    It must come before anything that runs an operation: each worker is a server to the
+    others. It waits until all of them are there.
+
+    Raises:
+        InputError: if TF_CONFIG cannot be understood.
+    """
+    if _workers_in_environment() < 2:
+        return make_strategy()
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _workers_in_environment() -> int:
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        value = json.loads(text or "{}")
+        cluster = value.get("cluster", {})
+        if cluster:
+            place = value["task"]["type"], int(value["task"]["index"])
+            cluster[place[0]][place[1]]
+        return sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(
+            "`TF_CONFIG` must be JSON such as "
+            '{"cluster": {"worker": ["host:port", ..]}, '
+            '"task": {"type": "worker", "index": 0}}, the task being one of the '
+            f"cluster. Received: TF_CONFIG={text}."
+        ) from error
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes."""
+    return strategy.extended.should_checkpoint
+
+
+def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes take part."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
+    """The chief's value, on every worker; all of them must call it."""
+
+    @tf.function
+    def add_up(value):
+        def share(value):
+            context = tf.distribute.get_replica_context()
+            first = context.replica_id_in_sync_group == 0
+            return context.all_reduce("SUM", tf.where(first, value, 0))
+
+        shared = strategy.run(share, args=(value,))
+        return strategy.experimental_local_results(shared)[0]
+
+    return int(add_up(tf.constant(value, tf.int64)))
 
 
 def use_xla(mode: str) -> bool:
@@ -38,16 +99,24 @@ def policy(dtype: str) -> str:
 
 def distribute(
     strategy: tf.distribute.Strategy,
-    examples: Callable[[], tf.data.Dataset],
+    examples: Callable[[Part], tf.data.Dataset],
     batch_size: int,
+    *,
+    parts: int = 1,
 ) -> tf.distribute.DistributedDataset:
     """Batches an endless dataset of examples over the replicas.
 
     Together the replicas' parts of one step are `batch_size` consecutive examples,
-    whatever the number of replicas.
+    whatever the number of replicas and of the workers that they are on.
+
+    Args:
+        strategy: its replicas.
+        examples: makes the given part of the dataset.
+        batch_size: examples of all replicas together.
+        parts: into how many each replica will cut its own.
 
     Raises:
-        InputError: if the replicas do not divide the batch.
+        InputError: if the replicas or their parts do not divide the batch.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
@@ -56,9 +125,18 @@ def distribute(
             f"Received: batch_size={batch_size}, replicas={replicas}."
         )
 
+    if batch_size % (replicas * parts):
+        raise InputError(
+            "`accumulate` must divide a replica's share of `batch_size`. Received: "
+            f"accumulate={parts}, batch_size={batch_size}, replicas={replicas}."
+        )
+
     def batches(context):
         size = context.get_per_replica_batch_size(batch_size)
-        return examples().batch(size, drop_remainder=True).prefetch(2 * replicas)
+        workers = context.num_input_pipelines
+        part = Part(batch_size // workers, context.input_pipeline_id, workers)
+        batches = examples(part).batch(size, drop_remainder=True)
+        return batches.prefetch(2 * replicas // workers)
 
     return strategy.distribute_datasets_from_function(batches)
 

@@ -6,6 +6,15 @@ import keras
 import tensorflow as tf
 
 
+def distance(
+    averages: Sequence[keras.Variable], variables: Sequence[keras.Variable]
+) -> float:
+    """|average - variable| / |variable|, over all of them together."""
+    pairs = zip(averages, variables, strict=True)
+    apart = tf.linalg.global_norm([a.value - v.value for a, v in pairs])
+    return float(apart / tf.linalg.global_norm([v.value for v in variables]))
+
+
 def update(
     strategy: tf.distribute.Strategy,
     averages: Sequence[keras.Variable],

@@ -1,18 +1,23 @@
 """The training loop that teacher and student share."""
 
-import math
+import contextlib
+import functools
+import time
 from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from tf_student import streams
 from tf_student.config import LogConfig, RunConfig, TrainConfig
-from tf_student.errors import DivergedError, Preempted
+from tf_student.errors import Preempted, WorkerLost
+from tf_student.training import distribute
 from tf_student.training.checkpoints import Checkpoints
-from tf_student.training.distribute import distribute, use_xla
 from tf_student.training.preemption import StopSignal
+from tf_student.training.profile import Profile
 from tf_student.training.reporter import Reporter
+from tf_student.training.results import Results
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
 
@@ -22,8 +27,11 @@ class Task(Protocol):
 
     label: str
 
-    def examples(self, start: int) -> tf.data.Dataset:
-        """Endless examples from position `start` on; a function of it alone."""
+    def examples(self, start: int, part: streams.Part) -> tf.data.Dataset:
+        """A worker's part of the endless examples from position `start` on.
+
+        They are a function of the position alone.
+        """
 
     def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
         """Losses `[examples]` of a part of a batch, in training mode."""
@@ -48,72 +56,84 @@ def train(
 ) -> None:
     """Trains to `config.steps`, from the last checkpoint if there is one.
 
+    Of several workers the chief alone evaluates and writes.
+
     Raises:
         DivergedError: if a loss is not finite. The last checkpoint stays.
-        Preempted: on SIGTERM, after saving.
+        Preempted: on SIGTERM to any worker, after saving.
+        WorkerLost: if another worker went away.
         InputError: if an input is damaged or a checkpoint cannot be restored.
     """
-    checkpoints = Checkpoints(state, directory, log.checkpoints)
+    chief = distribute.is_chief(strategy)
+    several = distribute.has_other_workers(strategy)
+    checkpoints = Checkpoints(state, directory, log.checkpoints, strategy)
     start = checkpoints.restore()
     if start >= config.steps:
         return
     step_fn = make_train_step(
-        strategy, state, task.loss, config=config, xla=use_xla(run.xla)
+        strategy,
+        state,
+        task.loss,
+        config=config,
+        xla=distribute.use_xla(run.xla),
+        parts=run.accumulate,
     )
-    first = start * config.batch_size
+    examples = functools.partial(task.examples, start * config.batch_size)
     batches = iter(
-        distribute(strategy, lambda: task.examples(first), config.batch_size)
+        distribute.distribute(
+            strategy, examples, config.batch_size, parts=run.accumulate
+        )
     )
     reporter = Reporter(
-        directory, start=start, total=config.steps, label=task.label, progress=progress
+        directory,
+        start=start,
+        total=config.steps,
+        label=task.label,
+        progress=progress and chief,
+        writes=chief,
     )
-    pending = []  # Results not yet fetched, so that the host never waits for a step.
-    try:
-        with StopSignal() as stop:
-            for step in range(start + 1, config.steps + 1):
+    profile = Profile(directory, log.profile_steps if chief else ())
+    results = Results(reporter, state, config.batch_size)
+    with (
+        contextlib.closing(reporter),
+        contextlib.closing(profile),
+        StopSignal() as stop,
+        _others_needed(strategy),
+    ):
+        for step in range(start + 1, config.steps + 1):
+            with streams.diagnosed(task.diagnose):
+                batch = next(batches)
+            profile.begin(step)
+            began = time.monotonic()
+            results.add(step_fn(batch, tf.constant(float(stop.received))))
+            if step == start + 1:
+                results.wait()
+                logging.info("First step: %.1f s.", time.monotonic() - began)
+                reporter.restart_clock(step)
+            reporter.advance()
+            asked = results.stopping if several else stop.received
+            stopping = asked and step < config.steps
+            end = stopping or step == config.steps
+            saves = end or step % log.checkpoint_every == 0
+            looks = step % log.evaluate_every == 0 or step == config.steps
+            if saves or looks or step % log.log_every == 0:
+                results.report(step)
+            profile.end(step)
+            if looks and chief:
                 with streams.diagnosed(task.diagnose):
-                    batch = next(batches)
-                pending.append(step_fn(batch))
-                reporter.advance()
-                # Looked at once: what arrives later waits for the next step's save.
-                stopping = stop.received and step < config.steps
-                end = stopping or step == config.steps
-                saves = end or step % log.checkpoint_every == 0
-                looks = step % log.evaluate_every == 0 or step == config.steps
-                if saves or looks or step % log.log_every == 0:
-                    _report(reporter, state, step, pending)
-                    pending = []
-                if looks:
-                    with streams.diagnosed(task.diagnose):
-                        task.evaluate(state, reporter)
-                if saves:
-                    checkpoints.save()
-                if stopping:
-                    raise Preempted(f"Saved step {step} of {config.steps}.")
-    finally:
-        reporter.close()
+                    task.evaluate(state, reporter)
+            if saves:
+                checkpoints.save()
+            if stopping:
+                raise Preempted(f"Saved step {step} of {config.steps}.")
 
 
-def _report(reporter: Reporter, state: TrainState, step: int, pending: list) -> None:
-    """Fetches the results since the last report; refuses what is not finite."""
-    losses = [float(loss) for loss, _ in pending]
-    norms = [float(norm) for _, norm in pending]
-    for i, number in enumerate(range(step - len(pending) + 1, step + 1)):
-        _refuse_not_finite("loss", losses[i], number)
-        # Such a gradient spoils the weights a step before the loss shows it.
-        _refuse_not_finite("gradient norm", norms[i], number)
-    values = {
-        "loss": sum(losses) / len(losses),
-        "gradient_norm": norms[-1],
-        "learning_rate": float(state.optimizer.learning_rate),
-        "steps_per_second": reporter.rate(step),
-    }
-    reporter.scalars(step, values)
-
-
-def _refuse_not_finite(name: str, value: float, step: int) -> None:
-    if not math.isfinite(value):
-        raise DivergedError(
-            f"The {name} became {value} at step {step}. The last checkpoint before it "
-            "is kept; a lower learning_rate may help."
-        )
+@contextlib.contextmanager
+def _others_needed(strategy: tf.distribute.Strategy):
+    """Tells the loss of another worker, which ends this one, from other errors."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not distribute.has_other_workers(strategy):
+            raise
+        raise WorkerLost(f"Lost another worker ({type(error).__name__}).") from error

@@ -57,11 +57,41 @@ class WarmupThenDecay(keras.optimizers.schedules.LearningRateSchedule):
         return {"config": self.config}
 
 
-def make_optimizer(config: TrainConfig) -> ReplicaSummedAdam:
-    """Adam with the config's schedule."""
-    return ReplicaSummedAdam(
+class ReplicaSummedLossScale(keras.optimizers.LossScaleOptimizer):
+    """Keras' dynamic loss scale, whose variables every replica may set.
+
+    All replicas see the summed gradients and decide alike, so any one's value is right.
+    """
+
+    def add_variable(self, shape, initializer="zeros", dtype=None, name=None, **_):
+        """As Keras does it, for a value that each replica sets on its own device."""
+        variable = keras.Variable(
+            initializer,
+            shape=shape,
+            dtype=dtype,
+            trainable=False,
+            aggregation="only_first_replica",
+            synchronization="on_read",
+            name=name,
+        )
+        self._track_variable(variable)
+        return variable
+
+
+def make_optimizer(
+    config: TrainConfig, *, scaled: bool = False
+) -> keras.optimizers.Optimizer:
+    """Adam with the config's schedule.
+
+    Args:
+        config: the rate and Adam's constants.
+        scaled: for float16, whose small gradients vanish: the loss is scaled, and steps
+            whose gradients are not finite are left out (arXiv 1710.03740, sec. 3.2).
+    """
+    adam = ReplicaSummedAdam(
         WarmupThenDecay(config),
         beta_1=config.beta_1,
         beta_2=config.beta_2,
         epsilon=config.adam_epsilon,
     )
+    return ReplicaSummedLossScale(adam) if scaled else adam

@@ -22,15 +22,27 @@ class Reporter:
         total: steps in all.
         label: name on the progress bar.
         progress: whether to draw a progress bar on stderr.
+        writes: whether to write anything at all; of several workers one does.
     """
 
     def __init__(
-        self, directory: str, *, start: int, total: int, label: str, progress: bool
+        self,
+        directory: str,
+        *,
+        start: int,
+        total: int,
+        label: str,
+        progress: bool,
+        writes: bool = True,
     ):
         self._directory = directory
+        self._writes = writes
         self._path = os.path.join(directory, METRICS)
-        self._drop_after(start)
-        self._writer = tf.summary.create_file_writer(os.path.join(directory, "logs"))
+        self._writer = tf.summary.create_noop_writer()
+        if writes:
+            self._drop_after(start)
+            logs = os.path.join(directory, "logs")
+            self._writer = tf.summary.create_file_writer(logs)
         self._bar = progress_bar(
             total=total, done=start, label=label, unit="step", enabled=progress
         )
@@ -44,6 +56,8 @@ class Reporter:
         """Records numbers of a step."""
         losses = {k: f"{v:.4g}" for k, v in values.items() if k.endswith("loss")}
         self._bar.set_postfix(losses, refresh=False)
+        if not self._writes:
+            return
         with tf.io.gfile.GFile(self._path, "a") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
         with self._writer.as_default(step):
@@ -55,6 +69,10 @@ class Reporter:
         last_step, last_time = self._last
         self._last = (step, time.monotonic())
         return (step - last_step) / max(self._last[1] - last_time, 1e-9)
+
+    def restart_clock(self, step: int) -> None:
+        """The rate counts from here: a first step compiles."""
+        self._last = (step, time.monotonic())
 
     def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
         """Records an image grid, uint8 `[height, width, channels]`."""

@@ -19,6 +19,8 @@ class TrainState:
         optimizer: Adam with the config's schedule.
         step: int64, optimizer steps done.
         best: float32, the lowest held-out loss so far.
+        skipped: int64, steps left out because float16 did not hold their gradients.
+        replicas: int64, how many took part when it was last saved.
     """
 
     def __init__(
@@ -35,10 +37,21 @@ class TrainState:
                 self.ema.weights, self.model.weights, strict=True
             ):
                 average.assign(weight)
-            self.optimizer = make_optimizer(config)
+            scaled = self.model.compute_dtype == "float16"
+            self.optimizer = make_optimizer(config, scaled=scaled)
             self.optimizer.build(self.model.trainable_variables)
             self.step = tf.Variable(0, dtype=tf.int64, aggregation=first)
             self.best = tf.Variable(float("inf"), aggregation=first)
+            self.skipped = tf.Variable(0, dtype=tf.int64, aggregation=first)
+            self.replicas = tf.Variable(
+                strategy.num_replicas_in_sync, dtype=tf.int64, aggregation=first
+            )
+
+    @property
+    def loss_scale(self) -> float | None:
+        """By what the loss is multiplied; None where that is not needed."""
+        scale = getattr(self.optimizer, "dynamic_scale", None)
+        return None if scale is None else float(scale.value.read_value())
 
     def trackables(self) -> dict[str, Any]:
         """Everything a checkpoint must hold, by name.
@@ -52,4 +65,6 @@ class TrainState:
             "optimizer": [v.value for v in self.optimizer.variables],
             "step": self.step,
             "best": self.best,
+            "skipped": self.skipped,
+            "replicas": self.replicas,
         }

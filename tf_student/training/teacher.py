@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_student import images, losses, noise, sampler, schedules
+from tf_student import images, losses, noise, sampler, schedules, streams
 from tf_student.config import DataConfig, DiffusionConfig, SamplerConfig
 from tf_student.datasets import ImageSet
 from tf_student.training.reporter import Reporter
@@ -39,9 +39,11 @@ class TeacherTask:
     seed: int
     label: str = "teacher"
 
-    def examples(self, start: int) -> tf.data.Dataset:
+    def examples(
+        self, start: int, part: streams.Part = streams.WHOLE
+    ) -> tf.data.Dataset:
         """Endless (image uint8, noise float32, t int32) from a position on."""
-        stream = self.image_set.shuffled(seed=self.seed, start=start)
+        stream = part.of(self.image_set.shuffled(seed=self.seed, start=start))
         return stream.map(self._example, tf.data.AUTOTUNE)
 
     def _example(self, position, element):

@@ -1,0 +1,74 @@
+"""Two processes on the loopback interface train together."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.local_workers import LocalWorkers
+from tf_student import model_directory
+from tf_student.training.reporter import read_metrics
+
+_FLAGS = [
+    "teacher",
+    "--preset=digits",
+    "--batch_size=16",
+    "--log_every=1",
+    "--checkpoint_every=5",
+    "--evaluate_every=1000",
+    "--decay_steps=0",
+    "--calls=2",
+    "--base_width=8",
+    "--groups=4",
+    "--width_multipliers=1,1",
+    "--attention_resolutions=4",
+    # Masks are drawn for each replica.
+    "--dropout=0",
+    # A large epsilon: Adam's first steps are otherwise the gradient's sign.
+    "--adam_epsilon=1e-3",
+]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts so many workers of a run of so many steps."""
+    started = []
+
+    def run(count, directory, steps):
+        flags = [*_FLAGS, f"--teacher_dir={directory}", f"--steps={steps}"]
+        workers = LocalWorkers(count, flags, log=str(tmp_path / f"{directory}.{{}}"))
+        started.append(workers)
+        return workers
+
+    yield run
+    for workers in started:
+        workers.close()
+
+
+def _weights(directory):
+    return model_directory.load_teacher(str(directory)).get_weights()
+
+
+def _losses(directory):
+    return {line["step"]: line["loss"] for line in read_metrics(str(directory))}
+
+
+def test_two_workers_equal_one_and_outlive_a_kill(start, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert start(1, alone, 25).wait(timeout=120) == [0]
+    workers = start(2, together, 25)
+    end = time.monotonic() + 120
+    while not list(together.glob("checkpoints/ckpt-5.index")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(workers.processes[1].pid, signal.SIGKILL)
+    assert workers.wait(timeout=240) == [0, 0]
+    one, two = _losses(alone), _losses(together)
+    assert sorted(two) == sorted(one) == list(range(1, 26))
+    np.testing.assert_allclose(list(two.values()), list(one.values()), rtol=1e-4)
+    for actual, expected in zip(_weights(together), _weights(alone), strict=True):
+        np.testing.assert_allclose(actual, expected, atol=2e-5)
+    # The chief alone writes.
+    assert not list(together.glob("*.tmp-*"))
