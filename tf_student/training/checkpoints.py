@@ -2,6 +2,7 @@
 
 import os
 
+import keras
 import tensorflow as tf
 from absl import logging
 
@@ -98,6 +99,25 @@ class Checkpoints:
         if step != self._whole and distribute.is_chief(self._strategy):
             self._manager.save(checkpoint_number=step)
         self._whole = step
+
+
+def last_weights(directory: str, model: keras.Model) -> None:
+    """Gives a network the weights, not the averaged ones, of a run's last checkpoint.
+
+    Raises:
+        InputError: if there is no checkpoint, or it does not fit or is damaged.
+    """
+    path = tf.train.latest_checkpoint(os.path.join(directory, "checkpoints"))
+    if path is None:
+        raise InputError(f"{directory} holds no checkpoints.")
+    values = tf.train.Checkpoint(model=[v.value for v in model.variables])
+    try:
+        values.restore(path).expect_partial().assert_existing_objects_matched()
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"The checkpoint {path} cannot be restored: {reason}"
+        ) from error
 
 
 def _has_whole_index(path: str) -> bool:
