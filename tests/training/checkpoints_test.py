@@ -204,7 +204,7 @@ def test_another_number_of_replicas_restores(
 def test_another_number_of_replicas_is_said(
     make_toy_state, toy_train, make_state, tmp_path, caplog
 ):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     _save_steps(make_state(), tmp_path, [10])
     two = make_toy_state(make_strategy(["CPU:0", "CPU:1"]), toy_train())
     Checkpoints(two, str(tmp_path), 3).restore()
