@@ -6,30 +6,23 @@ Each peer lives in a process of its own and they take turns, so that what else t
 machine does meets all of them. A figure is the least time of a call over the rounds.
 TensorFlow makes many calls inside one `tf.function`, each on the last one's result.
 PyTorch is measured where it is installed, eager and compiled, with contiguous and with
-channels-last tensors. All processes tell glibc to keep freed memory, which is PyTorch's
-strong setting: without it, page faults cost more than the arithmetic.
+channels-last tensors.
 """
 
 import argparse
 import ctypes
 import functools
 import importlib.util
-import json
 import os
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
+import peers
 
 # Batch, channels, height, width.
 SHAPES = ((16, 128, 32, 32), (16, 256, 16, 16), (8, 128, 64, 64), (2, 128, 256, 256))
 GROUPS, EPSILON = 32, 1e-6
 PASSES = ("forward", "forward+backward")
-KEEP_MEMORY = (
-    "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
-)
 
 
 def calls(shape) -> int:
@@ -158,8 +151,9 @@ def copy_peer(shape):
     return copy
 
 
-def make(peer: str, shape, backward: bool):
-    """A peer by its name."""
+def make(case: dict):
+    """A case's peer."""
+    peer, shape, backward = case["peer"], case["shape"], case["backward"]
     if peer == "copy":
         return copy_peer(shape)
     if peer == "fused":
@@ -170,68 +164,11 @@ def make(peer: str, shape, backward: bool):
     return torch_peer(shape, backward, how == "compiled", layout == "last")
 
 
-# The processes.
-
-
-def work() -> None:
-    """Serves {peer, shape, backward, first} a line with the seconds of a call."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # What libraries print must not mix with the answers.
-    run = None
-    for line in sys.stdin:
-        case = json.loads(line)
-        if case["first"]:
-            run = make(case["peer"], case["shape"], case["backward"])
-            run()
-            run()
-        start = time.perf_counter()
-        run()
-        seconds = (time.perf_counter() - start) / calls(case["shape"])
-        print(json.dumps(seconds), file=answers, flush=True)
-
-
-class Peer:
-    """A process that measures one peer when asked."""
-
-    def __init__(self, name: str):
-        environment = {
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **os.environ,
-            "GLIBC_TUNABLES": KEEP_MEMORY,
-        }
-        self.name = name
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def measure(self, shape, backward: bool, first: bool) -> float:
-        """Seconds of a call."""
-        case = {"peer": self.name, "shape": shape, "backward": backward, "first": first}
-        self._process.stdin.write(json.dumps(case) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"The process for {self.name} ended.")
-        return json.loads(answer)
-
-    def close(self) -> None:
-        """Ends the process."""
-        self._process.stdin.close()
-        self._process.wait()
-
-
-def measure(peers, shape, backward: bool, rounds: int) -> dict[str, float]:
+def measure(workers, shape, backward: bool, rounds: int) -> dict[str, float]:
     """The least seconds of each peer's call."""
-    times = {peer.name: [peer.measure(shape, backward, True)] for peer in peers}
-    for _ in range(rounds):
-        for peer in peers:
-            times[peer.name].append(peer.measure(shape, backward, False))
-    return {name: min(values) for name, values in times.items()}
+    case = {"shape": shape, "backward": backward}
+    found = peers.alternate(workers, case, rounds)
+    return {name: each["seconds"] / calls(shape) for name, each in found.items()}
 
 
 def geometric_mean(values) -> float:
@@ -268,7 +205,7 @@ def main() -> None:
     parser.add_argument("--peers", default="keras,pytorch")
     args = parser.parse_args()
     if args.worker:
-        return work()
+        return peers.serve(make)
     against = {"keras": ["keras"]} if "keras" in args.peers else {}
     if "pytorch" in args.peers and importlib.util.find_spec("torch"):
         against["pytorch"] = [
@@ -277,16 +214,16 @@ def main() -> None:
             for layout in ("contiguous", "last")
         ]
     names = ["copy", "fused", *(name for group in against.values() for name in group)]
-    peers = [Peer(name) for name in names]
+    workers = [peers.Peer(name, __file__) for name in names]
     times = {}
     for backward, name in enumerate(PASSES):
         times[name] = {
-            shape: measure(peers, shape, bool(backward), args.rounds)
+            shape: measure(workers, shape, bool(backward), args.rounds)
             for shape in SHAPES[: args.shapes]
         }
         report(name, times[name], against)
-    for peer in peers:
-        peer.close()
+    for worker in workers:
+        worker.close()
     print("\nbandwidth of the forward pass (x read twice, y written) to a copy's")
     for shape, of_shape in times["forward"].items():
         ratio = 1.5 * of_shape["copy"] / of_shape["fused"]

@@ -32,7 +32,7 @@ def main() -> None:
     )
     if flags.FLAGS.dry_run:
         costs = launch.import_quietly("tf_student.costs")
-        cost = costs.training(system.unet, system.student, system.log.checkpoints)
+        cost = costs.training(system.unet, system.student, run, system.log.checkpoints)
         launch.print_cost(f"train a student in {directory}", cost)
         return
     station = launch.import_quietly("tf_student.stations.distill")

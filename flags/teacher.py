@@ -51,7 +51,7 @@ def main() -> None:
     )
     if flags.FLAGS.dry_run:
         costs = launch.import_quietly("tf_student.costs")
-        cost = costs.training(system.unet, system.teacher, system.log.checkpoints)
+        cost = costs.training(system.unet, system.teacher, run, system.log.checkpoints)
         launch.print_cost(f"train a teacher in {directory}", cost)
         return
     station = launch.import_quietly("tf_student.stations.teacher")

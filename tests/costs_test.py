@@ -1,5 +1,5 @@
 from tests.networks import TINY
-from tf_student import costs
+from tf_student import costs, memory
 from tf_student.config import (
     DiffusionConfig,
     PairsConfig,
@@ -15,11 +15,15 @@ SAMPLER = SamplerConfig("quadratic", 100)
 
 
 def test_training():
-    cost = costs.training(TINY, TrainConfig(steps=10, batch_size=4), checkpoints=3)
+    train = TrainConfig(steps=10, batch_size=4)
+    cost = costs.training(TINY, train, RunConfig(accumulate=2), checkpoints=3)
+    peak = cost.pop("bytes of memory on each device (about)")
+    assert peak == memory.training(TINY, 2)
     assert cost == {
         "parameters": COUNT,
         "steps": 10,
         "images in a step": 4,
+        "images that a device holds at once": 2,
         "network calls (images, forward and backward)": 40,
         # Three checkpoints of weights, averages and two moments, and the model.
         "bytes on disk": 4 * COUNT * 13,

@@ -30,7 +30,7 @@ FLOORS = [
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",
-    "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
+    "memory convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
     "client.load client.rest client.rpc "
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "

@@ -375,6 +375,12 @@ class RunConfig:
         minimum=1,
         free=True,
     )
+    recompute: bool = option(
+        False,
+        "Keep inputs of blocks alone while training and compute the rest again for the "
+        "gradients: less memory, about a third more time.",
+        free=True,
+    )
     device_batch: int = option(
         256, "Images that one device samples at once.", minimum=1, free=True
     )

@@ -1,8 +1,9 @@
 """What a station would cost, without doing it."""
 
 import numpy as np
+import tensorflow as tf
 
-from tf_student import schedules
+from tf_student import memory, schedules
 from tf_student.config import (
     DiffusionConfig,
     PairsConfig,
@@ -12,24 +13,27 @@ from tf_student.config import (
     UNetConfig,
 )
 from tf_student.pairs import records, writer
-from tf_student.unet import UNet
 
 # Weights, their averages, and Adam's two moments.
 _TRAINING_COPIES = 4
 
 
-def parameters(unet: UNetConfig) -> int:
-    """Weights of the network, counted on the network itself."""
-    return UNet(unet).count_params()
-
-
-def training(unet: UNetConfig, train: TrainConfig, checkpoints: int) -> dict[str, int]:
-    """Cost of a training run."""
-    count = parameters(unet)
+def training(
+    unet: UNetConfig, train: TrainConfig, run: RunConfig, checkpoints: int
+) -> dict[str, int]:
+    """Cost of a training run on the devices of this machine."""
+    count = memory.parameters(unet)
+    devices = max(1, len(tf.config.list_physical_devices("GPU")))
+    held = -(-train.batch_size // (devices * run.accumulate))
+    peak = memory.training(
+        unet, held, half=run.dtype != "float32", recompute=run.recompute
+    )
     return {
         "parameters": count,
         "steps": train.steps,
         "images in a step": train.batch_size,
+        "images that a device holds at once": held,
+        "bytes of memory on each device (about)": peak,
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
     }
@@ -47,7 +51,7 @@ def sampling(
     timesteps = schedules.sampling_timesteps(sampler, diffusion)
     calls = 1 if student else len(timesteps)
     return {
-        "parameters": parameters(unet),
+        "parameters": memory.parameters(unet),
         "images": count,
         "network calls for an image": calls,
         "network calls": calls * count,

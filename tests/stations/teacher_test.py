@@ -106,6 +106,17 @@ def test_parts_of_a_batch_give_the_same_teacher(road, tmp_path):
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
+def test_blocks_that_are_computed_again_give_the_same_teacher(road, tmp_path):
+    run = dataclasses.replace(RUN, recompute=True)
+    train_teacher(str(tmp_path / "teacher"), TINY, run)
+    expected, found = (
+        model_directory.load_teacher(directory).get_weights()
+        for directory in (road.teacher, str(tmp_path / "teacher"))
+    )
+    for weight, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, weight, atol=1e-4)
+
+
 def test_parts_that_do_not_divide_a_batch_are_refused(tmp_path):
     run = dataclasses.replace(RUN, accumulate=7)
     with pytest.raises(InputError, match="accumulate=7, batch_size="):

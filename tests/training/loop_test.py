@@ -74,6 +74,14 @@ def test_reports_the_mean_loss_since_the_last_line(train, toy_task, tmp_path):
     np.testing.assert_allclose(lines[5], 1.5**2 * 30 / 4)
 
 
+def test_reports_the_time_of_the_first_step_once(train, toy_task, tmp_path):
+    train(toy_task(), steps=9)
+    first, *later = read_metrics(str(tmp_path))
+    assert first["first_step_seconds"] > 0
+    assert later
+    assert not any("first_step_seconds" in line for line in later)
+
+
 def test_goes_on_where_it_stopped(train, toy_task):
     first, second = toy_task(), toy_task()
     train(first, steps=6)

@@ -59,7 +59,7 @@ def distill(
     weights, policy = teacher.get_weights(), distribute.policy(run.dtype)
 
     def make_student():
-        unet = UNet(teacher.config, dtype=policy)
+        unet = UNet(teacher.config, recompute=run.recompute, dtype=policy)
         unet.set_weights(weights)
         return Student(unet, diffusion.timesteps, dtype=policy)
 

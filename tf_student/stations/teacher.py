@@ -38,7 +38,9 @@ def train_teacher(
         )
     policy = distribute.policy(run.dtype)
     state = TrainState(
-        strategy, lambda: UNet(system.unet, dtype=policy), system.teacher
+        strategy,
+        lambda: UNet(system.unet, recompute=run.recompute, dtype=policy),
+        system.teacher,
     )
     task = TeacherTask(
         image_set,

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+# Differences that may be in memory at once.
+_AT_ONCE = 4
+
 
 def distance(
     averages: Sequence[keras.Variable], variables: Sequence[keras.Variable]
@@ -27,9 +30,18 @@ def update(
     """
 
     def assign(average, variable):
-        average.assign_add((1.0 - decay) * (variable - average))
-
-    for average, variable in zip(averages, variables, strict=True):
-        strategy.extended.update(
-            average.value, assign, args=(variable.value,), group=False
+        # One pass instead of the two of a product and an `assign_add`.
+        return tf.raw_ops.ResourceApplyGradientDescent(
+            var=average.handle, alpha=1.0 - decay, delta=average - variable
         )
+
+    done = []
+    for average, variable in zip(averages, variables, strict=True):
+        # TensorFlow would first subtract for all of them, which takes as much memory
+        # as the weights.
+        earlier = done[-_AT_ONCE] if len(done) >= _AT_ONCE else []
+        with tf.control_dependencies(earlier):
+            update = strategy.extended.update(
+                average.value, assign, args=(variable.value,), group=False
+            )
+        done.append(tf.nest.flatten(update))

@@ -2,12 +2,10 @@
 
 import contextlib
 import functools
-import time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
-from absl import logging
 
 from tf_student import streams
 from tf_student.config import LogConfig, RunConfig, TrainConfig
@@ -65,24 +63,23 @@ def train(
         InputError: if an input is damaged or a checkpoint cannot be restored.
     """
     chief = distribute.is_chief(strategy)
-    several = distribute.has_other_workers(strategy)
     checkpoints = Checkpoints(state, directory, log.checkpoints, strategy)
     start = checkpoints.restore()
     if start >= config.steps:
         return
-    step_fn = make_train_step(
+    examples = functools.partial(task.examples, start * config.batch_size)
+    batches = iter(
+        distribute.distribute(
+            strategy, examples, config.batch_size, parts=run.accumulate
+        )
+    )
+    take_step = make_train_step(
         strategy,
         state,
         task.loss,
         config=config,
         xla=distribute.use_xla(run.xla),
         parts=run.accumulate,
-    )
-    examples = functools.partial(task.examples, start * config.batch_size)
-    batches = iter(
-        distribute.distribute(
-            strategy, examples, config.batch_size, parts=run.accumulate
-        )
     )
     reporter = Reporter(
         directory,
@@ -104,28 +101,47 @@ def train(
             with streams.diagnosed(task.diagnose):
                 batch = next(batches)
             profile.begin(step)
-            began = time.monotonic()
-            results.add(step_fn(batch, tf.constant(float(stop.received))))
+            results.add(take_step(batch, tf.constant(float(stop.received))))
             if step == start + 1:
-                results.wait()
-                logging.info("First step: %.1f s.", time.monotonic() - began)
-                reporter.restart_clock(step)
+                results.first_step(step)
             reporter.advance()
-            asked = results.stopping if several else stop.received
-            stopping = asked and step < config.steps
-            end = stopping or step == config.steps
-            saves = end or step % log.checkpoint_every == 0
-            looks = step % log.evaluate_every == 0 or step == config.steps
-            if saves or looks or step % log.log_every == 0:
+            asked = _stops(strategy, stop, results)
+            due = _due(step, config.steps, log, stopping=asked)
+            if due.report:
                 results.report(step)
             profile.end(step)
-            if looks and chief:
+            if due.evaluate and chief:
                 with streams.diagnosed(task.diagnose):
                     task.evaluate(state, reporter)
-            if saves:
+            if due.save:
                 checkpoints.save()
-            if stopping:
+            if due.stop:
                 raise Preempted(f"Saved step {step} of {config.steps}.")
+
+
+class _Due(NamedTuple):
+    """What follows a step."""
+
+    report: bool
+    evaluate: bool
+    save: bool
+    stop: bool
+
+
+def _due(step: int, last: int, log: LogConfig, *, stopping: bool) -> _Due:
+    ends = step == last
+    stop = stopping and not ends
+    evaluate = ends or step % log.evaluate_every == 0
+    save = ends or stop or step % log.checkpoint_every == 0
+    # Weights that went wrong must be seen to before they are kept.
+    report = save or evaluate or step % log.log_every == 0
+    return _Due(report, evaluate, save, stop)
+
+
+def _stops(strategy, stop: StopSignal, results: Results) -> bool:
+    """Whether to stop; workers must agree, which is known a little later."""
+    several = distribute.has_other_workers(strategy)
+    return results.stopping if several else stop.received
 
 
 @contextlib.contextmanager

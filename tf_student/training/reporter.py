@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 import time
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_student import files, images
 from tf_student.progress import bar as progress_bar
@@ -70,9 +72,10 @@ class Reporter:
         self._last = (step, time.monotonic())
         return (step - last_step) / max(self._last[1] - last_time, 1e-9)
 
-    def restart_clock(self, step: int) -> None:
-        """The rate counts from here: a first step compiles."""
-        self._last = (step, time.monotonic())
+    def say(self, message: str, *values: object) -> None:
+        """Logs a line without spoiling the progress bar."""
+        with self._bar.external_write_mode(file=sys.stderr):
+            logging.info(message, *values)
 
     def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
         """Records an image grid, uint8 `[height, width, channels]`."""

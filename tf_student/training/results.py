@@ -28,15 +28,19 @@ class Results:
         self._reporter, self._state, self._batch_size = reporter, state, batch_size
         self._pending: list[Outcome] = []
         self._stops: list[tf.Tensor] = []
+        self._once: dict[str, float] = {}
 
     def add(self, outcome: Outcome) -> None:
         """One more step."""
         self._pending.append(outcome)
         self._stops = [*self._stops[-_LATE:], outcome.stops]
 
-    def wait(self) -> None:
-        """Waits for the last step."""
+    def first_step(self, step: int) -> None:
+        """Waits for the step, the only one that compiles, and tells its time apart."""
         self._pending[-1].loss.numpy()
+        seconds = 1.0 / self._reporter.rate(step)
+        self._once = {"first_step_seconds": seconds}
+        self._reporter.say("First step, with compilation: %.1f s.", seconds)
 
     @property
     def stopping(self) -> bool:
@@ -74,7 +78,9 @@ class Results:
             "ema_distance": ema.distance(
                 state.ema.trainable_variables, state.model.trainable_variables
             ),
+            **self._once,
         }
+        self._once = {}
         if state.loss_scale is not None:
             values["loss_scale"] = state.loss_scale
             values["skipped_steps"] = int(state.skipped.numpy())

@@ -59,17 +59,7 @@ def make_train_step(
     """
     variables = state.model.trainable_variables
 
-    def gradients_of_part(batch, seed):
-        with tf.GradientTape() as tape:
-            value = global_mean(loss(state.model, batch, seed), config.batch_size)
-            scaled = state.optimizer.scale_loss(value)
-        return [value, *tape.gradient(scaled, variables)]
-
-    @tf.function(jit_compile=xla, reduce_retracing=True)
-    def gradients(batch, seed):
-        if parts == 1:
-            return gradients_of_part(batch, seed)
-        return _summed_over_parts(gradients_of_part, batch, seed, parts)
+    gradients = _make_gradients(state, loss, config.batch_size, xla, parts)
 
     def replica_step(batch, stop):
         context = tf.distribute.get_replica_context()
@@ -100,6 +90,24 @@ def make_train_step(
         return Outcome(*(strategy.experimental_local_results(o)[0] for o in outcome))
 
     return step
+
+
+def _make_gradients(state: TrainState, loss: Loss, total: int, xla: bool, parts: int):
+    """From a replica's part of `total` examples to its loss and its gradients."""
+
+    def of_part(batch, seed):
+        with tf.GradientTape() as tape:
+            value = global_mean(loss(state.model, batch, seed), total)
+            scaled = state.optimizer.scale_loss(value)
+        return [value, *tape.gradient(scaled, state.model.trainable_variables)]
+
+    @tf.function(jit_compile=xla, reduce_retracing=True)
+    def gradients(batch, seed):
+        if parts == 1:
+            return of_part(batch, seed)
+        return _summed_over_parts(of_part, batch, seed, parts)
+
+    return gradients
 
 
 def _summed_over_parts(function, batch, seed, parts: int) -> list[tf.Tensor]:

@@ -1,0 +1,94 @@
+"""Processes that measure peers and take turns, so that disturbances meet them all.
+
+All of them tell glibc to keep freed memory, which is PyTorch's strong setting: without
+it, page faults on large outputs cost it more than the arithmetic, now and then.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+KEEP_MEMORY = (
+    "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"
+)
+
+
+class Peer:
+    """A process that measures one peer when asked.
+
+    Args:
+        name: for the reader.
+        script: which, run with `--worker`, calls `serve`.
+    """
+
+    def __init__(self, name: str, script: str):
+        self.name = name
+        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, script, "--worker"],
+            env={**environment, "GLIBC_TUNABLES": KEEP_MEMORY},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def measure(self, case: dict) -> dict[str, float]:
+        """Runs a case once.
+
+        Returns:
+            `seconds`, and `peak`, the process' greatest resident memory in bytes.
+        """
+        self._process.stdin.write(json.dumps({"peer": self.name, **case}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"The process for {self.name} ended.")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(make: Callable[[dict], Callable[[], object]]) -> None:
+    """Answers a line of input, a case as JSON, with a measurement.
+
+    Args:
+        make: from a case that differs from the last to what is timed. It is first
+            called twice without being timed.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # What libraries print must not mix with the answers.
+    last = run = None
+    for line in sys.stdin:
+        if line != last:
+            last, run = line, make(json.loads(line))
+            run()
+            run()
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        found = {"seconds": seconds, "peak": peak}
+        print(json.dumps(found), file=answers, flush=True)
+
+
+def alternate(peers: list[Peer], case: dict, rounds: int) -> dict[str, dict]:
+    """The least seconds, and the greatest memory, of each over rounds in turn."""
+    found = {peer.name: [] for peer in peers}
+    for _ in range(rounds):
+        for peer in peers:
+            found[peer.name].append(peer.measure(case))
+    return {
+        name: {
+            "seconds": min(each["seconds"] for each in values),
+            "peak": max(each["peak"] for each in values),
+        }
+        for name, values in found.items()
+    }
