@@ -16,14 +16,9 @@ from collections.abc import Mapping
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import (
-    CheckConfig,
-    EngineConfig,
-    PairsConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import RunConfig, SamplerConfig
 from tf_student.errors import InputError
+from tf_student.pairs.config import CheckConfig, EngineConfig, PairsConfig
 
 config_flags.define_common("teacher", "pairs")
 config_flags.define(PairsConfig, SamplerConfig, EngineConfig, CheckConfig, RunConfig)

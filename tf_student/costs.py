@@ -5,13 +5,13 @@ import numpy as np
 from tf_student import schedules
 from tf_student.config import (
     DiffusionConfig,
-    PairsConfig,
     RunConfig,
     SamplerConfig,
     TrainConfig,
     UNetConfig,
 )
 from tf_student.pairs import records, writer
+from tf_student.pairs.config import PairsConfig
 from tf_student.unet import UNet
 
 # Weights, their averages, and Adam's two moments.

@@ -11,14 +11,14 @@ from tf_student.config import (
     DataConfig,
     DiffusionConfig,
     DistillConfig,
-    EvaluateConfig,
     LogConfig,
-    PairsConfig,
     SamplerConfig,
     TrainConfig,
     UNetConfig,
 )
 from tf_student.errors import InputError
+from tf_student.evaluation.config import EvaluateConfig
+from tf_student.pairs.config import PairsConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ from tests.stations.conftest import RUN, TINY
 from tf_student import config, datasets, images
 from tf_student.errors import InputError
 from tf_student.evaluation import extractors, frechet, statistics
+from tf_student.evaluation.config import CompareConfig, EvaluateConfig
 from tf_student.pairs.reader import PairSet
 from tf_student.stations.evaluate import compare, evaluate
 from tf_student.training import distribute
@@ -55,14 +56,14 @@ def test_teachers_fid_is_that_of_its_stored_images(road):
 
 
 def test_teacher_samples_where_there_are_too_few_stored_images(road, tmp_path):
-    more = config.EvaluateConfig(samples=40, repeats=2, extractor="digits")
+    more = EvaluateConfig(samples=40, repeats=2, extractor="digits")
     evaluation = _evaluate(road, tmp_path, evaluate=more)
     scores = evaluation.networks["teacher"].scores["FID"]
     assert np.isfinite(scores.mean) and scores.std > 0
 
 
 def test_missing_extractor_is_refused_and_nothing_changes(road, tmp_path):
-    absent = config.EvaluateConfig(samples=40, extractor=str(tmp_path / "absent"))
+    absent = EvaluateConfig(samples=40, extractor=str(tmp_path / "absent"))
     with pytest.raises(InputError, match=r"Received: extractor=.*absent"):
         _evaluate(road, tmp_path, evaluate=absent)
     assert list(tmp_path.iterdir()) == []
@@ -131,7 +132,7 @@ def test_fewer_images_than_dimensions_are_told_of(road):
     assert "covariance lacks rank" in road.evaluation.table()
 
 
-_SMALL = config.EvaluateConfig(
+_SMALL = EvaluateConfig(
     samples=40, repeats=2, extractor="digits", same_noise=16, cache_features=False
 )
 
@@ -143,7 +144,7 @@ def compared(tmp_path):
     def run(source, against="", **changes):
         evaluation = dataclasses.replace(_SMALL, **changes)
         system = dataclasses.replace(TINY, evaluate=evaluation)
-        comparison = config.CompareConfig(str(source), str(against))
+        comparison = CompareConfig(str(source), str(against))
         return compare(str(tmp_path / "out"), comparison, system, RUN)
 
     return run

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import architecture, files, model_directory, run_directory
-from tf_student.config import ConvertConfig, DiffusionConfig, UNetConfig
+from tf_student.config import DiffusionConfig, UNetConfig
 from tf_student.convert import (
     diffusers,
     diffusers_config,
@@ -17,6 +17,7 @@ from tf_student.convert import (
     rows,
     sources,
 )
+from tf_student.convert.config import ConvertConfig
 from tf_student.errors import InputError
 from tf_student.stations import session
 from tf_student.student import Student

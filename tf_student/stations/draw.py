@@ -6,12 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import files, images, noise, sampler
-from tf_student.config import (
-    InterpolateConfig,
-    RunConfig,
-    SampleConfig,
-    SamplerConfig,
-)
+from tf_student.config import InterpolateConfig, RunConfig, SampleConfig, SamplerConfig
 from tf_student.stations import session
 
 _COLUMNS = 16

@@ -7,14 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_student import model_directory, run_directory
-from tf_student.config import (
-    DiffusionConfig,
-    EngineConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
 from tf_student.pairs import checker, importer, ledger, records, writer
+from tf_student.pairs.config import EngineConfig
 from tf_student.presets import Preset
 from tf_student.stations import session
 

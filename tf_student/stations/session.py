@@ -6,13 +6,8 @@ import keras
 import tensorflow as tf
 
 from tf_student import files, model_directory, run_directory, schedules
-from tf_student.config import (
-    ConvertConfig,
-    DiffusionConfig,
-    RunConfig,
-    SamplerConfig,
-    UNetConfig,
-)
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, UNetConfig
+from tf_student.convert.config import ConvertConfig
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator

@@ -7,13 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import datasets, files, images, losses, noise, run_directory, schedules
-from tf_student.config import (
-    DataConfig,
-    DiffusionConfig,
-    RunConfig,
-    SamplerConfig,
-    VerifyConfig,
-)
+from tf_student.config import DataConfig, DiffusionConfig, RunConfig, SamplerConfig
+from tf_student.convert.config import VerifyConfig
 from tf_student.stations import session
 
 _LEVELS = 5
