@@ -25,14 +25,14 @@ FLOORS = [
     "training.distribute",
     "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
     "presets run_directory schedules serving.metadata training.optimizer "
-    "client.config gallery.app gallery.config gallery.models "
+    "client.config gallery.app gallery.config "
     "training.reporter architecture convert.rows",
     "serving.versions serving.warmup convert.ddpm convert.denoising_student "
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",
     "convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
-    "client.load client.rest client.rpc "
+    "client.load client.rest client.rpc gallery.models "
     "training.state unet",
     "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "
     "student training.checkpoints training.step training.teacher",

@@ -55,10 +55,14 @@ def numbers(base: str) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def latest(base: str) -> str | None:
-    """The directory of the highest version, or None."""
-    found = numbers(base)
-    return os.path.join(base, str(found[-1])) if found else None
+def newest(directory: str) -> str | None:
+    """The SavedModel in `directory`, or in its version of the highest number.
+
+    Versions that hold no SavedModel are passed over; None if there is nothing else.
+    """
+    below = (os.path.join(directory, str(n)) for n in reversed(numbers(directory)))
+    found = filter(tf.saved_model.contains_saved_model, (directory, *below))
+    return next(found, None)
 
 
 def choose(base: str, version: int, name: str) -> str:
