@@ -39,7 +39,7 @@ FLOORS = [
     "training.results",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",
-    "evaluation.report stations.session training.distill",
+    "evaluation.report stations.session stations.training training.distill",
     "stations.client stations.convert stations.distill stations.draw stations.export "
     "stations.gallery stations.pairs stations.sources stations.teacher stations.verify",
     "stations.measure",

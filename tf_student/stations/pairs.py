@@ -111,12 +111,7 @@ def check_pairs(
     generator, teacher = session.teacher_generator(
         strategy, teacher_directory, manifest.sampler, run
     )
-    fingerprint = model_directory.fingerprint(teacher)
-    if fingerprint != manifest.teacher:
-        raise InputError(
-            f"{directory} was made by another teacher than {teacher_directory}. "
-            f"Expected: {manifest.teacher[:16]}, received: {fingerprint[:16]}."
-        )
+    session.check_maker(directory, manifest, teacher_directory, teacher)
     return checker.check(directory, generator, images=images)
 
 
