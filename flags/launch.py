@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import app, flags, logging
+from tf_student.flags import output
 
 from tf_student.errors import (
     DivergedError,
@@ -52,13 +53,16 @@ def run(main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on", 130)
         except (OSError, ImportError) as error:
+            # Printing may have been what failed.
+            output.flush()
             _fail(str(error), EXIT_INPUT)
         except Exception as error:
             if not _is_file_system_error(error):
                 raise
             _fail(str(error).splitlines()[0], EXIT_INPUT)
 
-    app.run(guarded, flags_parser=_parse)
+    with output.flushed():
+        app.run(guarded, flags_parser=_parse)
 
 
 def _parse(argv: list[str]) -> list[str]:

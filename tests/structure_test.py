@@ -46,6 +46,7 @@ FLOORS = [
     "stations.evaluate",
     "stations.demo",
     # The command line.
+    "flags.output",
     "flags.config_flags flags.launch flags.main",
     "flags.client flags.convert flags.demo flags.distill flags.doctor flags.evaluate "
     "flags.export flags.gallery "

@@ -1,0 +1,37 @@
+"""What stations print, to whoever still reads it."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+# What a shell says of a program that SIGPIPE ended.
+EXIT_UNREAD = 141
+_EXIT_UNWRITTEN = 2
+
+
+@contextlib.contextmanager
+def flushed() -> Iterator[None]:
+    """Writes everything out before the process ends, or ends it if that cannot be.
+
+    A reader that has seen enough, as `head` has, is no error of ours: then it ends
+    without a word.
+    """
+    try:
+        try:
+            yield
+        finally:
+            flush()
+    except OSError as error:
+        # Python flushes once more on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            sys.exit(EXIT_UNREAD)
+        print(f"tf-student: the output cannot be written: {error}", file=sys.stderr)
+        sys.exit(_EXIT_UNWRITTEN)
+
+
+def flush() -> None:
+    """Writes out what was printed; raises again what came in the way before."""
+    # Where stdout is closed there is no sys.stdout.
+    print(end="", flush=True)
