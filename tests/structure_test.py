@@ -148,10 +148,18 @@ def test_the_op_knows_nothing_of_the_library():
             assert all(o.startswith("custom_ops.") for o in own_imports(path)), name
 
 
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_no_module_is_long(name):
-    lines = len(MODULES[name].read_text().splitlines())
-    assert lines <= 300
+    assert lines(MODULES[name]) <= 300
+
+
+def test_no_test_is_long():
+    tests = (ROOT / "tests").rglob("*.py")
+    assert [str(path) for path in tests if lines(path) > 300] == []
 
 
 LIGHT = [
