@@ -18,6 +18,7 @@ from tf_student.errors import (
     Preempted,
     VerificationError,
     WorkerLost,
+    first_line,
 )
 
 EXIT_INPUT = 2
@@ -59,7 +60,7 @@ def run(main: Callable[[], None]) -> None:
         except Exception as error:
             if not _is_file_system_error(error):
                 raise
-            _fail(str(error).splitlines()[0], EXIT_INPUT)
+            _fail(first_line(error), EXIT_INPUT)
 
     with output.flushed():
         app.run(guarded, flags_parser=_parse)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 from tf_student.serving import versions
 
 _SIGNATURES = ("interpolate", "sample")
@@ -45,7 +45,7 @@ class Model:
             # Its variables live as long as this reference.
             self._loaded = tf.saved_model.load(path)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{path} cannot be loaded: {reason}") from error
         signatures = self._loaded.signatures
         missing = [name for name in _SIGNATURES if name not in signatures]

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 from tf_student.training import distribute
 from tf_student.training.state import TrainState
 
@@ -111,7 +111,7 @@ def _read_newest(
         # A cut-off file is an IndexError, a flipped bit an OpError, another network an
         # AssertionError or a ValueError.
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             said = f"The checkpoint {path} cannot be restored: {reason}"
             logging.warning("%s", said)
             first = first or InputError(said)
