@@ -76,9 +76,7 @@ def verify_teacher(
     pictures = generator.from_seed(config.seed, noise.EVALUATION, config.count)
     tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, "teacher.png")
-    sheet = images.grid(pictures)
-    with files.replacing(path) as temporary:
-        images.write_png(temporary, sheet, magnify=max(1, 768 // sheet.shape[1]))
+    files.write_png(path, images.grid(pictures), width=768)
     return Verification(
         path,
         float(pictures.mean()),

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tf_student import files, images
+from tf_student import files
 from tf_student.progress import bar as progress_bar
 
 METRICS = "metrics.jsonl"
@@ -77,8 +77,7 @@ class Reporter:
     def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
         """Records an image grid, uint8 `[height, width, channels]`."""
         path = os.path.join(self._directory, f"{name}.png")
-        with files.replacing(path) as temporary:
-            images.write_png(temporary, sheet, magnify=max(1, 512 // sheet.shape[1]))
+        files.write_png(path, sheet, width=512)
         with self._writer.as_default(step):
             tf.summary.image(name, sheet[None])
 
