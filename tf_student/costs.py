@@ -1,8 +1,10 @@
 """What a station would cost, without doing it."""
 
+import math
+
 import numpy as np
 
-from tf_student import schedules
+from tf_student import architecture, schedules
 from tf_student.config import (
     DiffusionConfig,
     RunConfig,
@@ -12,15 +14,14 @@ from tf_student.config import (
 )
 from tf_student.pairs import records, writer
 from tf_student.pairs.config import PairsConfig
-from tf_student.unet import UNet
 
 # Weights, their averages, and Adam's two moments.
 _TRAINING_COPIES = 4
 
 
 def parameters(unet: UNetConfig) -> int:
-    """Weights of the network, counted on the network itself."""
-    return UNet(unet).count_params()
+    """Weights of the network, counted on its plan."""
+    return sum(math.prod(shape) for shape in architecture.variables(unet).values())
 
 
 def training(unet: UNetConfig, train: TrainConfig, checkpoints: int) -> dict[str, int]:
