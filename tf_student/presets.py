@@ -1,4 +1,4 @@
-"""The paper's four systems, and two small ones that train in minutes.
+"""The paper's four systems, and small ones that train in minutes.
 
 Values: Luhman & Luhman (arXiv 2101.02388, sec. 4 and app. A) for the students, DDIM
 (arXiv 2010.02502, app. D) for the samplers, DDPM (arXiv 2006.11239, app. B) for the
