@@ -55,11 +55,16 @@ def _flush_to_disk(path: str) -> None:
             os.fsync(file.fileno())
 
 
-def write_json(path: str, value: Any) -> None:
-    """Writes a JSON file atomically."""
+def write_text(path: str, text: str) -> None:
+    """Writes a text file atomically."""
     with replacing(path) as temporary:
         with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+            file.write(text)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a JSON file atomically."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:

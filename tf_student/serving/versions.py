@@ -101,13 +101,7 @@ def write_settings(base: str, name: str, limit: int) -> None:
             for label, version in labels.items()
         ),
     )
-    _write(os.path.join(base, MODELS), text)
+    files.write_text(os.path.join(base, MODELS), text)
     path = os.path.join(base, BATCHING)
     if not tf.io.gfile.exists(path):
-        _write(path, _BATCHING.format(size=min(64, limit)))
-
-
-def _write(path: str, text: str) -> None:
-    with files.replacing(path) as temporary:
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(text)
+        files.write_text(path, _BATCHING.format(size=min(64, limit)))

@@ -90,9 +90,7 @@ class Reporter:
         if not tf.io.gfile.exists(self._path):
             return
         kept = [line for line in read_metrics(self._directory) if line["step"] <= step]
-        with files.replacing(self._path) as temporary:
-            with tf.io.gfile.GFile(temporary, "w") as file:
-                file.write("".join(json.dumps(line) + "\n" for line in kept))
+        files.write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_metrics(directory: str) -> list[dict[str, float]]:
