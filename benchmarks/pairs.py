@@ -21,6 +21,7 @@ import tensorflow as tf
 from tf_student import config, noise, presets
 from tf_student.generator import Generator
 from tf_student.pairs import records, writer
+from tf_student.pairs.config import PairsConfig
 from tf_student.pairs.reader import PairSet
 from tf_student.student import Student
 from tf_student.training import distribute
@@ -39,7 +40,7 @@ def plan(shape: tuple[int, int, int], pairs: int, **options) -> records.Manifest
         shape,
         config.DiffusionConfig(),
         config.SamplerConfig(),
-        config.PairsConfig(pairs=pairs, held_out_pairs=1, shard_pairs=1024, **options),
+        PairsConfig(pairs=pairs, held_out_pairs=1, shard_pairs=1024, **options),
         config.RunConfig(),
     )
 

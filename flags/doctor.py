@@ -12,6 +12,8 @@ import sys
 
 from tf_student.flags import config_flags, launch
 
+from tf_student.errors import first_line
+
 config_flags.define_common()
 
 _PACKAGES = (
@@ -84,7 +86,7 @@ def look_at_devices(findings: Findings) -> None:
         findings.good("XLA", f"compiles; on by default: {'yes' if gpus else 'no'}")
         assert float(value) == 5.0
     except tf.errors.OpError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         findings.fault("XLA", reason, "run with --xla=off, or reinstall TensorFlow")
 
 

@@ -15,13 +15,8 @@ import dataclasses
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import (
-    CompareConfig,
-    DataConfig,
-    EvaluateConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import DataConfig, RunConfig, SamplerConfig
+from tf_student.evaluation.config import CompareConfig, EvaluateConfig
 
 config_flags.define_common("teacher", "pairs", "student")
 config_flags.define(EvaluateConfig, CompareConfig, DataConfig, SamplerConfig, RunConfig)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import app, flags, logging
+from tf_student.flags import output
 
 from tf_student.errors import (
     DivergedError,
@@ -17,6 +18,7 @@ from tf_student.errors import (
     Preempted,
     VerificationError,
     WorkerLost,
+    first_line,
 )
 
 EXIT_INPUT = 2
@@ -51,14 +53,18 @@ def run(main: Callable[[], None]) -> None:
             _fail(f"{error} The same command goes on.", EXIT_PREEMPTED)
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on", 130)
+        except BrokenPipeError:
+            # Of a reader of the output, which `output.flushed` knows about.
+            raise
         except (OSError, ImportError) as error:
             _fail(str(error), EXIT_INPUT)
         except Exception as error:
             if not _is_file_system_error(error):
                 raise
-            _fail(str(error).splitlines()[0], EXIT_INPUT)
+            _fail(first_line(error), EXIT_INPUT)
 
-    app.run(guarded, flags_parser=_parse)
+    with output.flushed():
+        app.run(guarded, flags_parser=_parse)
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -3,6 +3,8 @@
 import runpy
 import sys
 
+from tf_student.flags import output
+
 from tf_student import __version__
 
 STATIONS = {
@@ -35,7 +37,11 @@ def usage() -> str:
 
 def run() -> None:
     """Entry point of the console script."""
-    arguments = sys.argv[1:]
+    with output.flushed():
+        _hand_over(sys.argv[1:])
+
+
+def _hand_over(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         sys.exit(0 if arguments else 2)

@@ -16,14 +16,9 @@ from collections.abc import Mapping
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import (
-    CheckConfig,
-    EngineConfig,
-    PairsConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import RunConfig, SamplerConfig
 from tf_student.errors import InputError
+from tf_student.pairs.config import CheckConfig, EngineConfig, PairsConfig
 
 config_flags.define_common("teacher", "pairs")
 config_flags.define(PairsConfig, SamplerConfig, EngineConfig, CheckConfig, RunConfig)
@@ -53,12 +48,9 @@ def main() -> None:
         station.import_pairs(directory, teacher, source, system, run)
         print(f"The pairs of {source} are in {directory}. Next: tf-student distill")
         return
-    config, again = config_flags.resolve(CheckConfig()), []
+    config, again = config_flags.resolve(CheckConfig()), ()
     if config.check or config.repair:
-        found = station.check_pairs(directory, teacher, run, images=config.check_images)
-        if found.to_make and not config.repair:
-            raise InputError(f"{found.text()} --repair makes them again.")
-        print(found.text(), flush=True)
+        found = _look(station, directory, teacher, run, config)
         if not found.to_make:
             return
         again = found.damaged
@@ -72,6 +64,15 @@ def main() -> None:
             f"The pairs of worker {engine.worker_index} of {engine.num_workers} are in "
             f"{directory}; others' are missing."
         )
+
+
+def _look(station, directory: str, teacher: str, run: RunConfig, config: CheckConfig):
+    """What is wrong with the pairs; an error unless it is to be repaired."""
+    found = station.check_pairs(directory, teacher, run, images=config.check_images)
+    if found.to_make and not config.repair:
+        raise InputError(f"{found.text()} --repair makes them again.")
+    print(found.text(), flush=True)
+    return found
 
 
 def surroundings(

@@ -11,7 +11,8 @@ one on CIFAR-10.
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import DataConfig, RunConfig, SamplerConfig, VerifyConfig
+from tf_student.config import DataConfig, RunConfig, SamplerConfig
+from tf_student.convert.config import VerifyConfig
 
 config_flags.define_common("teacher")
 config_flags.define(VerifyConfig, DataConfig, SamplerConfig, RunConfig)

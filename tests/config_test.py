@@ -3,7 +3,13 @@ import inspect
 
 import pytest
 
-from tf_student import config
+import tf_student.client.config
+import tf_student.config
+import tf_student.convert.config
+import tf_student.evaluation.config
+import tf_student.gallery.config
+import tf_student.pairs.config
+import tf_student.serving.config
 from tf_student.config import (
     DataConfig,
     DiffusionConfig,
@@ -16,8 +22,16 @@ from tf_student.options import from_dict, to_dict
 
 KINDS = [
     kind
-    for _, kind in inspect.getmembers(config, dataclasses.is_dataclass)
-    if inspect.isclass(kind)
+    for module in (
+        tf_student.config,
+        tf_student.client.config,
+        tf_student.convert.config,
+        tf_student.evaluation.config,
+        tf_student.gallery.config,
+        tf_student.pairs.config,
+        tf_student.serving.config,
+    )
+    for _, kind in inspect.getmembers(module, dataclasses.is_dataclass)
 ]
 
 

@@ -31,7 +31,7 @@ def strategy(request):
     return distribute.make_strategy(devices)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def contents():
     """What a directory holds: bytes by path."""
 

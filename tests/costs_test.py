@@ -1,12 +1,7 @@
 from tests.networks import TINY
 from tf_student import costs, memory
-from tf_student.config import (
-    DiffusionConfig,
-    PairsConfig,
-    RunConfig,
-    SamplerConfig,
-    TrainConfig,
-)
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, TrainConfig
+from tf_student.pairs.config import PairsConfig
 from tf_student.unet import UNet
 
 COUNT = UNet(TINY).count_params()

@@ -1,6 +1,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -46,6 +47,15 @@ def test_an_exception_before_anything_was_written_is_the_one_that_is_seen(tmp_pa
         with files.replacing(str(tmp_path / "a.txt")):
             raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("size", "expected"), [(4, 8), (3, 9), (10, 10), (11, 11)])
+def test_a_small_picture_is_magnified(tmp_path, size, expected):
+    path = str(tmp_path / "a.png")
+    files.write_png(path, np.full((2, size, 1), 7, np.uint8), width=10)
+    read = tf.io.decode_png(tf.io.read_file(path))
+    assert read.shape == (2 * expected // size, expected, 1)
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_a_directory_appears_when_it_is_whole(tmp_path):

@@ -1,7 +1,8 @@
 """Frozen dataclasses that say what a run does.
 
 Each option exists once, as a field with its documentation beside it; the command line
-flags are derived from these fields. No TensorFlow here, so `--help` is instant.
+flags are derived from these fields. What one package alone is asked for stands in its
+own `config.py`. No TensorFlow in any of them, so `--help` is instant.
 """
 
 import dataclasses
@@ -171,126 +172,6 @@ class DistillConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairsConfig:
-    """The set of (noise, image) pairs."""
-
-    pairs: int = option(1_024_000, "Training pairs.", minimum=1)
-    held_out_pairs: int = option(10_240, "Pairs kept out of training.", minimum=1)
-    pairs_seed: int = option(0, "Seed of the noise.", minimum=0)
-    shard_pairs: int = option(10_240, "Pairs of a file.", minimum=1)
-    encoding: str = option("raw", "How images are stored.", choices=("raw", "png"))
-    store_noise: bool = option(False, "Store float32 noise beside each image.")
-
-    def __post_init__(self):
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class EngineConfig:
-    """Who makes the pairs; the bytes are the same whoever does."""
-
-    engine: str = option(
-        "local",
-        "This process, or Apache Beam with the runner of --beam_options.",
-        choices=("local", "beam"),
-    )
-    worker_index: int = option(
-        0,
-        "Which of --num_workers this process is, from 0; by default what Slurm's array "
-        "or Kubernetes' indexed job says.",
-        minimum=0,
-    )
-    num_workers: int = option(1, "Processes that share the shards.", minimum=1)
-    beam_options: str = option(
-        "", "Options of Beam's pipeline, by commas: runner=FlinkRunner,.. ."
-    )
-    import_from: str = option(
-        "",
-        "Take pairs that were made elsewhere: a folder of x_train_*.npy and "
-        "y_train_*.npy, or of TFDS with features noise and image.",
-    )
-
-    def __post_init__(self):
-        check(self)
-        if self.worker_index >= self.num_workers:
-            raise InputError(
-                "`worker_index` must be below `num_workers`. Received: worker_index="
-                f"{self.worker_index}, num_workers={self.num_workers}."
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckConfig:
-    """How a pair set that is there is looked at."""
-
-    check: bool = option(False, "Look for missing and damaged shards, and make none.")
-    repair: bool = option(False, "Make missing and damaged shards again.")
-    check_images: int = option(
-        32, "Pairs that the teacher makes again, to compare.", minimum=0
-    )
-
-    def __post_init__(self):
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
-    """How quality is measured."""
-
-    samples: int = option(50_000, "Generated images of one measurement.", minimum=2)
-    repeats: int = option(3, "Measurements, each on its own range of seeds.", minimum=1)
-    extractor: str = option(
-        "inception",
-        "Features: `inception` (TF-GAN's), `digits`, or the path of a SavedModel, of a "
-        "frozen graph (.pb) or of pt_inception-2015-12-05-6726825d.pth.",
-    )
-    resize: str = option(
-        "tf1",
-        "How images come to 299x299 before a .pth: as in the original and "
-        "torch-fidelity, or as in pytorch-fid.",
-        choices=("tf1", "pytorch_fid"),
-    )
-    extractor_batch: int = option(
-        64, "Images that one device's extractor sees at once.", minimum=1, free=True
-    )
-    max_real: int = option(0, "Use the first so many real images; 0: all.", minimum=0)
-    same_noise: int = option(
-        1024, "Pairs of images of the same noise to compare; 0: none.", minimum=0
-    )
-    fid_infinity: bool = option(
-        False, "Also extrapolate FID to endless images (arXiv 1911.07023)."
-    )
-    cache_features: bool = option(
-        True, "Keep features below the work directory, by the content of their images."
-    )
-
-    def __post_init__(self):
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class CompareConfig:
-    """Two sets of images to compare, instead of teacher, student and real images."""
-
-    source: str = option(
-        "",
-        "Measure this: a SavedModel, a teacher's or student's directory, a folder of "
-        "images, an .npz of images, or a TFDS name; `:name` behind the last two "
-        "names an array or a split.",
-    )
-    against: str = option(
-        "",
-        "Measure --source against this: any of the same, or an .npz of statistics (mu, "
-        "sigma); by default the images of --dataset.",
-    )
-
-    def __post_init__(self):
-        check(self)
-        if self.against and not self.source:
-            refuse("source", "be given with `against`", self.source)
-
-
-@dataclasses.dataclass(frozen=True)
 class SampleConfig:
     """Which images to draw."""
 
@@ -313,33 +194,6 @@ class InterpolateConfig:
     rows: int = option(8, "Walks, each between two draws of noise.", minimum=1)
     columns: int = option(10, "Images of a walk, both ends included.", minimum=2)
     seed: int = option(0, "Seed of the noise.", minimum=0)
-
-    def __post_init__(self):
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvertConfig:
-    """Where converted weights come from."""
-
-    source: str = option("", "The published weights.")
-    network: str = option(
-        "teacher", "What they are.", choices=("teacher", "student"), free=True
-    )
-
-    def __post_init__(self):
-        check(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class VerifyConfig:
-    """How a converted teacher is looked at."""
-
-    count: int = option(16, "Images to sample.", minimum=1)
-    seed: int = option(0, "Seed of the noise.", minimum=0)
-    real_images: int = option(
-        64, "Real images, of --dataset, whose noise is predicted.", minimum=1
-    )
 
     def __post_init__(self):
         check(self)

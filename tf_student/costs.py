@@ -6,13 +6,13 @@ import tensorflow as tf
 from tf_student import memory, schedules
 from tf_student.config import (
     DiffusionConfig,
-    PairsConfig,
     RunConfig,
     SamplerConfig,
     TrainConfig,
     UNetConfig,
 )
 from tf_student.pairs import records, writer
+from tf_student.pairs.config import PairsConfig
 
 # Weights, their averages, and Adam's two moments.
 _TRAINING_COPIES = 4

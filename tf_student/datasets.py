@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_student import streams
 from tf_student.config import DataConfig
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 # Rows 57..184 and columns 25..152 of the aligned 218x178 images: the crop of DDIM's
@@ -217,7 +217,7 @@ def _try(decode: Callable[[str], tf.Tensor], paths: list[str]) -> tuple[int, ...
         try:
             image = decode(path)
         except (tf.errors.OpError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{path} is not a readable image: {reason}") from error
     return tuple(image.shape)
 
@@ -277,7 +277,7 @@ def _tfds_builder(data: DataConfig):
         ) from error
     # Whatever a download runs into: no network, a moved file, a manual step.
     except Exception as error:
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"TFDS could not prepare {data.dataset} ({type(error).__name__}: {reason})."
         ) from error

@@ -26,3 +26,9 @@ class WorkerLost(RuntimeError):  # noqa: N818 - it reports an event, not a fault
 
 class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
     """SIGTERM arrived; everything was saved and the run can be continued."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without its details; its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_student import images
 from tf_student.errors import InputError
 
 
@@ -54,11 +55,16 @@ def _flush_to_disk(path: str) -> None:
             os.fsync(file.fileno())
 
 
-def write_json(path: str, value: Any) -> None:
-    """Writes a JSON file atomically."""
+def write_text(path: str, text: str) -> None:
+    """Writes a text file atomically."""
     with replacing(path) as temporary:
         with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+            file.write(text)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes a JSON file atomically."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -69,6 +75,18 @@ def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     with replacing(path) as temporary:
         with tf.io.gfile.GFile(temporary, "wb") as file:
             file.write(content.getvalue())
+
+
+def write_png(path: str, image: np.ndarray, *, width: int) -> None:
+    """Writes an image atomically, magnified to at most `width` pixels if it is small.
+
+    Args:
+        path: of the file.
+        image: uint8 `[height, width, channels]`.
+        width: in pixels; a larger image stays as it is.
+    """
+    with replacing(path) as temporary:
+        images.write_png(temporary, image, magnify=max(1, width // image.shape[1]))
 
 
 def read_json(path: str) -> Any:

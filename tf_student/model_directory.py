@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_student import files
 from tf_student.config import DiffusionConfig, UNetConfig
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 from tf_student.options import to_dict
 from tf_student.run_directory import read_config
 from tf_student.student import Student
@@ -72,7 +72,7 @@ def _load_weights(directory: str, model: keras.Model) -> None:
             model.load_weights(local)
         # Keras wraps zip, HDF5 and shape errors in many types.
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{path} cannot be loaded: {reason}") from error
 
 

@@ -1,4 +1,4 @@
-"""The paper's four systems, and two small ones that train in minutes.
+"""The paper's four systems, and small ones that train in minutes.
 
 Values: Luhman & Luhman (arXiv 2101.02388, sec. 4 and app. A) for the students, DDIM
 (arXiv 2010.02502, app. D) for the samplers, DDPM (arXiv 2006.11239, app. B) for the
@@ -11,14 +11,14 @@ from tf_student.config import (
     DataConfig,
     DiffusionConfig,
     DistillConfig,
-    EvaluateConfig,
     LogConfig,
-    PairsConfig,
     SamplerConfig,
     TrainConfig,
     UNetConfig,
 )
 from tf_student.errors import InputError
+from tf_student.evaluation.config import EvaluateConfig
+from tf_student.pairs.config import PairsConfig
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import tensorflow as tf
 def ddim_step(
     x: tf.Tensor, eps: tf.Tensor, *, alpha_bar: tf.Tensor, next_alpha_bar: tf.Tensor
 ) -> tf.Tensor:
-    """One step (eq. 12 with sigma = 0): predict x_0, then noise it less.
+    """One step (arXiv 2010.02502, eq. 12, sigma = 0): predict x_0, then noise it less.
 
     Args:
         x: float32 `[batch, ...]`, noised with `alpha_bar`.

@@ -9,9 +9,8 @@ import pytest
 import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
-needs_library = pytest.mark.skipif(
-    not ops.library_loaded(), reason="the op's library was not built"
-)
+from tests.custom_ops.problems import needs_library
+
 CC = pathlib.Path(__file__).parents[2] / "custom_ops" / "group_norm_silu" / "cc"
 
 

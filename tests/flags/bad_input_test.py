@@ -84,7 +84,7 @@ def spoiled(chain, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def refused(chain, pool, spoiled):
+def refused(chain, pool, spoiled, contents):
     """How each run ended, and the chain's files before and after them all."""
     work = f"--work_dir={chain.work}"
     student = f"--student_dir={spoiled}/student"
@@ -128,10 +128,10 @@ def refused(chain, pool, spoiled):
         "version": ("export", work, "--version=1"),
         "no_student": ("export", f"--work_dir={spoiled}/nothing", "--verify"),
     }
-    before = conftest.contents(chain.work)
+    before = contents(chain.work)
     futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
     finished = {name: future.result() for name, future in futures.items()}
-    return finished, before, conftest.contents(chain.work)
+    return finished, before, contents(chain.work)
 
 
 @pytest.mark.parametrize(

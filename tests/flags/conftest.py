@@ -210,12 +210,3 @@ def disturbed(pool, chain, disturbed_teacher, disturbed_directory):
         "pairs": pairs.result(),
         "distill": student.result(),
     }
-
-
-def contents(directory):
-    """What a directory holds: bytes by path."""
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in sorted(Path(directory).rglob("*"))
-        if path.is_file()
-    }

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.flags.conftest import contents
 from tf_student import model_directory
 from tf_student.training.reporter import read_metrics
 
@@ -83,7 +82,9 @@ def test_sigterm_saves_the_step_it_stopped_at(disturbed, disturbed_directory):
         assert line.endswith("Saved step 17 of 24.")
 
 
-def test_disturbed_pairs_have_the_same_bytes(disturbed, disturbed_directory, chain):
+def test_disturbed_pairs_have_the_same_bytes(
+    disturbed, disturbed_directory, chain, contents
+):
     after = contents(disturbed_directory / "pairs")
     undisturbed = contents(chain.work / "pairs")
     assert sorted(after) == sorted(undisturbed)

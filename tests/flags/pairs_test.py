@@ -7,8 +7,8 @@ import pytest
 from tf_student.flags import pairs
 
 from tests.flags import conftest
-from tf_student.config import EngineConfig
 from tf_student.errors import InputError
+from tf_student.pairs.config import EngineConfig
 
 SHARD = "pairs-train.tfrecord-00002-of-00018"
 
@@ -90,12 +90,11 @@ def runs(chain, pool, tmp_path_factory):
     return finished | {"worker 0": part(0)}, folder
 
 
-def test_two_workers_leave_the_bytes_of_one(runs, chain):
+def test_two_workers_leave_the_bytes_of_one(runs, chain, contents):
     finished, folder = runs
     assert "The pairs of worker 1 of 2 are in" in finished["worker 1"].out
     assert finished["worker 0"].out.endswith("Next: tf-student distill\n")
-    shared = conftest.contents(folder / "shared")
-    assert shared == conftest.contents(chain.work / "pairs")
+    assert contents(folder / "shared") == contents(chain.work / "pairs")
 
 
 def test_a_whole_set_is_whole(runs):
@@ -123,12 +122,11 @@ def test_a_repair_with_other_flags_removes_nothing(runs):
     assert (folder / "damaged" / SHARD).exists()
 
 
-def test_a_damaged_shard_is_made_again(runs, chain):
+def test_a_damaged_shard_is_made_again(runs, chain, contents):
     finished, folder = runs[0]["repair"], runs[1]
     assert finished.code == 0, finished.err
     assert SHARD in finished.out
-    repaired = conftest.contents(folder / "cut")
-    assert repaired == conftest.contents(chain.work / "pairs")
+    assert contents(folder / "cut") == contents(chain.work / "pairs")
 
 
 def test_pairs_made_elsewhere(runs):

@@ -7,6 +7,7 @@ import pytest
 
 from tf_student import config
 from tf_student.pairs import records
+from tf_student.pairs.config import PairsConfig
 from tf_student.pairs.writer import write_pairs
 
 SHAPE = (4, 4, 3)
@@ -42,7 +43,7 @@ def plan():
             shape,
             config.DiffusionConfig(),
             sampler or config.SamplerConfig(calls=3),
-            config.PairsConfig(**values),
+            PairsConfig(**values),
             run or config.RunConfig(),
         )
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tf_student.errors import InputError
+from tf_student.pairs.config import PairsConfig
 from tf_student.pairs.reader import PairSet
 
 
@@ -28,7 +29,7 @@ def many(tmp_path_factory):
         SHAPE,
         config.DiffusionConfig(),
         config.SamplerConfig(),
-        config.PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
+        PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
         config.RunConfig(),
     )
     write_pairs(directory, manifest, sampler, batch=2)

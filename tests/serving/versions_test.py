@@ -7,6 +7,19 @@ from tf_student.errors import InputError
 from tf_student.serving import metadata, versions
 
 
+@pytest.fixture
+def make_models(tmp_path):
+    """A folder of versions that look like SavedModels."""
+
+    def make(*names):
+        for name in names:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "saved_model.pb").touch()
+        return tmp_path
+
+    return make
+
+
 def _settings(tmp_path, *numbers):
     for number in numbers:
         (tmp_path / str(number)).mkdir()
@@ -22,8 +35,29 @@ def test_numbers_are_in_order_and_other_names_are_passed_over(tmp_path):
     for name in ("2", "10", "1", "3.tmp-0badcafe", "models.config", "-4", "²"):
         (tmp_path / name).mkdir()
     assert versions.numbers(str(tmp_path)) == [1, 2, 10]
-    assert versions.latest(str(tmp_path)) == str(tmp_path / "10")
-    assert versions.latest(str(tmp_path / "nowhere")) is None
+    assert versions.numbers(str(tmp_path / "nowhere")) == []
+
+
+def test_newest_version_is_the_highest_number(make_models):
+    base = make_models("9", "10")
+    assert versions.newest(str(base)) == str(base / "10")
+
+
+def test_a_version_may_be_named(make_models):
+    base = make_models("9", "10")
+    assert versions.newest(str(base / "9")) == str(base / "9")
+
+
+def test_newest_version_holds_a_model(make_models):
+    base = make_models("3")
+    for name in ("11.tmp-1234", "notes", "12"):
+        (base / name).mkdir()
+    assert versions.newest(str(base)) == str(base / "3")
+
+
+@pytest.mark.parametrize("name", ["", "absent"])
+def test_without_a_model_none_is_the_newest(tmp_path, name):
+    assert versions.newest(str(tmp_path / name)) is None
 
 
 def test_given_version_is_taken(tmp_path):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tf_student import config, presets
+from tf_student.evaluation.config import EvaluateConfig
+from tf_student.pairs.config import PairsConfig
 from tf_student.stations.demo import run_demo
 
 RUN = config.RunConfig(device_batch=32)
@@ -30,8 +32,8 @@ TINY = dataclasses.replace(
     distill=config.DistillConfig("l1"),
     student=_TRAIN,
     sampler=config.SamplerConfig("uniform", 3),
-    pairs=config.PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),
-    evaluate=config.EvaluateConfig(samples=50, repeats=1, extractor="digits"),
+    pairs=PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),
+    evaluate=EvaluateConfig(samples=50, repeats=1, extractor="digits"),
     log=config.LogConfig(log_every=2, checkpoint_every=4, evaluate_every=4),
 )
 

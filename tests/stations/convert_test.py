@@ -7,6 +7,7 @@ from tests.convert import ddpm_network, torch_writer
 from tests.stations.conftest import RUN, TINY
 from tf_student import config, model_directory
 from tf_student.convert import diffusers, diffusers_config, load
+from tf_student.convert.config import ConvertConfig
 from tf_student.errors import InputError
 from tf_student.stations import convert, draw, pairs
 from tf_student.student import Student
@@ -60,7 +61,7 @@ def test_a_converted_student_draws_and_is_handed_on(tmp_path, monkeypatch):
         {
             "unet": TINY.unet,
             "diffusion": TINY.diffusion,
-            "convert": config.ConvertConfig("a.h5", "student"),
+            "convert": ConvertConfig("a.h5", "student"),
         },
     )
     model_directory.save(directory, student)

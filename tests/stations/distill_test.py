@@ -30,7 +30,7 @@ def test_student_starts_as_the_teacher(road, tmp_path, monkeypatch):
     def only_look(task, state, directory, **_):
         states.append(state)
 
-    monkeypatch.setattr("tf_student.stations.distill.train", only_look)
+    monkeypatch.setattr("tf_student.stations.training.train", only_look)
     distill(str(tmp_path / "student"), road.teacher, road.pairs, TINY, RUN)
     teacher = model_directory.load_teacher(road.teacher).get_weights()
     for student in (states[0].model, states[0].ema):

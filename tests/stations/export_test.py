@@ -35,6 +35,16 @@ def _near(images, expected):
     return difference.max() <= 1 and (difference > 0).mean() < 0.02
 
 
+def _fingerprint(road, checkpoint):
+    """Of the student with the weights that TensorFlow reads from a checkpoint."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    student = model_directory.load_student(road.student)
+    for number, variable in enumerate(student.variables):
+        key = f"model/{number}/.ATTRIBUTES/VARIABLE_VALUE"
+        variable.assign(reader.get_tensor(key))
+    return model_directory.fingerprint(student.unet)
+
+
 @pytest.fixture(scope="module")
 def drawn(road, tmp_path_factory):
     """What `tf-student sample` draws with both networks."""
@@ -104,12 +114,20 @@ def test_weights_of_the_last_checkpoint_are_others(road, tmp_path):
     about = metadata.read(directory)
     assert about.weights == "last"
     assert about.fingerprint != metadata.read(road / "export/1").fingerprint
-    reader = tf.train.load_checkpoint(f"{road.student}/checkpoints")
-    student = model_directory.load_student(road.student)
-    for number, variable in enumerate(student.variables):
-        key = f"model/{number}/.ATTRIBUTES/VARIABLE_VALUE"
-        variable.assign(reader.get_tensor(key))
-    assert about.fingerprint == model_directory.fingerprint(student.unet)
+    assert about.fingerprint == _fingerprint(road, f"{road.student}/checkpoints")
+
+
+def test_damaged_last_checkpoint_gives_way_to_the_one_before(road, tmp_path, caplog):
+    shutil.copytree(road.student, tmp_path / "student")
+    folder = tmp_path / "student" / "checkpoints"
+    last = tf.train.latest_checkpoint(str(folder))
+    before = tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths[-2]
+    os.truncate(f"{last}.data-00000-of-00001", 100)
+    base, config = str(tmp_path / "base"), ExportConfig(weights="last")
+    exported = export(base, str(tmp_path / "student"), "digits", config)
+    about = metadata.read(exported.directory)
+    assert about.fingerprint == _fingerprint(road, before)
+    assert f"The checkpoint {last} cannot be restored" in caplog.text
 
 
 def test_missing_checkpoint_is_refused(road, tmp_path):

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from tests.stations.conftest import RUN, TINY
 from tf_student import (
-    config,
     datasets,
     images,
     losses,
@@ -14,10 +13,11 @@ from tf_student import (
     noise,
     schedules,
 )
+from tf_student.convert.config import VerifyConfig
 from tf_student.errors import InputError
 from tf_student.stations.verify import verify_teacher
 
-LOOK = config.VerifyConfig(count=5, real_images=20)
+LOOK = VerifyConfig(count=5, real_images=20)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from tests.networks import TINY
 from tf_student import config, model_directory, run_directory
 from tf_student.errors import DivergedError
 from tf_student.pairs import records
+from tf_student.pairs.config import PairsConfig
 from tf_student.pairs.reader import PairSet
 from tf_student.pairs.writer import write_pairs
 from tf_student.student import Student
@@ -31,7 +32,7 @@ def pair_set(tmp_path_factory):
         _SHAPE,
         config.DiffusionConfig(),
         config.SamplerConfig(),
-        config.PairsConfig(pairs=12, held_out_pairs=5, shard_pairs=8),
+        PairsConfig(pairs=12, held_out_pairs=5, shard_pairs=8),
         config.RunConfig(),
     )
     write_pairs(directory, manifest, _white, batch=4)

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -84,9 +86,16 @@ def test_policy_keeps_float32_weights(dtype, policy):
     [
         "{",
         "[]",
+        "5",
+        "null",
+        '{"cluster": 5}',
+        '{"cluster": {"worker": "a:1"}}',
+        '{"cluster": {"worker": ["a:1", 5]}}',
         '{"cluster": {"worker": ["a:1", "b:1"]}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}',
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": "worker"}',
     ],
 )
 def test_a_tf_config_that_makes_no_sense_is_refused(monkeypatch, text):
@@ -98,6 +107,7 @@ def test_a_tf_config_that_makes_no_sense_is_refused(monkeypatch, text):
 @pytest.mark.parametrize(
     "text",
     [
+        "",
         "{}",
         '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
     ],
@@ -109,6 +119,13 @@ def test_one_worker_trains_alone(monkeypatch, text):
     assert distribute.is_chief(strategy)
     assert not distribute.has_other_workers(strategy)
     assert distribute.from_chief(strategy, 7) == 7
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"cluster": 5}'])
+def test_devices_of_this_machine_are_had_whatever_tf_config_says(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert distribute.make_strategy(["CPU:0"]).num_replicas_in_sync == 1
+    assert os.environ["TF_CONFIG"] == text
 
 
 def test_parts_must_divide_a_replicas_share(strategy):

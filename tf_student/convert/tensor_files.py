@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.convert.rows import Tensors
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 
 
 def safetensors(path: str) -> Tensors:
@@ -34,14 +34,14 @@ def checkpoint(prefix: str) -> Tensors:
         reader = tf.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{prefix} is no readable checkpoint: {reason}") from error
 
     def read(name: str) -> np.ndarray:
         try:
             return reader.get_tensor(name)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{prefix} is damaged: {reason}") from error
 
     return Tensors(prefix, {k: tuple(v) for k, v in shapes.items()}, read)

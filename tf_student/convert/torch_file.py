@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_student.convert.rows import Tensors
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 
 # What a file from before PyTorch 1.6 begins with, pickled.
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -116,7 +116,7 @@ def read(path: str) -> Tensors:
         ) from error
     # Damaged pickles raise nearly anything.
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{path} is damaged or no PyTorch file: {reason}.") from error
     if not found:
         raise InputError(f"{path} holds no state dict of tensors.")

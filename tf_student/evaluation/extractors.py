@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 from tf_student.evaluation import digits_classifier, inception
 from tf_student.evaluation.features import Extractor
 from tf_student.evaluation.tfgan import INCEPTION_SIZE, INCEPTION_TFHUB
@@ -108,7 +108,7 @@ def _from_hub(name: str, handle: str, identity: str) -> _Loaded:
         module = hub.load(handle)
     # Whatever a download runs into; tensorflow_hub has no error of its own.
     except Exception as error:
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"The extractor {name} could not be loaded ({reason}). Give "
             f"--extractor the path of a local copy of {handle}, or set "
@@ -128,8 +128,7 @@ def _named_outputs(name: str, outputs: Callable | None) -> Network:
         found = tf.function(outputs).get_concrete_function(spec).structured_outputs
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"{name} must take float32 images [n, 299, 299, 3]: "
-            f"{str(error).splitlines()[0]}"
+            f"{name} must take float32 images [n, 299, 299, 3]: {first_line(error)}"
         ) from error
     if not isinstance(found, dict) or not set(_OUTPUTS) <= found.keys():
         raise InputError(f"{name} must have the outputs pool_3 and logits.")
@@ -162,7 +161,7 @@ def _frozen(path: str) -> _Loaded:
         )
     # protobuf's DecodeError, and what the graph's import finds.
     except Exception as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"{path} must be a frozen graph of one input with the outputs pool_3 and "
             f"logits. Received: {reason}"

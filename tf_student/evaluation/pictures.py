@@ -26,9 +26,7 @@ class Picture:
 
     def write(self, path: str) -> None:
         """Writes it as a PNG of about 768 pixels in width; it appears whole."""
-        magnify = max(1, 768 // self.image.shape[1])
-        with files.replacing(path) as temporary:
-            images.write_png(temporary, self.image, magnify=magnify)
+        files.write_png(path, self.image, width=768)
 
 
 def pairs(

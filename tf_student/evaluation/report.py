@@ -61,9 +61,7 @@ def write_report(
 {figures}
 </body></html>
 """
-    with files.replacing(path) as temporary:
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(page)
+    files.write_text(path, page)
 
 
 def _table(evaluation: Evaluation) -> str:

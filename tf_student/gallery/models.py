@@ -1,13 +1,13 @@
 """The SavedModels behind the page."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
+from tf_student.serving import versions
 
 _SIGNATURES = ("interpolate", "sample")
 
@@ -36,12 +36,16 @@ class Model:
         Raises:
             InputError: if there is none, or it lacks a signature.
         """
-        path = newest_version(directory)
+        path = versions.newest(directory)
+        if path is None:
+            raise InputError(
+                f"{directory} holds no SavedModel; tf-student export writes one."
+            )
         try:
             # Its variables live as long as this reference.
             self._loaded = tf.saved_model.load(path)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise InputError(f"{path} cannot be loaded: {reason}") from error
         signatures = self._loaded.signatures
         missing = [name for name in _SIGNATURES if name not in signatures]
@@ -92,25 +96,6 @@ class Model:
             raise InputError(_reason(error.message)) from error
         seconds = time.perf_counter() - begun
         return Drawn([tf.io.encode_png(image).numpy() for image in images], seconds)
-
-
-def newest_version(directory: str) -> str:
-    """The SavedModel in `directory`, or in its subdirectory of the highest number.
-
-    Raises:
-        InputError: if there is none.
-    """
-    if tf.saved_model.contains_saved_model(directory):
-        return directory
-    versions = []
-    if tf.io.gfile.isdir(directory):
-        names = (name.rstrip("/") for name in tf.io.gfile.listdir(directory))
-        versions = sorted(int(name) for name in names if name.isdecimal())
-    for version in reversed(versions):
-        path = os.path.join(directory, str(version))
-        if tf.saved_model.contains_saved_model(path):
-            return path
-    raise InputError(f"{directory} holds no SavedModel; tf-student export writes one.")
 
 
 def _reason(message: str) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import files, noise
-from tf_student.config import DiffusionConfig, PairsConfig, RunConfig, SamplerConfig
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
 from tf_student.options import from_dict, option, to_dict
+from tf_student.pairs.config import PairsConfig
 
 MANIFEST = "manifest.json"
 VERSION = 1

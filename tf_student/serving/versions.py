@@ -55,10 +55,14 @@ def numbers(base: str) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
 
-def latest(base: str) -> str | None:
-    """The directory of the highest version, or None."""
-    found = numbers(base)
-    return os.path.join(base, str(found[-1])) if found else None
+def newest(directory: str) -> str | None:
+    """The SavedModel in `directory`, or in its version of the highest number.
+
+    Versions that hold no SavedModel are passed over; None if there is nothing else.
+    """
+    below = (os.path.join(directory, str(n)) for n in reversed(numbers(directory)))
+    found = filter(tf.saved_model.contains_saved_model, (directory, *below))
+    return next(found, None)
 
 
 def choose(base: str, version: int, name: str) -> str:
@@ -97,13 +101,7 @@ def write_settings(base: str, name: str, limit: int) -> None:
             for label, version in labels.items()
         ),
     )
-    _write(os.path.join(base, MODELS), text)
+    files.write_text(os.path.join(base, MODELS), text)
     path = os.path.join(base, BATCHING)
     if not tf.io.gfile.exists(path):
-        _write(path, _BATCHING.format(size=min(64, limit)))
-
-
-def _write(path: str, text: str) -> None:
-    with files.replacing(path) as temporary:
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(text)
+        files.write_text(path, _BATCHING.format(size=min(64, limit)))

@@ -48,6 +48,7 @@ def _protocol(scheme: str):
         ) from error
 
 
+# As files.replacing does, which needs TensorFlow.
 def _write(path: str, data: bytes) -> None:
     temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
     try:

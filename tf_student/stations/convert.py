@@ -5,11 +5,10 @@ import tempfile
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tf_student import architecture, files, model_directory, run_directory
-from tf_student.config import ConvertConfig, DiffusionConfig, UNetConfig
+from tf_student import architecture, costs, files, model_directory, run_directory
+from tf_student.config import DiffusionConfig, UNetConfig
 from tf_student.convert import (
     diffusers,
     diffusers_config,
@@ -17,6 +16,7 @@ from tf_student.convert import (
     rows,
     sources,
 )
+from tf_student.convert.config import ConvertConfig
 from tf_student.errors import InputError
 from tf_student.stations import session
 from tf_student.student import Student
@@ -86,8 +86,7 @@ def cost(
         rows.check(
             published.rows(config), published.tensors, architecture.variables(config)
         )
-    shapes = architecture.variables(config).values()
-    count = sum(int(np.prod(shape)) for shape in shapes)
+    count = costs.parameters(config)
     return {
         "image size": config.image_size,
         "parameters": count,

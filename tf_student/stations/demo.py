@@ -30,30 +30,35 @@ def run_demo(
     Returns:
         The evaluation of teacher and student.
     """
-
-    def part(name: str) -> str:
-        return os.path.join(directory, name)
-
-    paths = part("teacher"), part("pairs"), part("student")
+    paths = [os.path.join(directory, n) for n in ("teacher", "pairs", "student")]
     teacher.train_teacher(paths[0], system, run, progress=progress)
     pairs.make_pairs(paths[1], paths[0], system, run, progress=progress)
-    distill.distill(paths[2], *paths[:2], system, run, progress=progress)
+    distill.distill(paths[2], paths[0], paths[1], system, run, progress=progress)
     both = SampleConfig(what="both", count=48)
     draw.sample(directory, paths[0], paths[2], both, system.sampler, run)
     draw.interpolate(directory, paths[2], InterpolateConfig(columns=16), run)
     evaluation = evaluate.evaluate(directory, *paths, system, run, progress=progress)
-    if not versions.numbers(part("export")):
-        exported = export.export(
-            part("export"),
-            paths[2],
-            name,
-            ExportConfig(verify=True),
-            thorough=False,
-        )
-        logging.info("%s", exported.verification.text())
+    _export(os.path.join(directory, "export"), paths[2], name)
+    _report(directory, evaluation, {"Teacher": paths[0], "Student": paths[2]})
+    return evaluation
+
+
+def _export(base: str, student_directory: str, name: str) -> None:
+    if versions.numbers(base):
+        return
+    config = ExportConfig(verify=True)
+    exported = export.export(base, student_directory, name, config, thorough=False)
+    logging.info("%s", exported.verification.text())
+
+
+def _report(directory: str, evaluation: Evaluation, runs: dict[str, str]) -> None:
+    """Draws the runs' curves, and writes the page around all pictures."""
+
+    def part(name: str) -> str:
+        return os.path.join(directory, name)
+
     report.draw_curves(
-        part("curves.png"),
-        {"Teacher": read_metrics(paths[0]), "Student": read_metrics(paths[2])},
+        part("curves.png"), {who: read_metrics(run) for who, run in runs.items()}
     )
     report.write_report(
         part("report.html"),
@@ -67,4 +72,3 @@ def run_demo(
             "Losses": part("curves.png"),
         },
     )
-    return evaluation

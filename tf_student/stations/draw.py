@@ -6,12 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import files, images, noise, sampler
-from tf_student.config import (
-    InterpolateConfig,
-    RunConfig,
-    SampleConfig,
-    SamplerConfig,
-)
+from tf_student.config import InterpolateConfig, RunConfig, SampleConfig, SamplerConfig
 from tf_student.stations import session
 
 _COLUMNS = 16
@@ -84,5 +79,4 @@ def interpolate(
 
 def _write_grid(path: str, pictures: np.ndarray, columns: int) -> None:
     sheet = images.grid(pictures, columns)
-    with files.replacing(path) as temporary:
-        images.write_png(temporary, sheet, magnify=max(1, 768 // sheet.shape[1]))
+    files.write_png(path, sheet, width=768)

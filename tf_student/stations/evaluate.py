@@ -8,14 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import datasets, model_directory, noise, streams
-from tf_student.config import (
-    CompareConfig,
-    DataConfig,
-    EvaluateConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import DataConfig, RunConfig, SamplerConfig
 from tf_student.evaluation import extractors
+from tf_student.evaluation.config import CompareConfig, EvaluateConfig
 from tf_student.evaluation.result import Evaluation
 from tf_student.pairs import records
 from tf_student.pairs.reader import PairSet

@@ -85,33 +85,37 @@ def export(
             "`ops` must be stock where the fused op was not built. Received: ops=fused."
         )
     network = _open(network_directory, config, sampler)
-    shape, found = network.unet.config.image_shape, []
     about = _describe(name, preset, config, network, network_directory)
     model = ServedModel(
         network.generate,
         [variable.value for variable in network.model.variables],
-        shape,
+        about.image_shape,
         about.max_count,
     )
+    found = []
 
     def check(directory: str) -> None:
-        if not config.verify:
-            return
-        compared = verification.verify(
-            directory,
-            network.generate,
-            shape,
-            dtype=config.dtype,
-            library=ops.library_path() if config.ops == "fused" else None,
-            thorough=thorough,
-        )
-        found.append(compared)
+        if config.verify:
+            found.append(_compare(directory, network, config, thorough))
 
     directory = serving.export(
         base, model, about, version=config.version, warm=config.warmup, check=check
     )
     warm = config.warmup != "none" and warmup.available()
     return Exported(directory, warm, found[0] if found else None)
+
+
+def _compare(
+    directory: str, network: _Network, config: ExportConfig, thorough: bool
+) -> verification.Verification:
+    return verification.verify(
+        directory,
+        network.generate,
+        network.unet.config.image_shape,
+        dtype=config.dtype,
+        library=ops.library_path() if config.ops == "fused" else None,
+        thorough=thorough,
+    )
 
 
 def _open(directory: str, config: ExportConfig, sampler: SamplerConfig) -> _Network:

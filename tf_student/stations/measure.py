@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import files, progress
-from tf_student.config import EvaluateConfig
 from tf_student.errors import InputError
 from tf_student.evaluation import (
     frechet,
@@ -20,6 +19,7 @@ from tf_student.evaluation import (
     similarity,
 )
 from tf_student.evaluation.cache import Cache
+from tf_student.evaluation.config import EvaluateConfig
 from tf_student.evaluation.features import Extractor, Features
 from tf_student.evaluation.result import Evaluation, Measured
 from tf_student.evaluation.statistics import Statistics

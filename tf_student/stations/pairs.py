@@ -7,14 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tf_student import model_directory, run_directory
-from tf_student.config import (
-    DiffusionConfig,
-    EngineConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
 from tf_student.pairs import checker, importer, ledger, records, writer
+from tf_student.pairs.config import EngineConfig
 from tf_student.presets import Preset
 from tf_student.stations import session
 
@@ -115,12 +111,7 @@ def check_pairs(
     generator, teacher = session.teacher_generator(
         strategy, teacher_directory, manifest.sampler, run
     )
-    fingerprint = model_directory.fingerprint(teacher)
-    if fingerprint != manifest.teacher:
-        raise InputError(
-            f"{directory} was made by another teacher than {teacher_directory}. "
-            f"Expected: {manifest.teacher[:16]}, received: {fingerprint[:16]}."
-        )
+    session.check_maker(directory, manifest, teacher_directory, teacher)
     return checker.check(directory, generator, images=images)
 
 

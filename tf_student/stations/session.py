@@ -6,16 +6,12 @@ import keras
 import tensorflow as tf
 
 from tf_student import files, model_directory, run_directory, schedules
-from tf_student.config import (
-    ConvertConfig,
-    DiffusionConfig,
-    RunConfig,
-    SamplerConfig,
-    UNetConfig,
-)
+from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig, UNetConfig
+from tf_student.convert.config import ConvertConfig
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator
+from tf_student.pairs import records
 from tf_student.training import distribute
 from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
@@ -69,6 +65,18 @@ def student_generator(
     with strategy.scope():
         student = model_directory.load_student(directory, distribute.policy(run.dtype))
     return _generator(strategy, student, student.unet.config, run)
+
+
+def check_maker(
+    directory: str, manifest: records.Manifest, teacher_directory: str, teacher: UNet
+) -> None:
+    """Raises an `InputError` if the pairs in `directory` are not of that teacher."""
+    fingerprint = model_directory.fingerprint(teacher)
+    if fingerprint != manifest.teacher:
+        raise InputError(
+            f"{directory} was made by another teacher than {teacher_directory}. "
+            f"Expected: {manifest.teacher[:16]}, received: {fingerprint[:16]}."
+        )
 
 
 def holds_student(directory: str) -> bool:

@@ -110,9 +110,9 @@ def open_source(
     Raises:
         InputError: if it is nothing of this.
     """
-    for model in (spec, versions.latest(spec)):
-        if model and tf.saved_model.contains_saved_model(model):
-            return _from_saved_model(model, run)
+    model = versions.newest(spec)
+    if model:
+        return _from_saved_model(model, run)
     if tf.io.gfile.exists(os.path.join(spec, run_directory.CONFIG)):
         return _from_run(spec, strategy, sampler, run)
     name, split = _split_name(spec)

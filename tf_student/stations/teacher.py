@@ -1,12 +1,11 @@
 """Station 1: a teacher from real images."""
 
-from tf_student import datasets, model_directory, run_directory
+from tf_student import datasets, model_directory
 from tf_student.config import RunConfig
 from tf_student.presets import Preset
 from tf_student.stations import session
+from tf_student.stations.training import train_network
 from tf_student.training import distribute
-from tf_student.training.loop import train
-from tf_student.training.state import TrainState
 from tf_student.training.teacher import TeacherTask
 from tf_student.unet import UNet
 
@@ -22,26 +21,7 @@ def train_teacher(
     strategy = session.open_devices(run, system.teacher.seed, workers=True)
     shape = system.unet.image_shape
     image_set = datasets.load(system.data, shape)
-    if distribute.is_chief(strategy):
-        run_directory.claim(
-            directory,
-            "teacher",
-            {
-                "unet": system.unet,
-                "diffusion": system.diffusion,
-                "sampler": system.sampler,
-                "data": system.data,
-                "train": system.teacher,
-                "run": run,
-                "log": system.log,
-            },
-        )
     policy = distribute.policy(run.dtype)
-    state = TrainState(
-        strategy,
-        lambda: UNet(system.unet, recompute=run.recompute, dtype=policy),
-        system.teacher,
-    )
     task = TeacherTask(
         image_set,
         system.data,
@@ -50,10 +30,17 @@ def train_teacher(
         shape,
         system.teacher.seed,
     )
-    train(
+    state = train_network(
         task,
-        state,
+        lambda: UNet(system.unet, recompute=run.recompute, dtype=policy),
         directory,
+        station="teacher",
+        configs={
+            "unet": system.unet,
+            "diffusion": system.diffusion,
+            "sampler": system.sampler,
+            "data": system.data,
+        },
         strategy=strategy,
         config=system.teacher,
         run=run,

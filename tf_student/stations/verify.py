@@ -7,13 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student import datasets, files, images, losses, noise, run_directory, schedules
-from tf_student.config import (
-    DataConfig,
-    DiffusionConfig,
-    RunConfig,
-    SamplerConfig,
-    VerifyConfig,
-)
+from tf_student.config import DataConfig, DiffusionConfig, RunConfig, SamplerConfig
+from tf_student.convert.config import VerifyConfig
 from tf_student.stations import session
 
 _LEVELS = 5
@@ -81,9 +76,7 @@ def verify_teacher(
     pictures = generator.from_seed(config.seed, noise.EVALUATION, config.count)
     tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, "teacher.png")
-    sheet = images.grid(pictures)
-    with files.replacing(path) as temporary:
-        images.write_png(temporary, sheet, magnify=max(1, 768 // sheet.shape[1]))
+    files.write_png(path, images.grid(pictures), width=768)
     return Verification(
         path,
         float(pictures.mean()),

@@ -1,12 +1,13 @@
 """Checkpoints of a training run: the last few, each written whole or not at all."""
 
 import os
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 from absl import logging
 
-from tf_student.errors import InputError
+from tf_student.errors import InputError, first_line
 from tf_student.training import distribute
 from tf_student.training.state import TrainState
 
@@ -27,10 +28,8 @@ class Checkpoints:
     ):
         self._state = state
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**state.trackables()),
-            os.path.join(directory, "checkpoints"),
-            max_to_keep=keep,
+        self._manager = _manager(
+            tf.train.Checkpoint(**state.trackables()), directory, keep
         )
         self._whole = None  # The step known to be on the disk as it should be.
 
@@ -45,7 +44,8 @@ class Checkpoints:
         """
         now = int(self._state.replicas.numpy())
         chief = distribute.is_chief(self._strategy)
-        step = self._restore_newest() if chief else 0
+        found = chief and _read_newest(self._manager, self._read)
+        step = int(self._state.step.numpy()) if found else 0
         if distribute.has_other_workers(self._strategy):
             step = distribute.from_chief(self._strategy, step)
             if step and not chief:
@@ -57,41 +57,9 @@ class Checkpoints:
         self._whole = step or None
         return step
 
-    def _restore_newest(self) -> int:
-        first = None
-        for path in self._newest_first():
-            try:
-                self._read(path)
-            # A cut-off file is an IndexError, a flipped bit an OpError, another network
-            # an AssertionError or a ValueError.
-            except Exception as error:
-                reason = str(error).strip().splitlines()[0]
-                said = f"The checkpoint {path} cannot be restored: {reason}"
-                logging.warning("%s", said)
-                first = first or InputError(said)
-            else:
-                return int(self._state.step.numpy())
-        if first:
-            raise first
-        return 0
-
     def _read(self, path: str) -> None:
         status = self._manager.checkpoint.restore(path)
         status.assert_existing_objects_matched().assert_consumed()
-
-    def _newest_first(self) -> list[str]:
-        """The paths of all checkpoints, by TensorFlow's list or else by their steps.
-
-        TensorFlow writes the list after the first checkpoint, and a kill may come in
-        between; and it takes a damaged list for an empty one. The index is the last
-        that it writes of a checkpoint, so one that is cut off was never finished.
-        """
-        if self._manager.checkpoints:
-            return list(reversed(self._manager.checkpoints))
-        found = tf.io.gfile.glob(os.path.join(self._manager.directory, "ckpt-*.index"))
-        paths = [path.removesuffix(".index") for path in found]
-        paths = [path for path in paths if _has_whole_index(path)]
-        return sorted(paths, key=lambda path: -int(path.rpartition("-")[2]))
 
     def save(self) -> None:
         """Saves the state, unless this step is saved already."""
@@ -105,19 +73,68 @@ def last_weights(directory: str, model: keras.Model) -> None:
     """Gives a network the weights, not the averaged ones, of a run's last checkpoint.
 
     Raises:
-        InputError: if there is no checkpoint, or it does not fit or is damaged.
+        InputError: if there are no checkpoints, or none of them fits.
     """
-    path = tf.train.latest_checkpoint(os.path.join(directory, "checkpoints"))
-    if path is None:
-        raise InputError(f"{directory} holds no checkpoints.")
     values = tf.train.Checkpoint(model=[v.value for v in model.variables])
-    try:
+    manager = _manager(values, directory)
+
+    def read(path: str) -> None:
         values.restore(path).expect_partial().assert_existing_objects_matched()
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"The checkpoint {path} cannot be restored: {reason}"
-        ) from error
+
+    if not _read_newest(manager, read):
+        raise InputError(f"{directory} holds no checkpoints.")
+
+
+def _manager(
+    values: tf.train.Checkpoint, directory: str, keep: int | None = None
+) -> tf.train.CheckpointManager:
+    return tf.train.CheckpointManager(
+        values, os.path.join(directory, "checkpoints"), max_to_keep=keep
+    )
+
+
+def _read_newest(
+    manager: tf.train.CheckpointManager, read: Callable[[str], None]
+) -> bool:
+    """Reads the last checkpoint that can be; warns of each that cannot.
+
+    Returns:
+        Whether there are checkpoints.
+
+    Raises:
+        InputError: if there are some and none can be read.
+    """
+    first = None
+    for path in _newest_first(manager):
+        try:
+            read(path)
+        # A cut-off file is an IndexError, a flipped bit an OpError, another network an
+        # AssertionError or a ValueError.
+        except Exception as error:
+            reason = first_line(error)
+            said = f"The checkpoint {path} cannot be restored: {reason}"
+            logging.warning("%s", said)
+            first = first or InputError(said)
+        else:
+            return True
+    if first:
+        raise first
+    return False
+
+
+def _newest_first(manager: tf.train.CheckpointManager) -> list[str]:
+    """The paths of all checkpoints, by TensorFlow's list or else by their steps.
+
+    TensorFlow writes the list after the first checkpoint, and a kill may come in
+    between; and it takes a damaged list for an empty one. The index is the last that it
+    writes of a checkpoint, so one that is cut off was never finished.
+    """
+    if manager.checkpoints:
+        return list(reversed(manager.checkpoints))
+    found = tf.io.gfile.glob(os.path.join(manager.directory, "ckpt-*.index"))
+    paths = [path.removesuffix(".index") for path in found]
+    paths = [path for path in paths if _has_whole_index(path)]
+    return sorted(paths, key=lambda path: -int(path.rpartition("-")[2]))
 
 
 def _has_whole_index(path: str) -> bool:

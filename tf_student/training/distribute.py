@@ -1,8 +1,9 @@
 """Which devices and machines work, and how the work is cut for them."""
 
+import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,20 @@ def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strateg
     The same devices give the same object: two strategies over them would give their
     collective operations the same numbers, and TensorFlow would mix these up.
     """
-    made = tf.distribute.MirroredStrategy(devices)
+    with _without_tf_config():
+        made = tf.distribute.MirroredStrategy(devices)
     return _made.setdefault(made.extended.worker_devices, made)
+
+
+@contextlib.contextmanager
+def _without_tf_config() -> Iterator[None]:
+    """MirroredStrategy reads TF_CONFIG only to ignore it, and fails if it cannot."""
+    text = os.environ.pop("TF_CONFIG", None)
+    try:
+        yield
+    finally:
+        if text is not None:
+            os.environ["TF_CONFIG"] = text
 
 
 def make_workers_strategy() -> tf.distribute.Strategy:
@@ -42,12 +55,13 @@ def _workers_in_environment() -> int:
     text = os.environ.get("TF_CONFIG", "")
     try:
         value = json.loads(text or "{}")
-        cluster = value.get("cluster", {})
-        if cluster:
-            place = value["task"]["type"], int(value["task"]["index"])
-            cluster[place[0]][place[1]]
-        return sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        cluster = tf.train.ClusterSpec(value.get("cluster", {}))
+        if cluster.jobs:
+            task = value["task"]
+            cluster.task_address(task["type"], int(task["index"]))
+        workers = {"chief", "worker"}.intersection(cluster.jobs)
+        return sum(cluster.num_tasks(job) for job in workers)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "`TF_CONFIG` must be JSON such as "
             '{"cluster": {"worker": ["host:port", ..]}, '

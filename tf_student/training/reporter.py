@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_student import files, images
+from tf_student import files
 from tf_student.progress import bar as progress_bar
 
 METRICS = "metrics.jsonl"
@@ -80,8 +80,7 @@ class Reporter:
     def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
         """Records an image grid, uint8 `[height, width, channels]`."""
         path = os.path.join(self._directory, f"{name}.png")
-        with files.replacing(path) as temporary:
-            images.write_png(temporary, sheet, magnify=max(1, 512 // sheet.shape[1]))
+        files.write_png(path, sheet, width=512)
         with self._writer.as_default(step):
             tf.summary.image(name, sheet[None])
 
@@ -94,9 +93,7 @@ class Reporter:
         if not tf.io.gfile.exists(self._path):
             return
         kept = [line for line in read_metrics(self._directory) if line["step"] <= step]
-        with files.replacing(self._path) as temporary:
-            with tf.io.gfile.GFile(temporary, "w") as file:
-                file.write("".join(json.dumps(line) + "\n" for line in kept))
+        files.write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def read_metrics(directory: str) -> list[dict[str, float]]:

@@ -1,0 +1,104 @@
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from tests.image_sets import all_images, load, refusal, take
+
+
+@pytest.fixture(scope="module")
+def celeb_a(tmp_path_factory):
+    """A data directory with TFDS' own celeb_a, of three images that the test made.
+
+    Red is the row, green the column, blue the number of the image.
+    """
+    data_dir = str(tmp_path_factory.mktemp("tfds"))
+    builder = tfds.builder("celeb_a", data_dir=data_dir)
+
+    def zeros(feature):
+        if isinstance(feature, tfds.features.FeaturesDict):
+            return {name: zeros(part) for name, part in feature.items()}
+        return np.zeros(feature.shape, feature.np_dtype)
+
+    def example(number):
+        rows, columns = np.indices((218, 178))
+        image = np.stack([rows, columns, np.full_like(rows, number)], axis=-1)
+        png = tf.io.encode_png(image.astype(np.uint8)).numpy()
+        others = {k: zeros(v) for k, v in builder.info.features.items() if k != "image"}
+        return {**others, "image": png}
+
+    def splits(self, download_manager):
+        return {"train": ((i, example(i)) for i in range(3))}
+
+    with mock.patch.object(type(builder), "_split_generators", splits):
+        builder.download_and_prepare()
+    return data_dir
+
+
+def test_celeba_is_cropped_to_rows_57_to_184_and_columns_25_to_152(celeb_a):
+    image_set = load("celeb_a", (128, 128, 3), data_dir=celeb_a)
+    images = all_images(image_set)
+    assert image_set.count == len(images) == 3
+    for image in images:
+        assert np.array_equal(image[:, 0, 0], np.arange(57, 185))
+        assert np.array_equal(image[0, :, 1], np.arange(25, 153))
+
+
+def test_celeba_is_resized_after_the_crop(celeb_a):
+    image = all_images(load("celeb_a", (64, 64, 3), data_dir=celeb_a))[0]
+    # The mean of each two rows, within rounding; the border has no neighbour.
+    inner = slice(1, -1)
+    expected = np.arange(57.5, 185, 2)
+    np.testing.assert_allclose(image[inner, 0, 0], expected[inner], atol=0.6)
+
+
+def test_every_tfds_image_comes_once(celeb_a):
+    images = all_images(load("celeb_a", (64, 64, 3), data_dir=celeb_a))
+    assert sorted(images[:, 0, 0, 2].tolist()) == [0, 1, 2]
+
+
+def test_a_missing_split_of_tfds_is_refused(celeb_a):
+    assert refusal(
+        lambda: load("celeb_a", (64, 64, 3), data_dir=celeb_a, split="test")
+    ) == ("`split` must be one of train. Received: split=test.")
+
+
+def test_wrong_channels_of_tfds_are_refused(celeb_a):
+    assert refusal(lambda: load("celeb_a", (64, 64, 1), data_dir=celeb_a)) == (
+        "`channels` must be the channels of celeb_a, 3. Received: channels=1."
+    )
+
+
+def test_a_dataset_without_images_is_refused(tmp_path):
+    features = tfds.features.FeaturesDict({"text": tfds.features.Text()})
+    split = tfds.core.SplitInfo(
+        name="train", shard_lengths=[1], num_bytes=0, filename_template=None
+    )
+    builder = mock.Mock()
+    builder.info.features, builder.info.splits = features, {"train": split}
+    with mock.patch("tensorflow_datasets.builder", return_value=builder):
+        text = refusal(lambda: load("imdb_reviews", data_dir=str(tmp_path)))
+    assert text == "`dataset` has no images. Received: imdb_reviews."
+
+
+def test_an_unknown_dataset_is_refused(tmp_path):
+    assert refusal(lambda: load("no_such_set", data_dir=str(tmp_path))) == (
+        "`dataset` must be `digits`, an .npz file, a folder of images or a TFDS name. "
+        "Received: dataset=no_such_set."
+    )
+
+
+def test_a_failed_download_is_one_line(tmp_path):
+    failure = OSError("no route to host\nand much more")
+    target = "tensorflow_datasets.core.DatasetBuilder.download_and_prepare"
+    with mock.patch(target, side_effect=failure):
+        text = refusal(lambda: load("cifar10", data_dir=str(tmp_path)))
+    assert text == "TFDS could not prepare cifar10 (OSError: no route to host)."
+
+
+def test_a_shuffled_stream_of_tfds_resumes(celeb_a):
+    image_set = load("celeb_a", (64, 64, 3), data_dir=celeb_a)
+    whole = take(image_set.shuffled(seed=1, start=0), 14)
+    assert take(image_set.shuffled(seed=1, start=5), 9) == whole[5:]
