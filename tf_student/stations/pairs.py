@@ -6,13 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tf_student import model_directory, run_directory
-from tf_student.config import (
-    DiffusionConfig,
-    EngineConfig,
-    RunConfig,
-    SamplerConfig,
-)
+from tf_student import model_directory
+from tf_student.config import EngineConfig, RunConfig, SamplerConfig
 from tf_student.errors import InputError
 from tf_student.pairs import checker, importer, ledger, records, writer
 from tf_student.presets import Preset
@@ -129,14 +124,7 @@ def _open(teacher_directory: str, system: Preset, run: RunConfig):
     generator, teacher = session.teacher_generator(
         strategy, teacher_directory, system.sampler, run
     )
-    manifest = records.plan(
-        model_directory.fingerprint(teacher),
-        generator.shape,
-        run_directory.read_config(teacher_directory, "diffusion", DiffusionConfig),
-        system.sampler,
-        system.pairs,
-        run,
-    )
+    manifest = session.plan_pairs(teacher_directory, teacher, system, run)
     return generator, generator.batch, manifest
 
 

@@ -66,6 +66,11 @@ def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def local(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
+    """This process's devices alone, for work that the workers do on their own."""
+    return make_strategy() if has_other_workers(strategy) else strategy
+
+
 def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
     """The chief's value, on every worker; all of them must call it."""
 
