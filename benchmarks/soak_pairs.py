@@ -47,7 +47,7 @@ NETWORK = (
     "--decay_steps=0",
 )
 PAIRS = (
-    "--pairs=8192",
+    "--pairs=6144",
     "--held_out_pairs=64",
     "--shard_pairs=64",
     "--calls=20",

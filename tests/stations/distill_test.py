@@ -148,3 +148,13 @@ def test_two_sources_of_pairs_and_none_are_refused(
     with pytest.raises(InputError, match=message):
         distill(str(directory), road.teacher, pairs, system, RUN)
     assert not directory.exists()
+
+
+def test_several_workers_online_are_refused(road, tmp_path, monkeypatch):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=r"`online` must be off .* workers=2"):
+        distill(str(directory), road.teacher, None, _online(), RUN)
+    assert not directory.exists()

@@ -42,7 +42,8 @@ def distill(
 
     Raises:
         InputError: if the pairs were made by another teacher or are damaged, if there
-            are two sources of them or none, or if the directory belongs to another run.
+            are two sources of them or none, if there are several workers online, or if
+            the directory belongs to another run.
     """
     _check_source(pairs_directory, online=system.distill.online)
     strategy = session.open_devices(run, system.student.seed, workers=True)
@@ -79,6 +80,12 @@ def _check_source(pairs_directory: str | None, *, online: bool) -> None:
             "`pairs_dir` must be given without `online`. "
             f"Received: pairs_dir={pairs_directory!r}."
         )
+    workers = distribute.workers_in_environment()
+    if online and workers > 1:
+        raise InputError(
+            "`online` must be off where TF_CONFIG names several workers: these share "
+            f"stored pairs. Received: online=True, workers={workers}."
+        )
 
 
 def _open_stored(teacher_directory: str, pairs_directory: str) -> tuple[UNet, PairSet]:
@@ -100,7 +107,7 @@ def _make_online(
     run: RunConfig,
 ) -> tuple[UNet, OnlinePairs]:
     generator, teacher = session.teacher_generator(
-        distribute.local(strategy), teacher_directory, system.sampler, run
+        strategy, teacher_directory, system.sampler, run
     )
     manifest = session.plan_pairs(teacher_directory, teacher, system, run)
     return teacher, OnlinePairs(manifest, generator, batch=generator.batch)

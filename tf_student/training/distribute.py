@@ -33,12 +33,17 @@ def make_workers_strategy() -> tf.distribute.Strategy:
     Raises:
         InputError: if TF_CONFIG cannot be understood.
     """
-    if _workers_in_environment() < 2:
+    if workers_in_environment() < 2:
         return make_strategy()
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _workers_in_environment() -> int:
+def workers_in_environment() -> int:
+    """How many workers TF_CONFIG names; 0 without it.
+
+    Raises:
+        InputError: if it cannot be understood.
+    """
     text = os.environ.get("TF_CONFIG", "")
     try:
         value = json.loads(text or "{}")
@@ -64,11 +69,6 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
     """Whether other processes take part."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-
-
-def local(strategy: tf.distribute.Strategy) -> tf.distribute.Strategy:
-    """This process's devices alone, for work that the workers do on their own."""
-    return make_strategy() if has_other_workers(strategy) else strategy
 
 
 def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
