@@ -118,6 +118,12 @@ def contents(directory: pathlib.Path) -> dict[str, str]:
     }
 
 
+def apart(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """Names of files that are there once, or not the same."""
+    names = sorted(found.keys() | expected.keys())
+    return [name for name in names if found.get(name) != expected.get(name)]
+
+
 def disturbed(workers: list[Worker], kills: int, rng: random.Random) -> tuple[int, int]:
     """Lets workers come to their end, killing some.
 
@@ -195,7 +201,7 @@ def main() -> None:
                 f"{found == expected}",
                 flush=True,
             )
-            assert found == expected
+            assert found == expected, apart(found, expected)
     print(
         f"{sum(totals.values())} kills in {number} sets and "
         f"{(time.monotonic() - begun) / 60:.0f} minutes "
