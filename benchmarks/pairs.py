@@ -1,24 +1,27 @@
 """Measures writing against bare sampling, reading against training, bytes a pair.
 
-    python benchmarks/pairs.py [--training]
+    python benchmarks/pairs.py [--rounds=7] [--training]
 
-The writer and the bare sampler loop take turns with the same small teacher. With
---training the reader's rate is set beside the rate at which the CIFAR-10 student
-trains, which takes minutes on a CPU.
+The writer and the bare sampler loop take turns with the same teacher and the same
+shards; the ratio is the median over these rounds. The writer alone, with a teacher that
+does nothing, is the most that it can add. With --training the reader takes turns with
+the training step of the CIFAR-10 student, which takes minutes on a CPU. The writer's
+memory is that of a process with a teacher that does nothing.
 """
 
 import argparse
 import dataclasses
-import os
+import multiprocessing
 import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from tf_student import config, noise, presets
+from tf_student import config, losses, noise, presets
 from tf_student.generator import Generator
 from tf_student.pairs import records, writer
 from tf_student.pairs.config import PairsConfig
@@ -33,45 +36,91 @@ from tf_student.unet import UNet
 SIZES = (8, 32, 64, 256)
 
 
-def plan(shape: tuple[int, int, int], pairs: int, **options) -> records.Manifest:
-    """The manifest of a set with few held-out pairs."""
+def plan(
+    shape: tuple[int, int, int], pairs: int, *, shard_pairs: int = 1024, **options
+) -> records.Manifest:
+    """The manifest of a set with one held-out pair."""
     return records.plan(
         "a teacher",
         shape,
         config.DiffusionConfig(),
         config.SamplerConfig(),
-        PairsConfig(pairs=pairs, held_out_pairs=1, shard_pairs=1024, **options),
+        PairsConfig(pairs=pairs, held_out_pairs=1, shard_pairs=shard_pairs, **options),
         config.RunConfig(),
     )
 
 
-def write_against_bare_loop(rounds: int, pairs: int) -> None:
-    """Prints the time that storing adds to sampling."""
+def seconds(function: Callable[[], None]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def digits_teacher() -> Generator:
+    """The sampler of the digits, around a network that has learnt nothing."""
     system = presets.DIGITS
-    unet = UNet(system.unet)
-    shape = system.unet.image_shape
-    generator = Generator(
+    return Generator(
         distribute.make_strategy(),
-        make_sampler(unet, system.diffusion, system.sampler),
-        shape,
-        device_batch=256,
-        xla=False,
+        make_sampler(UNet(system.unet), system.diffusion, system.sampler),
+        system.unet.image_shape,
+        device_batch=config.RunConfig().device_batch,
+        xla=distribute.use_xla("auto"),
     )
-    times = {"bare loop": [], "writer": []}
-    for _ in range(rounds + 1):
-        start = time.perf_counter()
-        for first in range(0, pairs + 1, generator.batch):
-            count = min(generator.batch, pairs + 1 - first)
-            generator(noise.normal(0, np.arange(first, first + count), shape).numpy())
-        times["bare loop"].append(time.perf_counter() - start)
-        with tempfile.TemporaryDirectory() as directory:
-            start = time.perf_counter()
-            manifest = plan(shape, pairs)
-            writer.write_pairs(directory, manifest, generator, batch=generator.batch)
-            times["writer"].append(time.perf_counter() - start)
-    bare, stored = (statistics.median(values[1:]) for values in times.values())
-    print(f"bare sampler loop {bare:8.2f} s for {pairs:,} pairs of 8x8, 20 calls")
-    print(f"writer / bare loop {stored / bare:7.3f}")
+
+
+def write_against_bare_loop(rounds: int, batches: int) -> None:
+    """Prints the time that storing adds to sampling, shard by shard."""
+    teacher = digits_teacher()
+    pairs, shape = batches * teacher.batch, teacher.shape
+    manifest = plan(shape, (rounds + 1) * pairs, shard_pairs=pairs)
+
+    def bare(shard):
+        end = shard.first_index + shard.pairs
+        for first in range(shard.first_index, end, teacher.batch):
+            indices = np.arange(first, first + teacher.batch)
+            teacher(noise.normal(0, indices, shape).numpy())
+
+    def write(shard):
+        writer.write_shard(directory, manifest, shard, teacher, teacher.batch)
+
+    def write_alone(shard):
+        writer.write_shard(other, manifest, shard, nothing, teacher.batch)
+
+    found = []
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        tempfile.TemporaryDirectory() as other,
+    ):
+        shards = writer.prepare(directory, manifest, manifest.split(records.TRAIN))
+        writer.prepare(other, manifest, shards)
+        for number, shard in enumerate(shards):
+            # Who comes first alternates too.
+            turns = [bare, write, write_alone][:: -1 if number % 2 else 1]
+            times = {turn: seconds(lambda t=turn, s=shard: t(s)) for turn in turns}
+            found.append((times[bare], times[write], times[write_alone]))
+    # The first shard waits for tracing.
+    found = found[1:]
+    ratios = [stored / bare for bare, stored, _ in found]
+    least = [min(column) for column in zip(*found, strict=True)]
+    print(
+        f"bare sampler loop {1000 * least[0] / pairs:.2f} ms a pair "
+        f"({rounds} shards of {pairs:,} pairs of 8x8, 20 calls)"
+    )
+    print(
+        f"writer / bare loop {statistics.median(ratios):.3f} in the median "
+        f"({min(ratios):.3f} to {max(ratios):.3f}), "
+        f"{least[1] / least[0]:.3f} of the least times"
+    )
+    print(
+        f"writer alone {1000 * least[2] / pairs:.3f} ms a pair, noise included: "
+        f"{least[2] / least[0]:.1%} of the loop"
+    )
+
+
+def nothing(z: np.ndarray) -> np.ndarray:
+    """A teacher's images that cost nothing."""
+    return np.full(z.shape, 127, np.uint8)
 
 
 def smooth(z: np.ndarray) -> np.ndarray:
@@ -96,77 +145,101 @@ def bytes_a_pair() -> None:
 
 def memory(counts: tuple[int, ...]) -> None:
     """Prints the writer's peak memory, each count in a process of its own."""
-    print()
+    fork = multiprocessing.get_context("fork")
     for count in counts:
-        if pid := os.fork():
-            os.waitpid(pid, 0)
-            continue
-        with tempfile.TemporaryDirectory() as directory:
-            manifest = plan((8, 8, 1), count)
-            writer.write_pairs(
-                directory, manifest, lambda z: np.zeros(z.shape, np.uint8), batch=256
-            )
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{count:,} pairs of a trivial teacher: peak {peak:,.0f} MiB", flush=True)
-        os._exit(0)
+        process = fork.Process(target=write_and_report_memory, args=(count,))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
 
 
-def read_against_training() -> None:
+def write_and_report_memory(count: int) -> None:
+    """Writes so many pairs and prints how far memory grew."""
+    # 100,000 images of 32x32 are 0.3 GB, and their noise is 1.2 GB.
+    shape = (32, 32, 3)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with tempfile.TemporaryDirectory() as directory:
+        writer.write_pairs(
+            directory,
+            plan(shape, count),
+            nothing,
+            batch=256,
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{count:7,} pairs of 32x32, a trivial teacher: peak {peak:,.0f} MiB, "
+        f"{peak - before:,.0f} MiB more than before",
+        flush=True,
+    )
+
+
+def read_against_training(rounds: int) -> None:
     """Prints how many times faster the reader is than the CIFAR-10 student trains."""
-    step_rate = training_rate(presets.CIFAR10, batch=16, steps=4)
-    print(f"\nthe CIFAR-10 student trains on {step_rate:.1f} pairs a second")
-    for size, count in ((32, 8192), (256, 512)):
+    train = training(presets.CIFAR10, batch=16)
+    for size, count in ((32, 16_384), (256, 512)):
         with tempfile.TemporaryDirectory() as directory:
             writer.write_pairs(
                 directory, plan((size, size, 3), count), smooth, batch=64
             )
             pairs = PairSet(directory).train(seed=0, start=0).batch(64)
             batches = iter(pairs.prefetch(tf.data.AUTOTUNE))
-            next(batches)
-            start = time.perf_counter()
-            for _ in range(count // 64):
-                next(batches)
-            rate = count // 64 * 64 / (time.perf_counter() - start)
+
+            # A whole epoch, with the window that is read before its first pair.
+            def read(batches=batches, count=count):
+                for _ in range(count // 64):
+                    next(batches)
+
+            read()
+            found = [
+                (16 / seconds(train), count / seconds(read)) for _ in range(rounds)
+            ]
+        trained, read_pairs = (max(column) for column in zip(*found, strict=True))
+        ratios = [reads / trains for trains, reads in found]
         print(
-            f"reader at {size}x{size}: {rate:,.0f} pairs a second, "
-            f"{rate / step_rate:,.0f} times that"
+            f"reader at {size}x{size}: {read_pairs:,.0f} pairs a second, "
+            f"{statistics.median(ratios):,.0f} times the {trained:.1f} on which the "
+            f"CIFAR-10 student trains ({min(ratios):,.0f} to {max(ratios):,.0f})"
         )
 
 
-def training_rate(system: presets.Preset, batch: int, steps: int) -> float:
-    """Pairs a second of the student's training step."""
+def training(system: presets.Preset, batch: int) -> Callable[[], None]:
+    """The student's training step, which waits for its end."""
     strategy = distribute.make_strategy()
     train = dataclasses.replace(system.student, batch_size=batch)
     state = TrainState(strategy, lambda: Student(UNet(system.unet)), train)
 
-    def loss(model, batch, seed):
-        z, image = batch
-        return tf.reduce_sum(
-            tf.abs(model(z, training=True, seed=seed) - image), [1, 2, 3]
-        )
+    def loss(model, pair, seed):
+        z, image = pair
+        generated = model(z, training=True, seed=seed)
+        return losses.distillation_loss(generated, image, distance="l1")
 
-    step = make_train_step(strategy, state, loss, config=train, xla=False)
+    step = make_train_step(
+        strategy, state, loss, config=train, xla=distribute.use_xla("auto")
+    )
     z = tf.random.normal([batch, *system.unet.image_shape])
-    step((z, z), tf.constant(0.0))
-    start = time.perf_counter()
-    for _ in range(steps):
-        step((z, z), tf.constant(0.0))
-    return batch * steps / (time.perf_counter() - start)
+
+    def run():
+        float(step((z, z), tf.constant(0.0)).loss)
+
+    run()
+    return run
 
 
 def main() -> None:
     """Runs all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--batches", type=int, default=8, help="of a shard")
     parser.add_argument("--training", action="store_true")
     arguments = parser.parse_args()
     # Before TensorFlow's threads are there.
     memory((1_000, 100_000))
-    write_against_bare_loop(arguments.rounds, arguments.pairs)
+    print()
+    write_against_bare_loop(arguments.rounds, arguments.batches)
     bytes_a_pair()
     if arguments.training:
-        read_against_training()
+        print()
+        read_against_training(arguments.rounds)
 
 
 if __name__ == "__main__":

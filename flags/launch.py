@@ -63,8 +63,15 @@ def run(main: Callable[[], None]) -> None:
                 raise
             _fail(first_line(error), EXIT_INPUT)
 
-    with output.flushed():
-        app.run(guarded, flags_parser=_parse)
+    try:
+        with output.flushed():
+            app.run(guarded, flags_parser=_parse)
+    except SystemExit as end:
+        if os.environ.get("TF_CONFIG"):
+            # TensorFlow's own end waits for the other workers, who may be gone.
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise
 
 
 def _parse(argv: list[str]) -> list[str]:

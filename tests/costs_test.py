@@ -25,6 +25,20 @@ def test_training():
     }
 
 
+def test_online_pairs_are_made_anew_for_every_step():
+    cost = costs.online(
+        DIFFUSION,
+        SAMPLER,
+        PairsConfig(pairs=25, held_out_pairs=5),
+        TrainConfig(steps=10, batch_size=4),
+    )
+    assert cost == {
+        "teacher's images": 45,
+        "teacher's calls for an image": 96,
+        "teacher's calls": 45 * 96,
+    }
+
+
 def test_sampling_with_the_teacher_takes_a_call_a_distinct_step():
     cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10)
     assert cost["network calls for an image"] == 96

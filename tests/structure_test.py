@@ -31,11 +31,11 @@ FLOORS = [
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",
-    "memory convert.sources evaluation.inception pairs.ledger pairs.tfds_metadata "
-    "client.load client.rest client.rpc gallery.models "
+    "memory convert.sources evaluation.inception pairs.ledger pairs.order "
+    "pairs.tfds_metadata client.load client.rest client.rpc gallery.models "
     "training.state unet",
-    "convert.load evaluation.extractors evaluation.metrics pairs.reader pairs.writer "
-    "student training.checkpoints training.step training.teacher",
+    "convert.load evaluation.extractors evaluation.metrics pairs.online pairs.reader "
+    "pairs.writer student training.checkpoints training.step training.teacher",
     "training.results",
     "costs evaluation.result model_directory pairs.beam pairs.checker "
     "pairs.importer serving.export training.loop",

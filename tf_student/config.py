@@ -166,6 +166,12 @@ class DistillConfig:
     max_pairs: int = option(
         0, "Train on the first so many pairs, in whole files; 0: on all.", minimum=0
     )
+    online: bool = option(
+        False,
+        "Let the teacher make each pair when it is needed, and store none; they are "
+        "those that `pairs` would store with the same flags.",
+        free=True,
+    )
 
     def __post_init__(self):
         check(self)

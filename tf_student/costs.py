@@ -39,6 +39,22 @@ def training(
     }
 
 
+def online(
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    pairs: PairsConfig,
+    train: TrainConfig,
+) -> dict[str, int]:
+    """What it costs beside training that the pairs are made on the way."""
+    calls = len(schedules.sampling_timesteps(sampler, diffusion))
+    images = train.steps * train.batch_size + pairs.held_out_pairs
+    return {
+        "teacher's images": images,
+        "teacher's calls for an image": calls,
+        "teacher's calls": calls * images,
+    }
+
+
 def sampling(
     unet: UNetConfig,
     diffusion: DiffusionConfig,

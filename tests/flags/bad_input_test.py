@@ -28,6 +28,7 @@ def _is_one_line(finished, station, *parts):
         ("teacher", "--learning_rate=nan", "Received: learning_rate=nan"),
         ("distill", "--distance=l3", "l1|l2"),
         ("distill", "--decay_steps=5000", "must fit into `steps`"),
+        ("distill", "--calls=5", "`online` must be given with `calls`"),
         ("pairs", "--pairs=-1", "Received: pairs=-1"),
         ("sample", "--preset=imagenet", "`preset` must be one of: cifar10, "),
         ("sample", "--presets=digits", "Unknown command line flag 'presets'"),
@@ -110,6 +111,7 @@ def refused(chain, pool, spoiled, contents):
             student,
             f"--pairs_dir={spoiled}/flipped",
         ),
+        "two_sources": ("distill", work, "--online", f"--pairs_dir={spoiled}/cut"),
         "extractor": ("evaluate", work, f"--extractor={spoiled}/absent"),
         "disk": (
             "pairs",
@@ -139,6 +141,7 @@ def refused(chain, pool, spoiled, contents):
     [
         ("other_configuration", "teacher", "Received: learning_rate=0.5"),
         ("truncated", "distill", "cut/pairs-train.tfrecord-00003-of-00018 is missing"),
+        ("two_sources", "distill", "`pairs_dir` must be left out with `online`"),
         ("extractor", "evaluate", "/absent."),
         ("disk", "pairs", "bytes free, received: "),
         ("below_a_file", "teacher", "/file is not a directory"),

@@ -126,6 +126,16 @@ def _disturbed_training(station, directory, *arguments):
     ]
 
 
+def _disturbed_online(directory, *arguments):
+    """Killed and asked to stop while the teacher samples in the background."""
+    everything = ("distill", *arguments, "--online")
+    return [
+        interrupt(signal.SIGKILL, logged(directory, 8), *everything),
+        interrupt(signal.SIGTERM, logged(directory, 14), *everything),
+        run(*everything),
+    ]
+
+
 def _disturbed_pairs(directory, *arguments):
     shard = "pairs-train.tfrecord-{:05d}-of-00018"
     everything = ("pairs", *arguments)
@@ -205,8 +215,18 @@ def disturbed(pool, chain, disturbed_teacher, disturbed_directory):
         f"--pairs_dir={chain.work}/pairs",
         *DISTILL,
     )
+    online = pool.submit(
+        _disturbed_online,
+        disturbed_directory / "online",
+        place,
+        teacher,
+        f"--student_dir={disturbed_directory}/online",
+        *PAIRS,
+        *DISTILL,
+    )
     return {
         "teacher": disturbed_teacher.result(),
         "pairs": pairs.result(),
         "distill": student.result(),
+        "online": online.result(),
     }

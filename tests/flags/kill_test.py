@@ -25,6 +25,25 @@ def test_sigterm_ends_in_one_clear_line(disturbed, station):
     )
 
 
+def test_online_run_ended_as_it_was_made_to(disturbed):
+    codes = [finished.code for finished in disturbed["online"]]
+    assert codes == [-9, 75, 0], [f.err[-500:] for f in disturbed["online"]]
+    err = disturbed["online"][1].err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("tf-student distill: stopped by SIGTERM. ")
+
+
+def test_disturbed_online_run_leaves_the_weights_of_stored_pairs(
+    disturbed, disturbed_directory, chain
+):
+    online, stored = (
+        model_directory.load_student(str(path)).get_weights()
+        for path in (disturbed_directory / "online", chain.work / "student")
+    )
+    for a, b in zip(online, stored, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("part", "load"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_student import config
 from tf_student.errors import InputError
@@ -87,6 +88,25 @@ def test_an_unfinished_file_of_another_worker_is_left_alone(work, tmp_path):
     assert other.exists()
     work(1, 3)
     assert not other.exists()
+
+
+@pytest.mark.parametrize("complete", [False, True])
+def test_a_manifest_that_another_worker_took_for_a_leftover(
+    work, write, contents, tmp_path, monkeypatch, complete
+):
+    """Another worker completes the set while this one writes its manifest."""
+    really_write = records.write_manifest
+
+    def overtaken(directory, manifest):
+        if manifest.complete == complete:
+            monkeypatch.setattr(records, "write_manifest", really_write)
+            work(0, 1)
+            raise tf.errors.NotFoundError(None, None, "manifest.json.tmp-1a2b")
+        really_write(directory, manifest)
+
+    monkeypatch.setattr(records, "write_manifest", overtaken)
+    assert work(0, 1).complete
+    assert contents(tmp_path / "shared") == contents(write("alone"))
 
 
 def test_two_runs_at_once_with_different_settings(work, make_sampler, tmp_path, plan):

@@ -87,10 +87,13 @@ def test_cut_off_shard_is_made_again(write, contents):
     assert contents(write()) == before
 
 
-def test_what_a_killed_writer_left_is_removed(write, contents):
+@pytest.mark.parametrize(
+    "name", ["pairs-train.tfrecord-00000-of-00003", "manifest.json"]
+)
+def test_what_a_killed_writer_left_is_removed(write, contents, name):
     directory = write()
     before = contents(directory)
-    (Path(directory) / "pairs-train.tfrecord-00000-of-00003.tmp-1a2b").write_text("x")
+    (Path(directory) / f"{name}.tmp-1a2b").write_text("x")
     assert contents(write()) == before
 
 

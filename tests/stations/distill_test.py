@@ -16,7 +16,11 @@ def test_leaves_a_student_beside_its_configuration(road):
     student = model_directory.load_student(road.student)
     assert student(np.zeros([2, 8, 8, 1], np.float32)).shape == (2, 8, 8, 1)
     with open(f"{road.student}/config.json") as file:
-        assert json.load(file)["distill"] == {"distance": "l1", "max_pairs": 0}
+        assert json.load(file)["distill"] == {
+            "distance": "l1",
+            "max_pairs": 0,
+            "online": False,
+        }
 
 
 def test_held_out_loss_is_reported(road):
@@ -81,3 +85,76 @@ def test_directory_begun_with_another_distance_is_refused(road, contents):
     with pytest.raises(InputError, match="begun with distance='l1'"):
         distill(road.student, road.teacher, road.pairs, system, RUN)
     assert contents(road.student) == before
+
+
+def _online(system=TINY, **train):
+    return dataclasses.replace(
+        system,
+        distill=dataclasses.replace(system.distill, online=True),
+        student=dataclasses.replace(system.student, **train),
+    )
+
+
+@pytest.fixture(scope="module")
+def made_online(road, tmp_path_factory):
+    """A student of pairs that are not stored, whose training was cut in two."""
+    directory = str(tmp_path_factory.mktemp("online") / "student")
+    for steps in (4, 6):
+        distill(directory, road.teacher, None, _online(steps=steps), RUN)
+    return directory
+
+
+def test_online_losses_are_those_of_the_stored_pairs(road, made_online):
+    for name in ("loss", "held_out_loss"):
+        online, stored = (
+            {line["step"]: line[name] for line in read_metrics(path) if name in line}
+            for path in (made_online, road.student)
+        )
+        assert sorted(online) == sorted(stored)
+        for step, value in stored.items():
+            np.testing.assert_allclose(online[step], value, rtol=1e-6)
+
+
+def test_online_weights_are_those_of_the_stored_pairs(road, made_online):
+    online, stored = (
+        model_directory.load_student(path).get_weights()
+        for path in (made_online, road.student)
+    )
+    for a, b in zip(online, stored, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_online_run_says_what_its_pairs_would_be(road, made_online):
+    origins = []
+    for path in (made_online, road.student):
+        with open(f"{path}/config.json") as file:
+            origins.append(json.load(file)["origin"])
+    assert origins[0]["teacher"] == origins[1]["teacher"]
+    assert origins[0]["pairs"].startswith("online-")
+    assert not origins[1]["pairs"].startswith("online-")
+
+
+@pytest.mark.parametrize(
+    ("system", "pairs", "message"),
+    [
+        (_online(), "pairs", "`pairs_dir` must be left out with `online`"),
+        (TINY, None, "`pairs_dir` must be given without `online`"),
+    ],
+)
+def test_two_sources_of_pairs_and_none_are_refused(
+    road, tmp_path, system, pairs, message
+):
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=message):
+        distill(str(directory), road.teacher, pairs, system, RUN)
+    assert not directory.exists()
+
+
+def test_several_workers_online_are_refused(road, tmp_path, monkeypatch):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=r"`online` must be off .* workers=2"):
+        distill(str(directory), road.teacher, None, _online(), RUN)
+    assert not directory.exists()

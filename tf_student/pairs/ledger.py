@@ -38,7 +38,17 @@ def begin(directory: str, manifest: records.Manifest) -> None:
             f"{directory} holds {strays[0]} and no {records.MANIFEST} that says what "
             "it is. Choose another directory, or remove what is in this one."
         )
-    records.write_manifest(directory, manifest)
+    _write(directory, manifest)
+
+
+def _write(directory: str, manifest: records.Manifest) -> None:
+    """Writes the manifest, unless another worker completed the set meanwhile."""
+    try:
+        records.write_manifest(directory, manifest)
+    # That worker took the unfinished file for one that a killed worker left.
+    except (tf.errors.NotFoundError, FileNotFoundError):
+        if not (_begun(directory) and records.read_manifest(directory).complete):
+            raise
 
 
 def adopt(directory: str, manifest: records.Manifest) -> None:
@@ -114,18 +124,15 @@ def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
         return records.read_manifest(directory)
     shards = tuple(entered[shard.name] for shard in manifest.shards)
     manifest = dataclasses.replace(manifest, shards=shards)
-    records.write_manifest(directory, manifest)
+    _write(directory, manifest)
     _tidy(directory)
     return manifest
 
 
 def _tidy(directory: str) -> None:
-    """Removes what a complete set has no use for; so may another worker.
-
-    Unfinished manifests stay: that worker is about to write the same one.
-    """
-    manifest = records.read_manifest(directory)
-    files.remove_leftovers(directory, [shard.name for shard in manifest.shards])
+    """Removes what a complete set has no use for; so may another worker."""
+    shards = records.read_manifest(directory).shards
+    files.remove_leftovers(directory, [records.MANIFEST, *(s.name for s in shards)])
     folder = os.path.join(directory, _RECEIPTS)
     with contextlib.suppress(tf.errors.OpError):
         if tf.io.gfile.exists(folder):

@@ -6,10 +6,7 @@ import tensorflow as tf
 
 from tf_student import noise, streams
 from tf_student.errors import InputError
-from tf_student.pairs import ledger, records
-
-# Shards that are read together and shuffled as one.
-_WINDOW = 16
+from tf_student.pairs import ledger, order, records
 
 
 class PairSet:
@@ -43,10 +40,7 @@ class PairSet:
         max_pairs: int = 0,
         part: streams.Part = streams.WHOLE,
     ) -> tf.data.Dataset:
-        """Endless training pairs from a position on, a function of seed and position.
-
-        Shards are shuffled every epoch, and pairs within windows of some shards, so
-        that a window fits into memory and whole windows can be skipped unread.
+        """Endless training pairs from a position on, in the order of `order.endless`.
 
         Args:
             seed: of the order.
@@ -59,16 +53,15 @@ class PairSet:
             A dataset of (noise float32, image uint8), `[height, width, channels]`.
         """
         shards = self.manifest.split(records.TRAIN)
-        if max_pairs:
-            shards = shards[: -(-max_pairs // self.manifest.pairs.shard_pairs)]
         paths = tf.constant([self._path(shard) for shard in shards])
-        counts = tf.constant([shard.pairs for shard in shards], tf.int64)
 
-        def epoch(number, skip):
-            return self._epoch(paths, counts, seed, number, skip)
+        def read(numbers):
+            files = tf.gather(paths, numbers)
+            return tf.data.TFRecordDataset(files, num_parallel_reads=order.WINDOW)
 
-        count = sum(shard.pairs for shard in shards)
-        stream = part.of(streams.endless(epoch, count=count, start=start))
+        stream = order.endless(
+            self.manifest, read, seed=seed, start=start, max_pairs=max_pairs, part=part
+        )
         return stream.map(lambda position, record: self._pair(record), tf.data.AUTOTUNE)
 
     def held_out(self) -> tf.data.Dataset:
@@ -96,22 +89,8 @@ class PairSet:
                     "`tf-student pairs --repair` makes it again."
                 )
 
-    def _epoch(self, paths, counts, seed, epoch, skip):
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        draws = tf.random.stateless_uniform(paths.shape, key)
-        order = tf.argsort(draws, stable=True)
-        ends = tf.cumsum(tf.gather(counts, order))
-        # Windows that lie wholly before the position are not even opened.
-        whole = tf.reduce_sum(tf.cast(ends <= skip, tf.int64)) // _WINDOW * _WINDOW
-        before = tf.where(whole > 0, tf.gather(ends, tf.maximum(whole - 1, 0)), 0)
-
-        def window(files):
-            found = tf.data.TFRecordDataset(files, num_parallel_reads=_WINDOW)
-            size = _WINDOW * self.manifest.pairs.shard_pairs
-            return streams.shuffle_windows(found, size=size, seed=seed, epoch=epoch)
-
-        files = tf.data.Dataset.from_tensor_slices(tf.gather(paths, order)).skip(whole)
-        return files.batch(_WINDOW).flat_map(window).skip(skip - before)
+    def close(self) -> None:
+        """Does nothing: files are open only while a stream is read."""
 
     def _pair(self, record):
         pair = records.decode(record, self.manifest)

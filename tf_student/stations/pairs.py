@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tf_student import model_directory, run_directory
-from tf_student.config import DiffusionConfig, RunConfig, SamplerConfig
+from tf_student.config import RunConfig, SamplerConfig
 from tf_student.errors import InputError
 from tf_student.pairs import checker, importer, ledger, records, writer
 from tf_student.pairs.config import EngineConfig
@@ -120,14 +119,7 @@ def _open(teacher_directory: str, system: Preset, run: RunConfig):
     generator, teacher = session.teacher_generator(
         strategy, teacher_directory, system.sampler, run
     )
-    manifest = records.plan(
-        model_directory.fingerprint(teacher),
-        generator.shape,
-        run_directory.read_config(teacher_directory, "diffusion", DiffusionConfig),
-        system.sampler,
-        system.pairs,
-        run,
-    )
+    manifest = session.plan_pairs(teacher_directory, teacher, system, run)
     return generator, generator.batch, manifest
 
 

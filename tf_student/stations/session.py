@@ -12,6 +12,7 @@ from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.errors import InputError
 from tf_student.generator import Generator
 from tf_student.pairs import records
+from tf_student.presets import Preset
 from tf_student.training import distribute
 from tf_student.training.teacher import make_sampler
 from tf_student.unet import UNet
@@ -56,6 +57,27 @@ def teacher_generator(
     diffusion = run_directory.read_config(directory, "diffusion", DiffusionConfig)
     sample = make_sampler(teacher, diffusion, config)
     return _generator(strategy, sample, teacher.config, run), teacher
+
+
+def plan_pairs(
+    directory: str, teacher: UNet, system: Preset, run: RunConfig
+) -> records.Manifest:
+    """What the pairs of a finished teacher would be, by the system's sampler.
+
+    Args:
+        directory: of the teacher.
+        teacher: its network.
+        system: its sampler and its pairs.
+        run: as for the generator that makes them.
+    """
+    return records.plan(
+        model_directory.fingerprint(teacher),
+        teacher.config.image_shape,
+        run_directory.read_config(directory, "diffusion", DiffusionConfig),
+        system.sampler,
+        system.pairs,
+        run,
+    )
 
 
 def student_generator(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_student import images, losses, model_directory, streams
 from tf_student.config import DistillConfig
 from tf_student.errors import DivergedError
+from tf_student.pairs.online import OnlinePairs
 from tf_student.pairs.reader import PairSet
 from tf_student.training.reporter import Reporter
 from tf_student.training.state import TrainState
@@ -23,14 +24,14 @@ class DistillTask:
     """Trains G(z) on pairs; keeps the averaged weights that do best on held-out ones.
 
     Attributes:
-        pair_set: noise and the teacher's images.
+        pair_set: noise and the teacher's images, stored or made online.
         distill: names the distance.
         directory: gets `model.keras`.
         seed: of the order.
         batch_size: held-out pairs that are compared at once.
     """
 
-    pair_set: PairSet
+    pair_set: PairSet | OnlinePairs
     distill: DistillConfig
     directory: str
     seed: int

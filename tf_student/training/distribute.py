@@ -46,12 +46,17 @@ def make_workers_strategy() -> tf.distribute.Strategy:
     Raises:
         InputError: if TF_CONFIG cannot be understood.
     """
-    if _workers_in_environment() < 2:
+    if workers_in_environment() < 2:
         return make_strategy()
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _workers_in_environment() -> int:
+def workers_in_environment() -> int:
+    """How many workers TF_CONFIG names; 0 without it.
+
+    Raises:
+        InputError: if it cannot be understood.
+    """
     text = os.environ.get("TF_CONFIG", "")
     try:
         value = json.loads(text or "{}")

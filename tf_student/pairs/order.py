@@ -1,0 +1,68 @@
+"""The order in which a set's pairs are trained on, whether they are stored or not."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_student import streams
+from tf_student.pairs import records
+
+# Shards that are read together and shuffled as one.
+WINDOW = 16
+
+
+def endless(
+    manifest: records.Manifest,
+    read: Callable[[tf.Tensor], tf.data.Dataset],
+    *,
+    seed: int,
+    start: int,
+    max_pairs: int = 0,
+    part: streams.Part = streams.WHOLE,
+) -> tf.data.Dataset:
+    """Endless training pairs from a position on, a function of seed and position.
+
+    Shards are shuffled every epoch, and pairs within windows of some shards, so that a
+    window fits into memory and whole windows can be skipped unread.
+
+    Args:
+        manifest: of the set.
+        read: from int64 numbers `[n]` of training shards, n up to `WINDOW`, to a
+            dataset of one element for each of their pairs, from each shard in turn.
+        seed: of the order.
+        start: pairs that are left out at the beginning.
+        max_pairs: takes the first so many pairs alone, rounded up to whole shards;
+            0 takes all.
+        part: this worker's part of the stream.
+
+    Returns:
+        A dataset of (int64 position, element).
+    """
+    shards = manifest.split(records.TRAIN)
+    if max_pairs:
+        shards = shards[: -(-max_pairs // manifest.pairs.shard_pairs)]
+    counts = tf.constant([shard.pairs for shard in shards], tf.int64)
+    size = WINDOW * manifest.pairs.shard_pairs
+
+    def epoch(number, skip):
+        def window(numbers):
+            return streams.shuffle_windows(
+                read(numbers), size=size, seed=seed, epoch=number
+            )
+
+        return _epoch(counts, window, seed, number, skip)
+
+    count = sum(shard.pairs for shard in shards)
+    return part.of(streams.endless(epoch, count=count, start=start))
+
+
+def _epoch(counts, window, seed, epoch, skip):
+    key = tf.stack([tf.constant(seed, tf.int64), epoch])
+    draws = tf.random.stateless_uniform(counts.shape, key)
+    order = tf.argsort(draws, stable=True)
+    ends = tf.cumsum(tf.gather(counts, order))
+    # Windows that lie wholly before the position are not even opened.
+    whole = tf.reduce_sum(tf.cast(ends <= skip, tf.int64)) // WINDOW * WINDOW
+    before = tf.where(whole > 0, tf.gather(ends, tf.maximum(whole - 1, 0)), 0)
+    numbers = tf.data.Dataset.from_tensor_slices(tf.cast(order, tf.int64)).skip(whole)
+    return numbers.batch(WINDOW).flat_map(window).skip(skip - before)
