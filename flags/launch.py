@@ -53,9 +53,10 @@ def run(main: Callable[[], None]) -> None:
             _fail(f"{error} The same command goes on.", EXIT_PREEMPTED)
         except KeyboardInterrupt:
             _fail("interrupted; the same command goes on", 130)
+        except BrokenPipeError:
+            # Of a reader of the output, which `output.flushed` knows about.
+            raise
         except (OSError, ImportError) as error:
-            # Printing may have been what failed.
-            output.flush()
             _fail(str(error), EXIT_INPUT)
         except Exception as error:
             if not _is_file_system_error(error):

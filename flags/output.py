@@ -8,6 +8,7 @@ from collections.abc import Iterator
 # What a shell says of a program that SIGPIPE ended.
 EXIT_UNREAD = 141
 _EXIT_UNWRITTEN = 2
+_STDOUT = 1
 
 
 @contextlib.contextmanager
@@ -21,17 +22,12 @@ def flushed() -> Iterator[None]:
         try:
             yield
         finally:
-            flush()
+            # Where stdout is closed there is no sys.stdout.
+            print(end="", flush=True)
     except OSError as error:
         # Python flushes once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
         if isinstance(error, BrokenPipeError):
             sys.exit(EXIT_UNREAD)
         print(f"tf-student: the output cannot be written: {error}", file=sys.stderr)
         sys.exit(_EXIT_UNWRITTEN)
-
-
-def flush() -> None:
-    """Writes out what was printed; raises again what came in the way before."""
-    # Where stdout is closed there is no sys.stdout.
-    print(end="", flush=True)

@@ -11,9 +11,13 @@ from tests.flags import conftest
 _MODULE = (sys.executable, "-m", "tf_student.flags.teacher")
 
 
-def _run_into(stdout, *command):
+def _run_into(stdout, *command, unbuffered=""):
     return subprocess.run(
-        command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        command,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
 
 
@@ -35,10 +39,11 @@ def unread():
         (conftest.LAUNCHER, "gallery", "--dry_run"),
         (*_MODULE, "--help"),
     ],
-    ids=lambda command: " ".join(command[-2:]),
+    ids=["launcher", "version", "station", "work", "module"],
 )
-def test_a_reader_that_went_away_is_no_error(unread, command):
-    finished = _run_into(unread, *command)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_went_away_is_no_error(unread, command, unbuffered):
+    finished = _run_into(unread, *command, unbuffered=unbuffered)
     assert (finished.returncode, finished.stderr) == (141, "")
 
 
