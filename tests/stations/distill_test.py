@@ -158,3 +158,30 @@ def test_several_workers_online_are_refused(road, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"`online` must be off .* workers=2"):
         distill(str(directory), road.teacher, None, _online(), RUN)
     assert not directory.exists()
+
+
+@pytest.fixture(scope="module")
+def held_out_loss(road, tmp_path_factory):
+    """Trains a student for a while; its averages' distance from held-out images."""
+    train = dataclasses.replace(TINY.student, steps=60)
+    log = dataclasses.replace(TINY.log, evaluate_every=60)
+
+    def measure(dtype, seed=0):
+        directory = str(tmp_path_factory.mktemp("student") / dtype)
+        system = dataclasses.replace(
+            TINY, student=dataclasses.replace(train, seed=seed), log=log
+        )
+        run = dataclasses.replace(RUN, dtype=dtype)
+        distill(directory, road.teacher, road.pairs, system, run)
+        return read_metrics(directory)[-1]["held_out_loss"]
+
+    return measure
+
+
+def test_two_bytes_reach_the_quality_of_four(road, held_out_loss):
+    start = read_metrics(road.student)[-1]["held_out_loss"]
+    exact = [held_out_loss("float32", seed) for seed in (0, 1)]
+    learned, noise = start - exact[0], abs(exact[1] - exact[0])
+    assert learned > 10 * noise
+    for dtype in ("bfloat16", "float16"):
+        assert held_out_loss(dtype) < max(exact) + 2 * noise + 0.01 * learned
