@@ -19,14 +19,15 @@ FLOORS = [
     "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption "
     "training.profile",
-    "options serving.signatures serving.verification",
+    "options client.arrays serving.signatures serving.verification",
     "config files serving.config custom_ops.group_norm_silu.python.ops "
     "training.distribute",
     "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
     "presets run_directory schedules serving.metadata training.optimizer "
-    "client.config gallery.app gallery.config gallery.models "
+    "client.config gallery.app gallery.config "
     "training.reporter architecture convert.rows",
-    "serving.versions serving.warmup convert.ddpm convert.denoising_student "
+    "gallery.models serving.versions serving.warmup convert.ddpm "
+    "convert.denoising_student "
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_student.errors import InputError
+from tf_student.serving import metadata
 
 _SIGNATURES = ("interpolate", "sample")
 
@@ -25,6 +26,7 @@ class Model:
 
     Attributes:
         shape: `(height, width, channels)` of its images.
+        limit: images of one call at most, as its metadata say; None if it has none.
     """
 
     def __init__(self, directory: str):
@@ -34,9 +36,12 @@ class Model:
             directory: a SavedModel, or a directory of numbered ones.
 
         Raises:
-            InputError: if there is none, or it lacks a signature.
+            InputError: if there is none, it lacks a signature, or its metadata are
+                damaged.
         """
         path = newest_version(directory)
+        about = metadata.read(path) if metadata.is_there(path) else None
+        self.limit = about.max_count if about else None
         try:
             # Its variables live as long as this reference.
             self._loaded = tf.saved_model.load(path)
