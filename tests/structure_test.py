@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 # A module imports from floors below its own alone.
 FLOORS = [
     # Formulas and plain machinery.
-    "__init__ errors images losses noise sampler streams evaluation.neighbours "
+    "__init__ errors images losses noise sampler streams evaluation.precision "
     "evaluation.similarity evaluation.tfgan gallery.gate "
     "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption "
     "training.profile",
-    "options client.arrays serving.signatures serving.verification",
+    "options client.arrays evaluation.neighbours serving.signatures "
+    "serving.verification",
     "config files serving.config custom_ops.group_norm_silu.python.ops "
     "training.distribute",
     "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
