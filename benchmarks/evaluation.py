@@ -1,12 +1,13 @@
-"""Times the evaluator: statistics and distance at full size, and what it adds.
+"""Times the evaluator: statistics, distance and neighbours, and what it adds.
 
-    python benchmarks/evaluation.py [--images=50000] [--extracted=256] [--rounds=3]
+    python benchmarks/evaluation.py [--images=50000] [--neighbours=50000] \
+        [--extracted=256] [--rounds=3]
 
 First two sets of float32 features, 50,000 x 2048 as of Inception: seconds and peak
-memory of their float64 statistics and Frechet distance, in a process of its own. Then
-the extraction of images with FID's Inception (random weights): the evaluator, with its
-hashing, cache and statistics, against a bare loop over the same network, in turns; the
-ratio is of the least times.
+memory of their float64 statistics and Frechet distance, and of precision, recall,
+density and coverage, each in a process of its own. Then the extraction of images with
+FID's Inception (random weights): the evaluator, with its hashing, cache and statistics,
+against a bare loop over the same network, in turns; the ratio is of the least times.
 """
 
 import argparse
@@ -36,10 +37,7 @@ def statistics_and_distance(folder: str, count: int) -> None:
     """Prints seconds and peak memory, mapped files included."""
     from tf_student.evaluation import frechet, statistics
 
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-    before, start = peak(), time.perf_counter()
+    before, start = _peak(), time.perf_counter()
     found = []
     for number in range(2):
         path = os.path.join(folder, str(number))
@@ -52,9 +50,35 @@ def statistics_and_distance(folder: str, count: int) -> None:
     print(
         f"2 x {count:,} x {DIMENSIONS}: statistics {gathered - start:.1f} s, distance "
         f"{ended - gathered:.1f} s, together {ended - start:.1f} s, FID "
-        f"{distance:.3f}; peak {peak():.2f} GiB, {before:.2f} before",
+        f"{distance:.3f}; peak {_peak():.2f} GiB, {before:.2f} before",
         flush=True,
     )
+
+
+def neighbours_of(folder: str, count: int) -> None:
+    """Prints seconds and peak memory, mapped files included."""
+    from tf_student.evaluation import neighbours
+
+    before, start = _peak(), time.perf_counter()
+    manifolds = []
+    for number in range(2):
+        path = os.path.join(folder, str(number))
+        rows = np.memmap(path, np.float32, "r", shape=(count, DIMENSIONS))
+        manifolds.append(neighbours.manifold(rows))
+    found = time.perf_counter()
+    scores = neighbours.scores(*manifolds)
+    ended = time.perf_counter()
+    values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
+    print(
+        f"2 x {count:,} x {DIMENSIONS}: neighbours {found - start:.1f} s, scores "
+        f"{ended - found:.1f} s ({values}); peak {_peak():.2f} GiB, {before:.2f} "
+        "before",
+        flush=True,
+    )
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def in_a_process(function, *arguments) -> None:
@@ -117,6 +141,7 @@ def main() -> None:
     """Runs both."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--neighbours", type=int, default=50_000)
     parser.add_argument("--extracted", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
@@ -124,6 +149,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for function in (write_features, statistics_and_distance):
             in_a_process(function, folder, arguments.images)
+        count = min(arguments.neighbours, arguments.images)
+        if count:
+            in_a_process(neighbours_of, folder, count)
     extraction(arguments.extracted, arguments.rounds)
 
 

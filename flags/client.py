@@ -1,6 +1,7 @@
 """Asks a model server for images, saves them and says how long the answers took.
 
 tf-student client --server=http://127.0.0.1:8501 --count=16 --requests=100
+tf-student client --server=grpc://127.0.0.1:8500 --signature=serving_default
 """
 
 from absl import flags
@@ -21,7 +22,7 @@ def main() -> None:
         cost = {"requests": config.requests, "images": config.requests * config.count}
         launch.print_cost(f"ask {config.server} for images", cost)
         return
-    if config.server.startswith("grpc:"):
+    if config.server.startswith("grpc"):
         # Its messages are TensorFlow's.
         launch.import_quietly("tensorflow")
     from tf_student.stations import client

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 
@@ -130,3 +131,30 @@ def test_what_a_killed_writer_leaves_counts_as_a_leftover(tmp_path):
         assert os.listdir(tmp_path) == []
         with open(temporary, "w") as file:
             file.write("whole")
+
+
+def test_what_a_killed_writer_of_a_folder_leaves_is_removed(tmp_path):
+    for name in ("1.tmp-0123abcd", "other.tmp-0123abcd"):
+        (tmp_path / name / "part").mkdir(parents=True)
+        (tmp_path / name / "part" / "a.txt").write_text("half")
+    files.remove_leftovers(str(tmp_path), ["1"])
+    assert os.listdir(tmp_path) == ["other.tmp-0123abcd"]
+
+
+def test_a_locked_directory_is_refused_until_it_is_free(tmp_path):
+    with files.locked(str(tmp_path)):
+        with pytest.raises(InputError, match=f"^Another process writes to {tmp_path}"):
+            with files.locked(str(tmp_path)):
+                raise AssertionError("both have it")
+    with files.locked(str(tmp_path)):
+        assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_locked_is_not(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    for place in (str(tmp_path), "ram://model"):
+        with files.locked(place):
+            pass

@@ -14,12 +14,13 @@ ROOT = Path(__file__).parents[1]
 # A module imports from floors below its own alone.
 FLOORS = [
     # Formulas and plain machinery.
-    "__init__ errors images losses noise sampler streams evaluation.neighbours "
+    "__init__ errors images losses noise sampler streams evaluation.precision "
     "evaluation.similarity evaluation.tfgan gallery.gate "
     "serving.environment serving.native serving.stranger "
     "custom_ops.group_norm_silu.reference progress training.ema training.preemption "
     "training.profile",
-    "options serving.signatures serving.verification",
+    "options client.arrays evaluation.neighbours serving.signatures "
+    "serving.verification",
     "config convert.config evaluation.config files pairs.config serving.config "
     "custom_ops.group_norm_silu.python.ops "
     "training.distribute",
@@ -27,7 +28,8 @@ FLOORS = [
     "presets run_directory schedules serving.metadata training.optimizer "
     "client.config gallery.app gallery.config "
     "training.reporter architecture convert.rows",
-    "serving.versions serving.warmup convert.ddpm convert.denoising_student "
+    "serving.versions serving.warmup convert.ddpm "
+    "convert.denoising_student "
     "convert.diffusers convert.diffusers_config convert.tensor_files "
     "convert.torch_file evaluation.digits_classifier evaluation.features "
     "evaluation.frechet evaluation.pictures",

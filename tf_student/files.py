@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, on any file system TensorFlow knows."""
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -99,11 +100,38 @@ def read_json(path: str) -> Any:
         raise InputError(f"{path} is not valid JSON: {error}.") from error
 
 
+@contextlib.contextmanager
+def locked(directory: str) -> Iterator[None]:
+    """Keeps other processes that ask for the same out of a directory for a while.
+
+    The kernel opens the lock again however a process ends. File systems without locks
+    are not locked.
+
+    Raises:
+        InputError: if another process has it.
+    """
+    if not os.path.isdir(directory):
+        yield
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"Another process writes to {directory}.") from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(directory: str, names: Iterable[str]) -> None:
-    """Removes what killed writers of those files left behind in `directory`."""
+    """Removes what killed writers of those files and folders left in `directory`."""
     names = set(names)
     for path in tf.io.gfile.glob(os.path.join(directory, "*.tmp-*")):
         name = os.path.basename(path).rpartition(".tmp-")[0]
         if name in names:
             with contextlib.suppress(tf.errors.NotFoundError):
-                tf.io.gfile.remove(path)
+                is_folder = tf.io.gfile.isdir(path)
+                (tf.io.gfile.rmtree if is_folder else tf.io.gfile.remove)(path)

@@ -6,7 +6,12 @@ with mean and variance over each image's positions and each group's channels (Wu
 *Group Normalization*, arXiv 1803.08494, eq. 1-3) and act the identity or SiLU.
 """
 
+import math
+
 import tensorflow as tf
+
+# Positions of an image from which on its mean is taken row by row.
+_LARGE = 256
 
 
 def group_norm_silu(
@@ -33,22 +38,71 @@ def group_norm_silu(
     Returns:
         A tensor like x.
     """
-    channels = x.shape[-1]
-    shape = tf.shape(x)
-    v = tf.cast(tf.reshape(x, [shape[0], -1, channels]), tf.float32)
-    if bias is not None:
-        v += tf.cast(bias, tf.float32)[:, None, :]
-
-    def over_group(per_channel):
-        grouped = tf.reshape(per_channel, [-1, 1, groups, channels // groups])
-        mean = tf.reduce_mean(grouped, axis=-1, keepdims=True)
-        return tf.reshape(tf.broadcast_to(mean, tf.shape(grouped)), [-1, 1, channels])
-
-    # The variance of the centred values, not E[v^2] - E[v]^2: it survives a mean that
-    # is large beside the deviation.
-    centred = v - over_group(tf.reduce_mean(v, axis=1, keepdims=True))
-    variance = over_group(tf.reduce_mean(tf.square(centred), axis=1, keepdims=True))
-    y = centred * (gamma * tf.math.rsqrt(variance + epsilon)) + beta
+    shape, inner = _shapes(x, groups)
+    per_group, ones = inner[-2:], [1] * (len(inner) - 3)
+    v = tf.cast(tf.reshape(x, inner), tf.float32)
+    added = tf.zeros(per_group) if bias is None else tf.cast(bias, tf.float32)
+    added = tf.reshape(added, [-1, *ones, *per_group])
+    # Moments are taken about the mean of the first row: where the mean is large beside
+    # the deviation nothing is lost, as it would be in E[v^2] - E[v]^2, and no pass over
+    # x is spent on the mean alone. The row is a part of what the variance is of, so the
+    # square of its distance from the mean is at most the variance times the rows.
+    # Results do not depend on the centre, and gradients do not either.
+    row = v[:, :1] if len(ones) == 2 else v[:, : x.shape[-2]]
+    centre = tf.reduce_mean(_over_positions(row) + added, axis=-1, keepdims=True)
+    v -= tf.stop_gradient(centre) - added
+    mean, square = _moments(v)
+    # Rounding may leave a constant group less than nothing.
+    variance = tf.nn.relu(square - tf.square(mean))
+    scale = tf.math.rsqrt(variance + epsilon) * tf.reshape(gamma, per_group)
+    y = v * scale + (tf.reshape(beta, per_group) - mean * scale)
     if activation == "silu":
         y = tf.nn.silu(y)
     return tf.cast(tf.reshape(y, shape), x.dtype)
+
+
+def _shapes(x: tf.Tensor, groups: int):
+    """x's shape, and the one to compute in; known sizes are numbers and cost nothing.
+
+    `[batch, rows, columns, groups, channels of a group]`; of small images, where an
+    operation takes longer than its numbers, `[batch, positions, groups, channels]`.
+    """
+    per_group = [groups, x.shape[-1] // groups]
+    _, *spatial, channels = x.shape
+    if None in spatial:
+        shape = tf.shape(x)
+        return shape, [shape[0], shape[1], -1, *per_group]
+    batch = -1 if x.shape[0] is None else x.shape[0]
+    positions = math.prod(spatial)
+    rows = [positions]
+    if positions >= _LARGE:
+        rows = [spatial[0], positions // spatial[0]]
+    return [batch, *spatial, channels], [batch, *rows, *per_group]
+
+
+@tf.custom_gradient
+def _moments(v: tf.Tensor):
+    """Means of v and of its squares, over positions and the channels of a group.
+
+    One gradient for both takes fewer passes over v than one for each.
+    """
+    found = (
+        tf.reduce_mean(_over_positions(part), axis=-1, keepdims=True)
+        for part in (v, tf.square(v))
+    )
+    share = 1 / _values_of_a_group(v)
+    return tuple(found), lambda mean, square: v * (2 * share * square) + share * mean
+
+
+def _over_positions(v: tf.Tensor) -> tf.Tensor:
+    """The mean, of columns and then of rows: a row stays in the nearest cache."""
+    for axis in reversed(range(1, v.shape.rank - 2)):
+        v = tf.reduce_mean(v, axis, keepdims=True)
+    return v
+
+
+def _values_of_a_group(v: tf.Tensor) -> float | tf.Tensor:
+    if None not in v.shape[1:]:
+        return float(math.prod(v.shape[1:]) // v.shape[-2])
+    sizes = tf.shape(v)
+    return tf.cast(tf.reduce_prod(sizes[1:]) // sizes[-2], v.dtype)

@@ -13,6 +13,9 @@ from tf_student.errors import InputError
         ({"server": "http://host:many"}, "server='http://host:many'"),
         ({"server": "http://[::1"}, "`server` must be like http://"),
         ({"server": "http://host\n/"}, "`server` must be like http://"),
+        ({"ca_file": "a.pem"}, "`ca_file` must be empty where the server has no TLS"),
+        ({"ca_file": "a", "server": "grpc://host"}, "`ca_file` must be empty where"),
+        ({"signature": "sample"}, "`signature` must be one of: png, serving_default."),
         ({"model": "../admin"}, "`model` must be of letters"),
         ({"model": ""}, "`model` must be of letters"),
         ({"label": "a/b"}, "`label` must be of letters"),
@@ -33,6 +36,11 @@ def test_wrong_value_is_named(values, message):
     with pytest.raises(InputError) as raised:
         ClientConfig(**values)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("server", ["https://host:8501", "grpcs://host:8500"])
+def test_tls_is_known(server):
+    assert ClientConfig(server=server, ca_file="a.pem").ca_file == "a.pem"
 
 
 def test_last_seed_is_allowed():

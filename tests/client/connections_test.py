@@ -1,14 +1,17 @@
 """Both protocols, against a server that speaks them."""
 
+import shutil
 import socket
+import subprocess
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.client import model_server, saved_models
-from tf_student.client import rest, rpc
+from tf_student.client import arrays, rest, rpc
 from tf_student.client.config import ClientConfig
-from tf_student.errors import ServerError
+from tf_student.errors import InputError, ServerError
 
 CONNECTIONS = {"rest": rest.Connection, "rpc": rpc.Connection}
 
@@ -119,3 +122,65 @@ def test_silent_server_is_not_waited_for(connect, protocol):
         server = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ServerError, match=r"timed out|DEADLINE_EXCEEDED"):
             connect(server, timeout=0.2).png(0, 1)
+
+
+@pytest.mark.parametrize(("options", "version"), [({}, 2), ({"label": "stable"}, 1)])
+def test_images_of_noise_are_the_models(connect, paths, options, version):
+    pngs = connect(signature="serving_default", **options).png(7, 3)
+    noise = arrays.noise(7, 3, saved_models.SHAPE)
+    loaded = tf.saved_model.load(paths[version])
+    expected = loaded.signatures["serving_default"](noise=tf.constant(noise))["images"]
+    np.testing.assert_array_equal([tf.io.decode_png(png) for png in pngs], expected)
+
+
+def test_noise_for_another_model_is_refused(connect, protocol):
+    status = ("404", "NOT_FOUND")[protocol == "rpc"]
+    with pytest.raises(ServerError, match=f"{status}.*Latest.faces"):
+        connect(signature="serving_default", model="faces")
+
+
+def test_model_without_noise_is_refused(protocol, tmp_path):
+    module = tf.Module()
+    spec = tf.TensorSpec([], tf.float32, "x")
+    module.twice = tf.function(lambda x: {"y": 2 * x}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path), signatures={"twice": module.twice})
+    with model_server.serving("digits", {1: str(tmp_path)}, {}) as addresses:
+        config = ClientConfig(server=addresses[protocol], signature="serving_default")
+        with pytest.raises(ServerError, match="has no `serving_default` of `noise`"):
+            CONNECTIONS[protocol](config)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    paths = folder / "certificate.pem", folder / "key.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-out", str(paths[0]), "-keyout", str(paths[1])]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def secure(paths, certificate):
+    with model_server.serving("digits", paths, {}, certificate) as addresses:
+        yield addresses
+
+
+def test_tls_with_an_authority_of_ones_own(connect, secure, protocol, certificate):
+    connection = connect(secure[protocol], ca_file=str(certificate[0]))
+    assert connection.png(7, 1)[0].startswith(b"\x89PNG")
+
+
+def test_tls_of_a_stranger_is_refused(connect, secure, protocol):
+    with pytest.raises(ServerError, match=r"CERTIFICATE_VERIFY_FAILED|UNAVAILABLE"):
+        connect(secure[protocol], timeout=5.0).png(7, 1)
+
+
+def test_missing_authorities_are_named(connect, protocol, tmp_path):
+    server = {"rest": "https://127.0.0.1", "rpc": "grpcs://127.0.0.1"}[protocol]
+    with pytest.raises(InputError, match=f"`ca_file` must be .*ca_file={tmp_path}/a"):
+        connect(server, ca_file=str(tmp_path / "a"))

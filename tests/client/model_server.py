@@ -10,18 +10,26 @@ import contextlib
 import http.server
 import json
 import re
+import ssl
 import threading
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from google.protobuf import json_format
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 _STATUS = {
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 412,
 }
-_PATH = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?:predict")
+_PATH = re.compile(
+    r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?(:predict|/metadata)"
+)
 
 
 class Refused(Exception):  # noqa: N818 - as the server says it.
@@ -35,19 +43,34 @@ class Servable:
         self.name, self.labels = name, labels
         self.loaded = {v: tf.saved_model.load(path) for v, path in versions.items()}
 
-    def signature(self, name, version, label, signature):
-        """The function that a request names."""
+    def signatures(self, name, version, label):
+        """The functions of the version that a request names."""
         if label:
             version = self.labels.get(label, -1)
         version = version or max(self.loaded)
         if name != self.name or version not in self.loaded:
             message = f"Servable not found for request: Latest({name})"
             raise Refused(grpc.StatusCode.NOT_FOUND, message)
-        found = self.loaded[version].signatures
+        return self.loaded[version].signatures
+
+    def signature(self, name, version, label, signature):
+        """The function that a request names."""
+        found = self.signatures(name, version, label)
         if signature not in found:
             message = f'Serving signature key "{signature}" not found.'
             raise Refused(grpc.StatusCode.FAILED_PRECONDITION, message)
         return found[signature]
+
+
+def described(signatures):
+    """The inputs of functions by name, as a server's metadata have them."""
+    found = get_model_metadata_pb2.SignatureDefMap()
+    for name, function in signatures.items():
+        inputs = found.signature_def[name].inputs
+        for key, spec in function.structured_input_signature[1].items():
+            inputs[key].dtype = spec.dtype.as_datatype_enum
+            inputs[key].tensor_shape.CopyFrom(spec.shape.as_proto())
+    return found
 
 
 def call(signature, tensors):
@@ -81,6 +104,19 @@ class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(tensor.numpy()))
         return answer
 
+    def GetModelMetadata(self, request, context):  # noqa: N802 - the protocol's name.
+        assert list(request.metadata_field) == ["signature_def"]
+        spec = request.model_spec
+        try:
+            signatures = self.servable.signatures(
+                spec.name, spec.version.value, spec.version_label
+            )
+        except Refused as refused:
+            context.abort(*refused.args)
+        answer = get_model_metadata_pb2.GetModelMetadataResponse()
+        answer.metadata["signature_def"].Pack(described(signatures))
+        return answer
+
 
 def json_of(name, tensor):
     """A tensor as the server writes it.
@@ -103,7 +139,10 @@ def json_of(name, tensor):
 
 
 class Rest(http.server.BaseHTTPRequestHandler):
-    """POST /v1/models/<name>[/versions/<n>|/labels/<label>]:predict, by columns."""
+    """POST /v1/models/<name>[/versions/<n>|/labels/<label>]:predict, by columns.
+
+    And GET of the same path with /metadata.
+    """
 
     protocol_version = "HTTP/1.1"
     # Headers and body go in two writes.
@@ -112,19 +151,33 @@ class Rest(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.respond(lambda: self.predict(json.loads(body)))
+
+    def do_GET(self):
+        self.respond(self.metadata)
+
+    def respond(self, make):
         try:
-            self.answer(200, self.predict(json.loads(body)))
+            self.answer(200, make())
         except Refused as refused:
             code, message = refused.args
             self.answer(_STATUS[code], json.dumps({"error": message}).encode())
 
-    def predict(self, asked):
+    def model(self, verb):
         match = _PATH.fullmatch(self.path)
-        if not match:
+        if not match or match[4] != verb:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Malformed request")
-        name, version, label = match.groups()
+        name, version, label, _ = match.groups()
+        return name, int(version or 0), label
+
+    def metadata(self):
+        found = described(self.servable.signatures(*self.model("/metadata")))
+        values = json_format.MessageToDict(found, preserving_proto_field_name=True)
+        return json.dumps({"metadata": {"signature_def": values}}).encode()
+
+    def predict(self, asked):
         signature = self.servable.signature(
-            name, int(version or 0), label, asked.get("signature_name")
+            *self.model(":predict"), asked.get("signature_name")
         )
         specs = signature.structured_input_signature[1]
         tensors = {
@@ -146,24 +199,40 @@ class Rest(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def _listen(rpc, tls):
+    if not tls:
+        return rpc.add_insecure_port("127.0.0.1:0")
+    certificate, key = (path.read_bytes() for path in tls)
+    credentials = grpc.ssl_server_credentials([(key, certificate)])
+    return rpc.add_secure_port("127.0.0.1:0", credentials)
+
+
 @contextlib.contextmanager
-def serving(name, versions, labels):
-    """Serves versions, paths by number; gives the two addresses."""
+def serving(name, versions, labels, tls=None):
+    """Serves versions, paths by number; gives the two addresses.
+
+    With TLS where `tls` gives the paths of a certificate and its key.
+    """
     servable = Servable(name, versions, labels)
     rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         Grpc(servable), rpc
     )
-    port = rpc.add_insecure_port("127.0.0.1:0")
+    port = _listen(rpc, tls)
     rpc.start()
     handler = type("Handler", (Rest,), {"servable": servable})
     rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        rest.socket = context.wrap_socket(rest.socket, server_side=True)
     thread = threading.Thread(target=rest.serve_forever)
     thread.start()
     try:
+        s = "s" if tls else ""
         yield {
-            "rest": f"http://127.0.0.1:{rest.server_port}",
-            "rpc": f"grpc://127.0.0.1:{port}",
+            "rest": f"http{s}://127.0.0.1:{rest.server_port}",
+            "rpc": f"grpc{s}://127.0.0.1:{port}",
         }
     finally:
         rest.shutdown()

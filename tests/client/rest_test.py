@@ -1,5 +1,7 @@
 """Answers that no model server should give."""
 
+import contextlib
+import dataclasses
 import http.server
 import threading
 
@@ -12,11 +14,13 @@ from tf_student.errors import ServerError
 
 @pytest.fixture
 def answering(request):
-    """A connection to a server that gives `request.param` and no more."""
+    """What asks a server that gives `request.param` and no more."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             self.wfile.write(request.param)
+
+        do_GET = do_POST  # noqa: N815 - the library's name.
 
         def log_message(self, *arguments):
             pass
@@ -25,9 +29,7 @@ def answering(request):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         address = f"http://127.0.0.1:{server.server_port}"
-        connection = rest.Connection(ClientConfig(server=address, timeout=5.0))
-        yield connection
-        connection.close()
+        yield ClientConfig(server=address, timeout=5.0)
         server.shutdown()
         thread.join()
 
@@ -58,7 +60,48 @@ def _ok(body):
     indirect=["answering"],
 )
 def test_strange_answer_is_one_line(answering, message):
-    with pytest.raises(ServerError) as raised:
-        answering.png(0, 1)
+    connection = rest.Connection(answering)
+    with contextlib.closing(connection), pytest.raises(ServerError) as raised:
+        connection.png(0, 1)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def _metadata(text):
+    return _ok(b'{"metadata": {"signature_def": {"signature_def": %s}}}' % text)
+
+
+@pytest.mark.parametrize(
+    ("answering", "message"),
+    [
+        (_ok(b"[1, 2]"), "no `serving_default` of `noise`"),
+        (_metadata(b"{}"), "no `serving_default` of `noise`"),
+        (
+            _metadata(
+                b'{"serving_default": {"inputs": {"noise": {"tensor_shape": '
+                b'{"dim": [{"size": "-1"}, {"size": "8"}]}}}}}'
+            ),
+            "must take noise [n, height, width, channels]",
+        ),
+    ],
+    indirect=["answering"],
+)
+def test_strange_metadata_are_one_line(answering, message):
+    config = dataclasses.replace(answering, signature="serving_default")
+    with pytest.raises(ServerError) as raised:
+        rest.Connection(config)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "answering",
+    [_ok(b'{"outputs": %s}' % v) for v in (b"[[1, 2], [3]]", b"[0.5]", b"null")],
+    indirect=True,
+)
+def test_strange_images_are_one_line(answering, monkeypatch):
+    monkeypatch.setattr(rest.Connection, "_noise_shape", lambda self: (4, 4, 1))
+    config = dataclasses.replace(answering, signature="serving_default")
+    connection = rest.Connection(config)
+    with contextlib.closing(connection):
+        with pytest.raises(ServerError, match=r"without images of \[4, 4, 1\]"):
+            connection.png(0, 1)

@@ -15,6 +15,8 @@ SHAPES = [
     ((2, 3, 3, 7), 1),
     ((2, 9, 6), 2),
     ((2, 2, 3, 2, 4), 2),
+    # Large enough for a mean by rows.
+    ((2, 16, 17, 8), 2),
 ]
 
 
@@ -80,9 +82,30 @@ def test_a_mean_that_is_large_beside_the_deviation():
     options = {"groups": 2, "epsilon": 1e-12, "activation": "none"}
     y = reference.group_norm_silu(x, one, zero, **options)
     expected = by_definition(x, one, zero, **options)
-    # A float32 mean near 1e3 is off by up to a few 6e-5, of a deviation of 1e-2.
-    np.testing.assert_allclose(y, expected, atol=0.05)
-    assert np.std(y) == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 8), (2, 32, 16, 8)])
+@pytest.mark.parametrize("columns", [slice(1), slice(None)])
+def test_a_first_row_that_is_like_no_other(shape, columns):
+    # Its mean is what moments are taken about.
+    x, gamma, beta, bias = arguments(shape)
+    x = x.numpy()
+    x[:, 0, columns] = 1e3
+    y = reference.group_norm_silu(x, gamma, beta, bias, groups=2, epsilon=1e-6)
+    expected = by_definition(x, gamma, beta, bias.numpy(), groups=2)
+    assert_close(y[:, 0, 0], expected[:, 0, 0])
+    # The others lie close together, beside it.
+    np.testing.assert_allclose(y[:, 1:], expected[:, 1:], atol=1e-5)
+
+
+def test_a_constant_group_has_no_negative_variance():
+    # Their mean is no float32.
+    x = np.full((1, 3, 3, 3), 123456792.0, np.float32)
+    one, zero = np.ones(3, np.float32), np.zeros(3, np.float32)
+    bias = np.array([[0.0, 0.0, 8.0]], np.float32)
+    y = reference.group_norm_silu(x, one, zero, bias, groups=1, epsilon=1e-12)
+    assert np.all(np.isfinite(y))
 
 
 def test_statistics_of_float16_are_float32():

@@ -113,6 +113,17 @@ def test_fewer_images_than_dimensions_are_warned_of():
     assert frechet.rank_warning(enough) is None
 
 
+def test_statistics_of_an_unknown_extractor_are_warned_of():
+    known, unknown = (
+        statistics.of(_random(0), "a", "id"),
+        statistics.of(_random(0), "b"),
+    )
+    assert frechet.origin_warning(known) is None
+    assert frechet.origin_warning(unknown).startswith(
+        "b does not say which extractor it is of: "
+    )
+
+
 def test_another_number_of_dimensions_is_refused():
     with pytest.raises(
         InputError, match=r"one extractor. Received: 6 and 5 dimensions"

@@ -46,10 +46,31 @@ def test_kid_is_the_kernel_distance():
 @pytest.mark.parametrize(("m", "n"), [(1500, 2100), (2050, 1100)])
 def test_kid_and_its_error_are_tfgans(m, n):
     a, b = (_random(s, n=k).activations for s, k in ((0, m), (1, n)))
+    # TF-GAN cuts blocks in the images' order.
+    shuffled = (
+        part[np.random.default_rng(s).permutation(len(part))]
+        for s, part in enumerate((a, b))
+    )
     expected = classifier_metrics.kernel_classifier_distance_and_std_from_activations(
-        tf.constant(a, tf.float64), tf.constant(b, tf.float64)
+        *(tf.constant(part, tf.float64) for part in shuffled)
     )
     np.testing.assert_allclose(metrics.kid(a, b), expected, rtol=1e-9)
+
+
+def test_kid_does_not_depend_on_the_images_order():
+    rng = np.random.default_rng(0)
+    # Four classes, each of them in a place of its own.
+    a, b = (
+        np.concatenate([rng.normal(4 * c, 1, [1024, 4]) for c in range(4)])
+        for _ in range(2)
+    )
+    found, error = metrics.kid(a, b[rng.permutation(len(b))])
+    assert abs(found) < 3 * error
+    # In the images' order each block of a would be a class, and b's all of them.
+    in_order = classifier_metrics.kernel_classifier_distance_from_activations(
+        tf.constant(a), tf.constant(b[rng.permutation(len(b))])
+    )
+    assert abs(found) < float(in_order) / 10
 
 
 def test_kid_of_very_unequal_sets_is_refused():
@@ -112,6 +133,13 @@ def test_diversity_is_that_of_the_real_images_or_a_part_of_it():
     found = metrics.Reference(real)
     assert found.measure(real)["diversity"][0] == 1
     np.testing.assert_allclose(found.measure(half)["diversity"][0], 0.5)
+
+
+def test_diversity_of_nothing_is_left_out():
+    same, other = _features(np.ones([20, 6])), _random(0, n=20)
+    found = metrics.Reference(same).measure(other)
+    assert list(found) == _METRICS
+    assert metrics.Reference(other).measure(same)["diversity"][0] == 0
 
 
 def test_statistics_alone_give_fid_alone():

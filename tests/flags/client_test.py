@@ -48,6 +48,12 @@ def test_grpc_does_the_same(addresses, tmp_path):
     _check(conftest.run("client", f"--work_dir={work}", server, *_ASKED), work)
 
 
+def test_noise_needs_no_tensorflow_either(addresses, tmp_path, poison):
+    work, server = tmp_path / "work", f"--server={addresses['rest']}"
+    options = (f"--work_dir={work}", server, "--signature=serving_default", *_ASKED)
+    _check(conftest.run("client", *options, **poison), work)
+
+
 def test_refusal_is_one_line(addresses, tmp_path, poison):
     work, server = f"--work_dir={tmp_path}/work", f"--server={addresses['rest']}"
     finished = conftest.run("client", work, server, "--preset=cifar10", **poison)

@@ -67,6 +67,23 @@ def test_models_are_described(client):
     }
 
 
+def test_lowest_limit_of_the_models_is_the_pages(models):
+    models["teacher"] = Pretended(limit=4)
+    page = app.make_app(models, hosts=["localhost"], max_images=8)
+    client = page.test_client()
+    assert client.get("/models", base_url=BASE).json["max_images"] == 4
+    for name in models:
+        answer = client.get(f"/sample?model={name}&seed=0&count=5", base_url=BASE)
+        assert "`count` must be an integer from 1 to 4." in _error(answer, 400)
+
+
+def test_higher_limit_of_a_model_is_not_the_pages(models):
+    models["student"] = Pretended(limit=1024)
+    page = app.make_app(models, hosts=["localhost"], max_images=8)
+    answer = page.test_client().get("/models", base_url=BASE)
+    assert answer.json["max_images"] == 8
+
+
 @pytest.mark.parametrize("name", ["student", "teacher"])
 def test_seed_is_drawn_by_the_model_that_is_asked(client, models, name):
     query = {"model": name, "seed": str(2**63 - 1), "count": "2"}

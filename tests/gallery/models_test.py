@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,6 +7,7 @@ import tensorflow as tf
 from tests.client import saved_models
 from tf_student.errors import InputError
 from tf_student.gallery.models import Model
+from tf_student.serving import metadata
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,23 @@ def _int64(value):
 
 def test_shape_is_that_of_the_images(model):
     assert model.shape == (8, 8, 3)
+
+
+def test_limit_is_what_the_metadata_say(base, model, tmp_path):
+    assert model.limit is None
+    shutil.copytree(base / "9", tmp_path / "1")
+    values = dict.fromkeys(metadata.Metadata.__dataclass_fields__, "")
+    about = metadata.Metadata(**{**values, "image_shape": (8, 8, 3), "max_count": 5})
+    metadata.write(str(tmp_path / "1"), about)
+    assert Model(str(tmp_path)).limit == 5
+
+
+def test_damaged_metadata_are_one_line(base, tmp_path):
+    shutil.copytree(base / "9", tmp_path / "1")
+    (tmp_path / "1" / "assets.extra").mkdir()
+    (tmp_path / "1" / "assets.extra" / "metadata.json").write_text("{}")
+    with pytest.raises(InputError, match=r"metadata.json is damaged"):
+        Model(str(tmp_path))
 
 
 def test_seed_gives_the_signatures_images(model, signatures):

@@ -12,8 +12,8 @@ class Drawn:
 class Pretended:
     shape = (8, 8, 3)
 
-    def __init__(self, before=lambda: None):
-        self.asked, self._before = [], before
+    def __init__(self, before=lambda: None, limit=None):
+        self.asked, self._before, self.limit = [], before, limit
 
     def sample(self, seed, count):
         self.asked.append(("sample", seed, count))

@@ -1,5 +1,8 @@
 import dataclasses
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -58,6 +61,46 @@ def test_failed_export_leaves_no_version(model, tmp_path, monkeypatch):
     with pytest.raises(tf.errors.ResourceExhaustedError):
         export(str(tmp_path), model.served, model.about)
     assert list(tmp_path.iterdir()) == []
+
+
+# A generator of one weight, and an export that is killed when all is written.
+_KILLED = """
+import os, sys
+import tensorflow as tf
+from tf_student.serving.export import export
+from tf_student.serving.metadata import Metadata
+from tf_student.serving.signatures import ServedModel
+
+weight = tf.Variable(1.0)
+served = ServedModel(lambda z: weight * z, [weight], (8, 8, 3), 4)
+values = dict.fromkeys(Metadata.__dataclass_fields__, "")
+values |= {"name": "tiny", "image_shape": (8, 8, 3), "max_count": 4, "ops": "stock"}
+export(sys.argv[1], served, Metadata(**values), check=lambda _: os.kill(os.getpid(), 9))
+"""
+
+
+def test_what_a_killed_export_leaves_is_removed_by_the_next(model, tmp_path):
+    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = os.listdir(tmp_path)
+    assert left.startswith("1.tmp-") and "saved_model.pb" in os.listdir(tmp_path / left)
+    (tmp_path / "9.tmp-0123abcd").mkdir()
+    (tmp_path / "models.config.tmp-0123abcd").touch()
+    export(str(tmp_path), model.served, model.about)
+    found = sorted(os.listdir(tmp_path))
+    assert found == ["1", "batching.config", "models.config"]
+
+
+def test_two_exports_at_once_do_not_meet(model, tmp_path):
+    def check(directory):
+        with pytest.raises(InputError, match="Another process writes to"):
+            export(str(tmp_path), model.served, model.about)
+        assert os.path.isdir(directory)
+
+    export(str(tmp_path), model.served, model.about, check=check)
+    found = sorted(os.listdir(tmp_path))
+    assert found == ["1", "batching.config", "models.config"]
 
 
 def test_server_never_sees_what_was_not_checked(model, tmp_path):

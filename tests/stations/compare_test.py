@@ -10,7 +10,9 @@ from tf_student import datasets, images
 from tf_student.errors import InputError
 from tf_student.evaluation import extractors
 from tf_student.evaluation.config import CompareConfig, EvaluateConfig
+from tf_student.serving.config import ExportConfig
 from tf_student.stations.evaluate import compare
+from tf_student.stations.export import export
 from tf_student.training import distribute
 
 _SMALL = EvaluateConfig(
@@ -93,6 +95,8 @@ def test_statistics_take_the_place_of_images(compared, sets, name):
     assert list(scores) == ["FID", "IS"]
     np.testing.assert_allclose(scores["FID"].mean, whole["FID"].mean, rtol=1e-9)
     assert found.half_split_fid is None
+    told = [w for w in found.warnings if "does not say which extractor" in w]
+    assert len(told) == (name == "theirs.npz")
 
 
 def test_two_files_of_statistics_need_no_extractor(compared, sets):
@@ -106,6 +110,14 @@ def test_a_student_and_its_export_are_the_same(compared, road):
     # XLA and batches round differently, by one grey level at most.
     assert found.same_noise.l1 < 0.01
     assert found.networks["source"].milliseconds > 0
+
+
+def test_an_export_of_small_requests_is_asked_for_no_more(compared, road, tmp_path):
+    small = ExportConfig(max_count=3)
+    directory = export(str(tmp_path / "small"), road.student, "digits", small).directory
+    found = compared(directory, road.student)
+    assert found.same_noise.pairs == 16
+    assert found.same_noise.l1 < 0.01
 
 
 def test_a_teacher_is_told_from_a_student(compared, road):

@@ -13,13 +13,23 @@ class ClientConfig:
 
     server: str = option(
         "http://127.0.0.1:8501",
-        "Where it is: http:// or https:// for REST, grpc:// (port 8500) for gRPC.",
+        "Where it is: http:// for REST, grpc:// (port 8500) for gRPC; https:// and "
+        "grpcs:// with TLS.",
+    )
+    ca_file: str = option(
+        "", "PEM file of the authorities to trust with TLS, in place of the system's."
     )
     model: str = option(
         "digits", "The model's name on the server; by default the preset's."
     )
     version: int = option(0, "The model's version; 0: what the server says.", minimum=0)
     label: str = option("", "The version's label, in place of --version.")
+    signature: str = option(
+        "png",
+        "What is asked for: PNGs of a seed; or images of noise that is drawn here, "
+        "which a server that batches requests answers too.",
+        choices=("png", "serving_default"),
+    )
     count: int = option(16, "Images of a request.", minimum=1)
     seed: int = option(
         0, "Seed of the first request; the next has the next.", minimum=0
@@ -34,6 +44,8 @@ class ClientConfig:
             refuse(
                 "server", "be like http://host:8501 or grpc://host:8500", self.server
             )
+        if self.ca_file and not self.server.startswith(("https:", "grpcs:")):
+            refuse("ca_file", "be empty where the server has no TLS", self.ca_file)
         for name, word in (("model", self.model), ("label", self.label or "-")):
             if not re.fullmatch(r"[\w.-]+", word, re.ASCII):
                 refuse(name, "be of letters, digits, `_`, `-` and `.`", word)
@@ -50,7 +62,7 @@ class ClientConfig:
 def _is_address(server: str) -> bool:
     try:
         parts = urllib.parse.urlsplit(server)
-        known = parts.scheme in ("http", "https", "grpc")
+        known = parts.scheme in ("http", "https", "grpc", "grpcs")
         # Reading the port checks it.
         return (
             known and bool(parts.hostname) and parts.port != 0 and server.isprintable()

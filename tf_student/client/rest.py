@@ -1,34 +1,38 @@
-"""One connection to TF Serving's REST interface, with the standard library alone."""
+"""One connection to TF Serving's REST interface, with the standard library alone.
+
+NumPy makes the noise, where noise is to be sent.
+"""
 
 import base64
 import http.client
 import json
+import ssl
 import urllib.parse
 from typing import Any
 
 from tf_student.client.config import ClientConfig
-from tf_student.errors import ServerError
-
-_CONNECTIONS = {
-    "http": http.client.HTTPConnection,
-    "https": http.client.HTTPSConnection,
-}
+from tf_student.errors import InputError, ServerError
 
 
 class Connection:
-    """Asks for PNGs by `POST /v1/models/<name>:predict`, and keeps its connection."""
+    """Asks for images by `POST /v1/models/<name>:predict`, and keeps its connection.
+
+    Raises:
+        InputError: if `ca_file` holds no certificates.
+        ServerError: if noise is to be sent and the server does not say of what shape.
+    """
 
     def __init__(self, config: ClientConfig):
         address = urllib.parse.urlsplit(config.server)
         self._server = config.server
-        self._http = _CONNECTIONS[address.scheme](
-            address.netloc, timeout=config.timeout
-        )
+        self._http = _open(address, config)
         self._path = f"{address.path.rstrip('/')}/v1/models/{config.model}"
         if config.version:
             self._path += f"/versions/{config.version}"
         if config.label:
             self._path += f"/labels/{config.label}"
+        by_noise = config.signature == "serving_default"
+        self._shape = self._noise_shape() if by_noise else None
 
     def png(self, seed: int, count: int) -> list[bytes]:
         """The images of a seed, as PNG files.
@@ -36,26 +40,49 @@ class Connection:
         Raises:
             ServerError: if the server cannot be reached, or answers anything else.
         """
-        # Scalars have no batch dimension, so they go by columns: "instances", the
-        # format by rows, would make vectors of them.
-        inputs = {"seed": seed, "count": count}
+        if self._shape:
+            from tf_student.client import arrays
+
+            noise = arrays.noise(seed, count, self._shape).tolist()
+            outputs = self._predict("serving_default", {"noise": noise})
+            images = arrays.from_lists(outputs)
+            return arrays.pngs(images, self._shape, self._server)
         # Its output's name ends in `_bytes`, which makes the server write base64.
-        asked = {"signature_name": "png_json", "inputs": inputs}
-        answer = self._post(f"{self._path}:predict", asked)
+        outputs = self._predict("png_json", {"seed": seed, "count": count})
         try:
-            return [
-                base64.b64decode(value["b64"], validate=True)
-                for value in answer["outputs"]
-            ]
+            return [base64.b64decode(v["b64"], validate=True) for v in outputs]
         except (KeyError, TypeError, ValueError) as error:
             raise ServerError(
                 f"{self._server} answered without `outputs` of PNGs."
             ) from error
 
-    def _post(self, path: str, value: dict[str, Any]) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
+    def _noise_shape(self) -> tuple[int, int, int]:
+        """Of an image, as the model's metadata have it."""
+        from tf_student.client import arrays
+
+        answer = self._ask("GET", f"{self._path}/metadata")
         try:
-            self._http.request("POST", path, json.dumps(value), headers)
+            signatures = answer["metadata"]["signature_def"]["signature_def"]
+            spec = signatures["serving_default"]["inputs"]["noise"]["tensor_shape"]
+            sizes = [dimension["size"] for dimension in spec["dim"]]
+            return arrays.shape(sizes, self._server)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServerError(
+                f"{self._server} has no `serving_default` of `noise`."
+            ) from error
+
+    def _predict(self, signature: str, inputs: dict[str, Any]) -> Any:
+        # Scalars have no batch dimension, so they go by columns: "instances", the
+        # format by rows, would make vectors of them.
+        asked = {"signature_name": signature, "inputs": inputs}
+        answer = self._ask("POST", f"{self._path}:predict", asked)
+        return answer.get("outputs") if isinstance(answer, dict) else None
+
+    def _ask(self, method: str, path: str, value: Any = None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        body = None if value is None else json.dumps(value)
+        try:
+            self._http.request(method, path, body, headers)
             response = self._http.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -75,6 +102,23 @@ class Connection:
     def close(self) -> None:
         """Closes the connection."""
         self._http.close()
+
+
+def _open(address: urllib.parse.SplitResult, config: ClientConfig):
+    """A connection that is made with the first request."""
+    if address.scheme == "http":
+        return http.client.HTTPConnection(address.netloc, timeout=config.timeout)
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file or None)
+    # An SSLError is an OSError.
+    except OSError as error:
+        raise InputError(
+            "`ca_file` must be a PEM file of certificates. Received: "
+            f"ca_file={config.ca_file}."
+        ) from error
+    return http.client.HTTPSConnection(
+        address.netloc, timeout=config.timeout, context=context
+    )
 
 
 def _reason(body: bytes) -> str:

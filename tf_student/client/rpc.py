@@ -1,27 +1,40 @@
 """One connection to TF Serving's gRPC interface, by its own protocol messages."""
 
 import urllib.parse
+from collections.abc import Callable, Mapping
 
 import grpc
+import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    model_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
+from tf_student.client import arrays
 from tf_student.client.config import ClientConfig
-from tf_student.errors import ServerError
+from tf_student.errors import InputError, ServerError
 
 # Images outgrow gRPC's 4 MiB.
 _OPTIONS = [("grpc.max_receive_message_length", -1)]
 
 
 class Connection:
-    """Asks for PNGs by `PredictionService.Predict`."""
+    """Asks for images by `PredictionService.Predict`.
+
+    Raises:
+        InputError: if `ca_file` cannot be read.
+        ServerError: if noise is to be sent and the server does not say of what shape.
+    """
 
     def __init__(self, config: ClientConfig):
         self._config = config
-        self._channel = grpc.insecure_channel(
-            urllib.parse.urlsplit(config.server).netloc, _OPTIONS
-        )
+        self._channel = _open(urllib.parse.urlsplit(config.server), config)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        by_noise = config.signature == "serving_default"
+        self._shape = self._noise_shape() if by_noise else None
 
     def png(self, seed: int, count: int) -> list[bytes]:
         """The images of a seed, as PNG files.
@@ -30,31 +43,75 @@ class Connection:
             ServerError: if the server cannot be reached, or answers anything else.
         """
         server = self._config.server
-        request = self._request(seed, count)
-        try:
-            answer = self._stub.Predict(request, timeout=self._config.timeout)
-        except grpc.RpcError as error:
-            reason = " ".join((error.details() or "").split())[:500]
-            raise ServerError(
-                f"{server} answered {error.code().name}: {reason}"
-            ) from error
-        outputs = list(answer.outputs.values())
-        if len(outputs) != 1 or outputs[0].dtype != tf.string.as_datatype_enum:
+        if self._shape:
+            inputs = {"noise": arrays.noise(seed, count, self._shape)}
+            images = self._predict("serving_default", inputs)
+            return arrays.pngs(images, self._shape, server)
+        inputs = {"seed": np.int64(seed), "count": np.int32(count)}
+        files = self._predict("png", inputs)
+        if files.dtype != object or files.ndim != 1:
             raise ServerError(f"{server} answered without one output of PNGs.")
-        return list(tf.make_ndarray(outputs[0]))
+        return list(files)
 
-    def _request(self, seed: int, count: int) -> predict_pb2.PredictRequest:
-        request = predict_pb2.PredictRequest()
-        spec = request.model_spec
-        spec.name, spec.signature_name = self._config.model, "png"
+    def _predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The only output of a signature."""
+        request = predict_pb2.PredictRequest(model_spec=self._model(signature))
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        outputs = list(self._call(self._stub.Predict, request).outputs.values())
+        if len(outputs) != 1:
+            raise ServerError(f"{self._config.server} answered without one output.")
+        return np.asarray(tf.make_ndarray(outputs[0]))
+
+    def _noise_shape(self) -> tuple[int, int, int]:
+        """Of an image, as the model's metadata have it."""
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._model(), metadata_field=["signature_def"]
+        )
+        answer = self._call(self._stub.GetModelMetadata, request)
+        found = get_model_metadata_pb2.SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(found)
+        inputs = found.signature_def["serving_default"].inputs
+        if "noise" not in inputs:
+            server = self._config.server
+            raise ServerError(f"{server} has no `serving_default` of `noise`.")
+        sizes = [dimension.size for dimension in inputs["noise"].tensor_shape.dim]
+        return arrays.shape(sizes, self._config.server)
+
+    def _model(self, signature: str = "") -> model_pb2.ModelSpec:
+        spec = model_pb2.ModelSpec(name=self._config.model, signature_name=signature)
         if self._config.version:
             spec.version.value = self._config.version
         if self._config.label:
             spec.version_label = self._config.label
-        request.inputs["seed"].CopyFrom(tf.make_tensor_proto(seed, tf.int64))
-        request.inputs["count"].CopyFrom(tf.make_tensor_proto(count, tf.int32))
-        return request
+        return spec
+
+    def _call(self, method: Callable, request):
+        try:
+            return method(request, timeout=self._config.timeout)
+        except grpc.RpcError as error:
+            reason = " ".join((error.details() or "").split())[:500]
+            raise ServerError(
+                f"{self._config.server} answered {error.code().name}: {reason}"
+            ) from error
 
     def close(self) -> None:
         """Closes the connection."""
         self._channel.close()
+
+
+def _open(address: urllib.parse.SplitResult, config: ClientConfig) -> grpc.Channel:
+    if address.scheme == "grpc":
+        return grpc.insecure_channel(address.netloc, _OPTIONS)
+    authorities = None
+    if config.ca_file:
+        try:
+            with open(config.ca_file, "rb") as file:
+                authorities = file.read()
+        except OSError as error:
+            raise InputError(
+                "`ca_file` must be a PEM file of certificates. Received: "
+                f"ca_file={config.ca_file}."
+            ) from error
+    credentials = grpc.ssl_channel_credentials(authorities)
+    return grpc.secure_channel(address.netloc, credentials, _OPTIONS)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_student.errors import InputError, first_line
 from tf_student.evaluation import digits_classifier, inception
 from tf_student.evaluation.features import Extractor
+from tf_student.evaluation.precision import full_float32
 from tf_student.evaluation.tfgan import INCEPTION_SIZE, INCEPTION_TFHUB
 from tf_student.training.distribute import FixedBatches
 
@@ -56,7 +57,8 @@ def load(
 
     def checked(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _check(loaded, images.shape[1:])
-        activations, logits = run(images)
+        with full_float32():
+            activations, logits = run(images)
         if not np.isfinite(activations).all():
             raise InputError(f"{name} gave features that are NaN or infinite.")
         return activations, logits

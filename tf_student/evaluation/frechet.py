@@ -111,6 +111,16 @@ def rank_warning(found: Statistics) -> str | None:
     )
 
 
+def origin_warning(found: Statistics) -> str | None:
+    """What to say where nobody knows whose features the statistics are of."""
+    if found.extractor:
+        return None
+    return (
+        f"{found.name} does not say which extractor it is of: FID holds if the other "
+        "side's is the same."
+    )
+
+
 def _check(a: Statistics, b: Statistics) -> None:
     if a.dimensions != b.dimensions:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -73,7 +74,9 @@ class Reference:
         found["IS"] = (inception_score(generated.logits), None)
         if self.features is not None:
             near = neighbours.scores(self.manifold, neighbours.manifold(activations))
-            near["diversity"] = neighbours.spread(activations) / self.spread
+            # Real images that are all alike have none.
+            if self.spread:
+                near["diversity"] = neighbours.spread(activations) / self.spread
             found |= {name: (value, None) for name, value in near.items()}
         return found
 
@@ -98,8 +101,9 @@ def summed_up(
 def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float | None]:
     """Squared polynomial-kernel MMD (arXiv 1801.01401), unbiased, by TF-GAN.
 
-    The estimator is TF-GAN's: the mean over blocks of at most 1024 images, of both sets
-    in their order, so memory does not grow with them.
+    The estimator is TF-GAN's: the mean over blocks of at most 1024 images, so memory
+    does not grow with them. Blocks are drawn from all images, in a fixed random order:
+    a folder that is sorted by class would have blocks that are unlike the whole.
 
     Returns:
         The distance and its standard error, None where there is but one block.
@@ -113,17 +117,22 @@ def kid(real: np.ndarray, generated: np.ndarray) -> tuple[float, float | None]:
                 max_block_size=max(map(len, parts)),
             )
         )
-        for parts in zip(_split(real, blocks), _split(generated, blocks), strict=True)
+        for parts in zip(
+            _blocks(real, blocks, 0), _blocks(generated, blocks, 1), strict=True
+        )
     ]
     error = None if blocks == 1 else float(np.std(found, ddof=1) / math.sqrt(blocks))
     return float(np.mean(found)), error
 
 
-def _split(rows: np.ndarray, blocks: int) -> list[np.ndarray]:
-    """Parts of about equal size, the larger ones last, as TF-GAN cuts them."""
+def _blocks(rows: np.ndarray, blocks: int, seed: int) -> Iterator[np.ndarray]:
+    """Random parts of about equal size, the larger ones last, as TF-GAN cuts them."""
     small, larger = divmod(len(rows), blocks)
     sizes = [small] * (blocks - larger) + [small + 1] * larger
-    return np.split(rows, np.cumsum(sizes)[:-1])
+    order = np.random.default_rng(seed).permutation(len(rows))
+    for part in np.split(order, np.cumsum(sizes)[:-1]):
+        # Files are read in their order.
+        yield rows[np.sort(part)]
 
 
 def _check_kid(real: np.ndarray, generated: np.ndarray) -> None:

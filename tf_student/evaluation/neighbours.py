@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tf_student.evaluation.precision import full_float32
+
 _BLOCK = 1024
 # Neighbours that span the manifold of precision and recall (arXiv 1904.06991, sec. 3),
 # and of density and coverage (arXiv 2002.09797, sec. 3).
@@ -103,5 +105,6 @@ def _squared_distances(a, b) -> Iterator[tuple[int, tf.Tensor]]:
     for start in range(0, len(a), _BLOCK):
         rows = tf.constant(a[start : start + _BLOCK], tf.float32) - centre
         squared = tf.reduce_sum(rows * rows, axis=1, keepdims=True) + norms
-        squared -= 2 * tf.matmul(rows, others, transpose_b=True)
+        with full_float32():
+            squared -= 2 * tf.matmul(rows, others, transpose_b=True)
         yield start, tf.maximum(squared, 0)

@@ -49,9 +49,10 @@ class Drawn(Protocol):
 
 
 class Model(Protocol):
-    """What draws; `shape` is `(height, width, channels)`."""
+    """What draws; `shape` is `(height, width, channels)`, `limit` images of a call."""
 
     shape: tuple[int, int, int]
+    limit: int | None
 
     def sample(self, seed: int, count: int) -> Drawn:
         """Images of a seed."""
@@ -70,7 +71,7 @@ def make_app(
         hosts: names and addresses, without a port, that a request may be for. Any other
             is refused, so that a page of somebody else's, whose name is made to resolve
             to this machine, gets nothing (DNS rebinding).
-        max_images: that one request may ask for.
+        max_images: that one request may ask for, if no model's limit is lower.
     """
     app = flask.Flask(__name__, static_folder=None)
     # Another path is another path, not a redirection.
@@ -80,7 +81,9 @@ def make_app(
     app.register_error_handler(Exception, _refusal)
     app.after_request(_add_headers)
     _add_files(app)
-    _add_models(app, models, max_images)
+    limits = [model.limit for model in models.values() if model.limit]
+    # A walk has two ends.
+    _add_models(app, models, max(2, min([max_images, *limits])))
     return app
 
 

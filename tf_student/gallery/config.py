@@ -22,7 +22,11 @@ class GalleryConfig:
     trusted_hosts: str = option(
         "", "Further names, by commas, under which browsers may reach the page."
     )
-    max_images: int = option(32, "Images that one request may ask for.", minimum=2)
+    max_images: int = option(
+        32,
+        "Images that one request may ask for, if the models allow so many.",
+        minimum=2,
+    )
 
     def __post_init__(self):
         check(self)

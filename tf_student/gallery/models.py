@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_student.errors import InputError, first_line
-from tf_student.serving import versions
+from tf_student.serving import metadata, versions
 
 _SIGNATURES = ("interpolate", "sample")
 
@@ -25,6 +25,7 @@ class Model:
 
     Attributes:
         shape: `(height, width, channels)` of its images.
+        limit: images of one call at most, as its metadata say; None if it has none.
     """
 
     def __init__(self, directory: str):
@@ -34,13 +35,16 @@ class Model:
             directory: a SavedModel, or a directory of numbered ones.
 
         Raises:
-            InputError: if there is none, or it lacks a signature.
+            InputError: if there is none, it lacks a signature, or its metadata are
+                damaged.
         """
         path = versions.newest(directory)
         if path is None:
             raise InputError(
                 f"{directory} holds no SavedModel; tf-student export writes one."
             )
+        about = metadata.read(path) if metadata.is_there(path) else None
+        self.limit = about.max_count if about else None
         try:
             # Its variables live as long as this reference.
             self._loaded = tf.saved_model.load(path)

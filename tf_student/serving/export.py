@@ -23,6 +23,8 @@ def export(
 ) -> str:
     """Writes `<base>/<version>/`, which appears whole, and the server's settings.
 
+    What exports that were killed left in `base` is removed first.
+
     Args:
         base: the model's directory.
         model: what it answers.
@@ -37,24 +39,31 @@ def export(
         The version's directory.
 
     Raises:
-        InputError: if the version exists, the directory holds another model, or the
-            fused op is asked for and missing. Everything is left as it was.
+        InputError: if the version exists, the directory holds another model, another
+            process exports to it, or the fused op is asked for and missing. Everything
+            is left as it was.
     """
-    directory = versions.choose(base, version, about.name)
+    tf.io.gfile.makedirs(base)
+    with files.locked(base):
+        directory = versions.choose(base, version, about.name)
+        versions.remove_leftovers(base)
+        with files.replacing_directory(directory) as temporary:
+            _write(temporary, model, about, warm)
+            check(temporary)
+        versions.write_settings(base, about.name, about.max_count)
+    return directory
+
+
+def _write(directory: str, model: ServedModel, about: metadata.Metadata, warm: str):
     signatures = model.signatures()
     warmed = {"noise": ["serving_default"], "all": list(signatures), "none": []}[warm]
-    tf.io.gfile.makedirs(base)
-    with files.replacing_directory(directory) as temporary:
-        # Signatures are traced here.
-        with _operations(about.ops):
-            tf.saved_model.save(model, temporary, signatures=signatures)
-        metadata.write(temporary, about)
-        if warmed and warmup.available():
-            counts = (1, min(16, about.max_count))
-            warmup.write(temporary, about.name, about.image_shape, warmed, counts)
-        check(temporary)
-    versions.write_settings(base, about.name, about.max_count)
-    return directory
+    # Signatures are traced here.
+    with _operations(about.ops):
+        tf.saved_model.save(model, directory, signatures=signatures)
+    metadata.write(directory, about)
+    if warmed and warmup.available():
+        counts = (1, min(16, about.max_count))
+        warmup.write(directory, about.name, about.image_shape, warmed, counts)
 
 
 @contextlib.contextmanager

@@ -59,6 +59,11 @@ def write(directory: str, metadata: Metadata) -> None:
     files.write_json(os.path.join(folder, _FILE), dataclasses.asdict(metadata))
 
 
+def is_there(directory: str) -> bool:
+    """Whether a SavedModel says something about itself."""
+    return tf.io.gfile.exists(os.path.join(directory, EXTRA, _FILE))
+
+
 def read(directory: str) -> Metadata:
     """Reads it from a SavedModel's directory.
 
@@ -66,7 +71,7 @@ def read(directory: str) -> Metadata:
         InputError: if there is none, or another version wrote it.
     """
     path = os.path.join(directory, EXTRA, _FILE)
-    if not tf.io.gfile.exists(path):
+    if not is_there(directory):
         raise InputError(f"{directory} holds no {EXTRA}/{_FILE}; is it an export?")
     values = files.read_json(path)
     try:

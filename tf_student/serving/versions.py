@@ -88,6 +88,13 @@ def choose(base: str, version: int, name: str) -> str:
     return os.path.join(base, str(version or (found[-1] if found else 0) + 1))
 
 
+def remove_leftovers(base: str) -> None:
+    """Removes the beginnings of versions and settings that killed exports left."""
+    names = {name.partition(".tmp-")[0] for name in tf.io.gfile.listdir(base)}
+    own = {name for name in names if name.isascii() and name.isdigit()}
+    files.remove_leftovers(base, own | {MODELS, BATCHING})
+
+
 def write_settings(base: str, name: str, limit: int) -> None:
     """Writes `models.config` of the last two versions and, if missing, batching's."""
     last = numbers(base)[-2:]

@@ -38,7 +38,7 @@ def ask(directory: str, config: ClientConfig) -> load.Load:
 
 def _protocol(scheme: str):
     """The module that speaks it; REST needs neither TensorFlow nor gRPC."""
-    name = "rpc" if scheme == "grpc" else "rest"
+    name = "rpc" if scheme.startswith("grpc") else "rest"
     try:
         return importlib.import_module(f"tf_student.client.{name}")
     except ModuleNotFoundError as error:

@@ -228,7 +228,11 @@ def _between(ranges: list[list[Statistics]]) -> metrics.Score | None:
 
 
 def _warnings(found: dict[str, Statistics]) -> tuple[str, ...]:
-    lines = (frechet.rank_warning(one) for one in found.values())
+    lines = (
+        warn(one)
+        for warn in (frechet.rank_warning, frechet.origin_warning)
+        for one in found.values()
+    )
     return tuple(dict.fromkeys(line for line in lines if line))
 
 

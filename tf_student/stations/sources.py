@@ -13,7 +13,7 @@ from tf_student.errors import InputError
 from tf_student.evaluation import statistics
 from tf_student.evaluation.statistics import Statistics
 from tf_student.generator import Generator
-from tf_student.serving import versions
+from tf_student.serving import metadata, versions
 from tf_student.stations import session
 
 _BATCH = 256
@@ -158,6 +158,9 @@ def _from_saved_model(path: str, run: RunConfig) -> Source:
     shape = tuple(spec.shape[1:])
 
     batch = run.device_batch
+    if metadata.is_there(path):
+        # An export refuses more.
+        batch = min(batch, metadata.read(path).max_count)
 
     def generate(z: np.ndarray) -> np.ndarray:
         # The signature's function dies with its model.
