@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tf_student import architecture, costs, files, model_directory, run_directory
+from tf_student import architecture, files, memory, model_directory, run_directory
 from tf_student.config import DiffusionConfig, UNetConfig
 from tf_student.convert import (
     diffusers,
@@ -86,7 +86,7 @@ def cost(
         rows.check(
             published.rows(config), published.tensors, architecture.variables(config)
         )
-    count = costs.parameters(config)
+    count = memory.parameters(config)
     return {
         "image size": config.image_size,
         "parameters": count,
