@@ -161,27 +161,27 @@ def test_several_workers_online_are_refused(road, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def held_out_loss(road, tmp_path_factory):
-    """Trains a student for a while; its averages' distance from held-out images."""
+def losses(road, tmp_path_factory):
+    """Trains a student for a while; its loss in the beginning and at the end."""
     train = dataclasses.replace(TINY.student, steps=60)
-    log = dataclasses.replace(TINY.log, evaluate_every=60)
 
     def measure(dtype, seed=0):
         directory = str(tmp_path_factory.mktemp("student") / dtype)
-        system = dataclasses.replace(
-            TINY, student=dataclasses.replace(train, seed=seed), log=log
-        )
+        student = dataclasses.replace(train, seed=seed)
+        system = dataclasses.replace(TINY, student=student)
         run = dataclasses.replace(RUN, dtype=dtype)
         distill(directory, road.teacher, road.pairs, system, run)
-        return read_metrics(directory)[-1]["held_out_loss"]
+        lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
+        return lines[0], np.mean(lines[-4:])
 
     return measure
 
 
-def test_two_bytes_reach_the_quality_of_four(road, held_out_loss):
-    start = read_metrics(road.student)[-1]["held_out_loss"]
-    exact = [held_out_loss("float32", seed) for seed in (0, 1)]
-    learned, noise = start - exact[0], abs(exact[1] - exact[0])
-    assert learned > 10 * noise
+def test_two_bytes_learn_as_much_as_four(losses):
+    first, exact = losses("float32")
+    exact = max(exact, losses("float32", seed=1)[1])
+    learned = first - exact
+    assert learned > 0.2 * first
+    # Another seed makes a difference of a thirtieth.
     for dtype in ("bfloat16", "float16"):
-        assert held_out_loss(dtype) < max(exact) + 2 * noise + 0.01 * learned
+        assert losses(dtype)[1] < exact + 0.05 * learned
