@@ -1,6 +1,6 @@
 """Measures writing against bare sampling, reading against training, bytes a pair.
 
-    python benchmarks/pairs.py [--rounds=7] [--training]
+    python benchmarks/pairs.py [--rounds=15] [--training]
 
 The writer and the bare sampler loop take turns with the same teacher and the same
 shards; the ratio is the median over these rounds. The writer alone, with a teacher that
@@ -228,7 +228,7 @@ def training(system: presets.Preset, batch: int) -> Callable[[], None]:
 def main() -> None:
     """Runs all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batches", type=int, default=8, help="of a shard")
     parser.add_argument("--training", action="store_true")
     arguments = parser.parse_args()

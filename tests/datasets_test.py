@@ -30,6 +30,12 @@ def test_digits_load_unchanged():
     assert np.array_equal(all_images(image_set), datasets.digits()[0])
 
 
+def test_no_stream_waits_for_a_tuner():
+    image_set = load("digits", (8, 8, 1))
+    for stream in (image_set.images(), image_set.shuffled(seed=0, start=0)):
+        assert stream.options().autotune.enabled is False
+
+
 def test_digits_span_the_whole_range():
     images, _ = datasets.digits()
     assert (images.min(), images.max()) == (0, 255)

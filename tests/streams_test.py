@@ -77,3 +77,9 @@ def test_parts_share_the_blocks_in_turn(count):
         part = streams.Part(size=2, index=index, count=count)
         expected = [i for i in range(24) if i // 2 % count == index]
         assert list(part.of(stream).as_numpy_iterator()) == expected
+
+
+def test_what_is_made_of_a_stream_has_no_tuner_to_wait_for():
+    made = [shuffled(0).map(lambda place, element: element).batch(2).prefetch(1)]
+    made.append(streams.untuned(tf.data.Dataset.range(3)).repeat())
+    assert [dataset.options().autotune.enabled for dataset in made] == [False, False]

@@ -49,7 +49,7 @@ class ImageSet:
 
     def images(self) -> tf.data.Dataset:
         """All images once, uint8 `[size, size, channels]`, in their fixed order."""
-        return self.elements.map(self.decode, tf.data.AUTOTUNE)
+        return streams.untuned(self.elements.map(self.decode, tf.data.AUTOTUNE))
 
     def shuffled(self, *, seed: int, start: int) -> tf.data.Dataset:
         """Endless (position, element), each epoch in an order of its own."""

@@ -61,7 +61,20 @@ def endless(
         skip = tf.where(number == first, tf.constant(offset, tf.int64), 0)
         return epoch(number, skip)
 
-    return tf.data.Dataset.range(first, _FOREVER).flat_map(one).enumerate(start)
+    stream = tf.data.Dataset.range(first, _FOREVER).flat_map(one).enumerate(start)
+    return untuned(stream)
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """A dataset that closes at once, and what is made of it too.
+
+    tf.data's tuner sleeps twice as long each time, up to a minute, and the end of a
+    stream often waits until it wakes. Without it AUTOTUNE means a call for each core,
+    16 at most.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def shuffle_windows(

@@ -86,3 +86,9 @@ def test_nothing_is_made_after_closing(open_both):
     with pytest.raises(Exception, match="The pairs are closed"):
         list(pairs)
     assert len(sampler.fed) == made
+
+
+def test_no_stream_waits_for_a_tuner(open_both):
+    _, online, _ = open_both()
+    for stream in (online.train(seed=0, start=0), online.held_out()):
+        assert stream.options().autotune.enabled is False

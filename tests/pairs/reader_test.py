@@ -197,3 +197,9 @@ def test_the_damaged_record_is_named(write):
     shard.write_bytes(data)
     with pytest.raises(InputError, match="00000-of-00003 is damaged at record 2"):
         PairSet(directory).diagnose()
+
+
+def test_no_stream_waits_for_a_tuner(many):
+    pairs = many[0]
+    for stream in (pairs.train(seed=0, start=0), pairs.held_out(), pairs.images()):
+        assert stream.options().autotune.enabled is False

@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,22 @@ def test_equal_runs_leave_equal_bytes(write, contents):
 
 def test_batch_does_not_change_the_bytes(write, contents):
     assert contents(write("a", batch=1)) == contents(write("b", batch=100))
+
+
+def test_a_batch_is_stored_while_the_next_is_sampled(write, make_sampler, monkeypatch):
+    stored, encode, sampler = threading.Event(), records.encode, make_sampler()
+
+    def encoded(*arguments):
+        stored.set()
+        return encode(*arguments)
+
+    def sample(z):
+        assert not sampler.fed or stored.wait(60)
+        return sampler(z)
+
+    monkeypatch.setattr(records, "encode", encoded)
+    write(sample=sample)
+    assert stored.is_set()
 
 
 def test_leaves_the_shards_the_manifest_and_tfds_metadata(write, contents):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from tf_student import streams
 from tf_student.errors import InputError
 from tf_student.pairs import records, writer
 
@@ -126,7 +127,8 @@ class TfdsPairs:
 
     def pairs(self, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """float32 noise and uint8 image of each pair of a split."""
-        for pair in self._builder.as_dataset(split).as_numpy_iterator():
+        stream = streams.untuned(self._builder.as_dataset(split))
+        for pair in stream.as_numpy_iterator():
             yield pair["noise"].astype(np.float32), pair["image"]
 
 

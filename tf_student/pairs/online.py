@@ -71,10 +71,11 @@ class OnlinePairs:
         images = tf.data.Dataset.from_tensor_slices(self._held_out_images)
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
         # The noise would take four times the images' memory.
-        return tf.data.Dataset.zip(self._held_out_indices(), images).map(
+        stream = tf.data.Dataset.zip(self._held_out_indices(), images).map(
             lambda index, image: (noise.draw(seed, index, shape), image),
             tf.data.AUTOTUNE,
         )
+        return streams.untuned(stream)
 
     def diagnose(self) -> None:
         """Finds nothing: what is not stored cannot be damaged."""
@@ -110,7 +111,7 @@ class OnlinePairs:
             made = tf.numpy_function(self._make, [z], tf.uint8)
             return z, tf.ensure_shape(made, z.shape)
 
-        return drawn.prefetch(1).map(with_images)
+        return streams.untuned(drawn.prefetch(1).map(with_images))
 
     def _make(self, z: np.ndarray) -> np.ndarray:
         # Held-out and training pairs may be asked for at once; the devices are the

@@ -66,15 +66,12 @@ class PairSet:
 
     def held_out(self) -> tf.data.Dataset:
         """All held-out pairs once, in their order: (noise, image) as in `train`."""
-        paths = [self._path(shard) for shard in self.manifest.split(records.HELD_OUT)]
-        return tf.data.TFRecordDataset(paths).map(self._pair, tf.data.AUTOTUNE)
+        return self._once(records.HELD_OUT, self._pair)
 
     def images(self) -> tf.data.Dataset:
         """The teacher's images of the training pairs, uint8, in their order."""
-        paths = [self._path(shard) for shard in self.manifest.split(records.TRAIN)]
-        return tf.data.TFRecordDataset(paths).map(
-            lambda record: records.decode(record, self.manifest)["image"],
-            tf.data.AUTOTUNE,
+        return self._once(
+            records.TRAIN, lambda record: records.decode(record, self.manifest)["image"]
         )
 
     def diagnose(self) -> None:
@@ -91,6 +88,11 @@ class PairSet:
 
     def close(self) -> None:
         """Does nothing: files are open only while a stream is read."""
+
+    def _once(self, split, decode):
+        paths = [self._path(shard) for shard in self.manifest.split(split)]
+        stream = tf.data.TFRecordDataset(paths).map(decode, tf.data.AUTOTUNE)
+        return streams.untuned(stream)
 
     def _pair(self, record):
         pair = records.decode(record, self.manifest)

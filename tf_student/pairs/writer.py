@@ -1,5 +1,6 @@
 """Writes a pair set shard by shard; a shard is there whole or not at all."""
 
+import concurrent.futures
 import dataclasses
 import os
 import shutil
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from tf_student import files, noise
+from tf_student import files, noise, streams
 from tf_student.errors import InputError, Preempted
 from tf_student.pairs import ledger, records, tfds_metadata
 from tf_student.progress import bar as progress_bar
@@ -193,15 +194,22 @@ def _noise_batches(
     end = shard.first_index + shard.pairs
     indices = tf.data.Dataset.range(shard.first_index, end).batch(batch)
     seed, shape = manifest.pairs.pairs_seed, manifest.image_shape
-    return indices.map(
-        lambda i: (i, noise.normal(seed, i, shape)), tf.data.AUTOTUNE
-    ).prefetch(1)
+    batches = indices.map(lambda i: (i, noise.normal(seed, i, shape)), tf.data.AUTOTUNE)
+    return streams.untuned(batches.prefetch(1))
 
 
 def _records(manifest, shard, sample, batch, tick) -> Iterator[bytes]:
-    for indices, z in _noise_batches(manifest, shard, batch).as_numpy_iterator():
-        images = sample(z)
+    def encoded(indices, images, z):
         stored = z if manifest.pairs.store_noise else [None] * len(z)
         for index, image, kept in zip(indices, images, stored, strict=True):
             yield records.encode(int(index), image, kept, manifest.pairs.encoding)
-        tick(len(z))
+
+    done = [], [], []
+    # A batch is stored while the devices sample the next.
+    with concurrent.futures.ThreadPoolExecutor(1) as devices:
+        for indices, z in _noise_batches(manifest, shard, batch).as_numpy_iterator():
+            images = devices.submit(sample, z)
+            yield from encoded(*done)
+            done = indices, images.result(), z
+            tick(len(z))
+        yield from encoded(*done)
