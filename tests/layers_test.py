@@ -232,6 +232,56 @@ def test_upsample_repeats_pixels_before_its_convolution():
     ]
 
 
+def repeated_then_convolved(layer, x):
+    kernel = tf.convert_to_tensor(layer.conv.kernel)
+    large = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+    return tf.nn.conv2d(large, kernel, 1, "SAME") + layer.conv.bias
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (16, 5)])
+def test_upsample_and_its_gradients_are_those_of_repeated_pixels(size, xla):
+    layer, rng = layers.Upsample(), np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(3, *size, 6)), tf.float32)
+    layer(x)
+    layer.conv.bias.assign(rng.normal(size=6))
+    up = tf.constant(rng.normal(size=(3, 2 * size[0], 2 * size[1], 6)), tf.float32)
+
+    @tf.function(jit_compile=xla)
+    def gradients(function):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+        variables = layer.trainable_variables
+        return [y, *tape.gradient(y, [x, *variables], output_gradients=up)]
+
+    expected = gradients(lambda x: repeated_then_convolved(layer, x))
+    for found, value in zip(gradients(layer), expected, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-5, atol=2e-5)
+
+
+def test_upsample_in_two_bytes_is_as_good_as_the_convolution_of_repeated_pixels():
+    x = tf.random.stateless_normal([2, 8, 8, 16], [0, 1])
+    layer, half = layers.Upsample(), layers.Upsample(dtype="mixed_bfloat16")
+    exact = layer(x)
+    half(x)
+    half.conv.kernel.assign(layer.conv.kernel)
+    x, kernel = (tf.cast(v, tf.bfloat16) for v in (x, layer.conv.kernel))
+    large = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+    other = tf.nn.conv2d(large, kernel, 1, "SAME")
+    ours, theirs = (
+        tf.reduce_mean((tf.cast(y, tf.float32) - exact) ** 2) for y in (half(x), other)
+    )
+    assert ours < 2 * theirs
+
+
+def test_upsample_knows_its_shape_whatever_the_batch():
+    layer = layers.Upsample()
+    layer.build((None, 8, 8, 4))
+    call = tf.function(layer).get_concrete_function(tf.TensorSpec([None, 8, 8, 4]))
+    assert call.output_shapes.as_list() == [None, 16, 16, 4]
+
+
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [

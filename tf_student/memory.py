@@ -53,5 +53,5 @@ def _inside(block: Block, dropout: float) -> int:
     if block.kind == "attention":
         # The norm's output; q, k and v; the weights; the mean of v.
         return pixels * (5 * block.inputs + pixels)
-    # What the convolution sees: about as large, or four times.
-    return pixels * block.inputs * (4 if block.kind == "upsample" else 1)
+    # Downsampling pads what its convolution sees.
+    return pixels * block.inputs if block.kind == "downsample" else 0
