@@ -17,7 +17,7 @@ FLOORS = [
     "__init__ errors images losses noise sampler streams evaluation.precision "
     "evaluation.similarity evaluation.tfgan gallery.gate "
     "serving.environment serving.native serving.stranger "
-    "custom_ops.group_norm_silu.reference progress training.ema training.preemption "
+    "custom_ops.group_norm_silu.reference progress training.ema preemption "
     "training.profile",
     "options client.arrays evaluation.neighbours serving.signatures "
     "serving.verification",

@@ -13,8 +13,8 @@ import tqdm
 from tf_student import files, noise, streams
 from tf_student.errors import InputError, Preempted
 from tf_student.pairs import ledger, records, tfds_metadata
+from tf_student.preemption import StopSignal
 from tf_student.progress import bar as progress_bar
-from tf_student.training.preemption import StopSignal
 
 # A record's framing, its index and the names of its features: 71 to 89 bytes.
 _RECORD_OVERHEAD = 96

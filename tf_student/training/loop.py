@@ -10,9 +10,9 @@ import tensorflow as tf
 from tf_student import streams
 from tf_student.config import LogConfig, RunConfig, TrainConfig
 from tf_student.errors import Preempted, WorkerLost
+from tf_student.preemption import StopSignal
 from tf_student.training import distribute
 from tf_student.training.checkpoints import Checkpoints
-from tf_student.training.preemption import StopSignal
 from tf_student.training.profile import Profile
 from tf_student.training.reporter import Reporter
 from tf_student.training.results import Results

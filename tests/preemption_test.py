@@ -2,7 +2,7 @@ import os
 import signal
 import threading
 
-from tf_student.training.preemption import StopSignal
+from tf_student.preemption import StopSignal
 
 
 def test_nothing_is_received_without_a_signal():
