@@ -214,3 +214,17 @@ def test_the_wheel_adds_one_name(wheel):
     expected = {"tf_student", *(name.removesuffix(".__init__") for name in found)}
     assert set(packages) == expected
     assert len(packages) == len(expected)
+
+
+def test_a_clone_has_the_whole_package_without_being_installed():
+    code = (
+        "import sys; "
+        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in f.__module__]; "
+        "import tf_student.flags.main as flags, tf_student.custom_ops as ops; "
+        "print(flags.__file__, ops.__file__)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    expected = [ROOT / "flags" / "main.py", ROOT / "custom_ops" / "__init__.py"]
+    assert found.stdout.split() == [str(path) for path in expected], found.stderr
