@@ -28,7 +28,7 @@ def _is_one_line(finished, station, *parts):
         ("teacher", "--learning_rate=nan", "Received: learning_rate=nan"),
         ("distill", "--distance=l3", "l1|l2"),
         ("distill", "--decay_steps=5000", "must fit into `steps`"),
-        ("distill", "--calls=5", "`online` must be given with `calls`"),
+        ("distill", "--calls=5", "`calls` must be given with `online` alone"),
         ("pairs", "--pairs=-1", "Received: pairs=-1"),
         ("sample", "--preset=imagenet", "`preset` must be one of: cifar10, "),
         ("sample", "--presets=digits", "Unknown command line flag 'presets'"),
