@@ -71,8 +71,8 @@ def _refuse_flags_of(*kinds: type) -> None:
     for name in (field.name for kind in kinds for field in dataclasses.fields(kind)):
         if (value := flags.FLAGS[name].value) is not None:
             raise InputError(
-                f"`{name}` must be given with `online` alone: stored pairs are as they were "
-                f"made. Received: {name}={value}."
+                f"`{name}` must be given with `online` alone: stored pairs are as they "
+                f"were made. Received: {name}={value}."
             )
 
 
