@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.networks import TINY, randomise
 from tf_student import __version__
+from tf_student.config import UNetConfig
 from tf_student.serving import native
 from tf_student.serving.export import export
 from tf_student.serving.metadata import Metadata
@@ -26,19 +27,19 @@ class Model:
     about: Metadata
 
 
-@pytest.fixture(scope="session")
-def model():
-    student = Student(randomise(UNet(TINY)))
+def make_model(config: UNetConfig) -> Model:
+    """A student with weights that nobody trained."""
+    student = Student(randomise(UNet(config)))
     for weight in student.weights:
         weight.assign(0.3 * weight.numpy())
     variables = [variable.value for variable in student.variables]
-    served = ServedModel(student, variables, TINY.image_shape, LIMIT)
+    served = ServedModel(student, variables, config.image_shape, LIMIT)
     about = Metadata(
         name="tiny",
         network="student",
         preset="digits",
         network_calls=1,
-        image_shape=TINY.image_shape,
+        image_shape=config.image_shape,
         max_count=LIMIT,
         parameters=student.count_params(),
         weights="ema",
@@ -51,6 +52,11 @@ def model():
         tensorflow=tf.__version__,
     )
     return Model(student, served, about)
+
+
+@pytest.fixture(scope="session")
+def model():
+    return make_model(TINY)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Runtimes that read TensorFlow's models and were not written for them."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,14 +8,28 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.networks import TINY
+from tests.serving.conftest import make_model
+from tf_student.serving import metadata
+from tf_student.serving.export import export
+
+
+# The smaller one has no transposed convolution.
+@pytest.fixture(scope="module", params=[8, 16])
+def directory(request, tmp_path_factory):
+    model = make_model(dataclasses.replace(TINY, image_size=request.param))
+    return export(str(tmp_path_factory.mktemp("model")), model.served, model.about)
+
 
 @pytest.fixture(scope="module")
-def noise():
-    return tf.random.stateless_normal([3, 8, 8, 3], [1, 2]).numpy()
+def noise(directory):
+    size = metadata.read(directory).image_shape[0]
+    return tf.random.stateless_normal([3, size, size, 3], [1, 2]).numpy()
 
 
 @pytest.fixture(scope="module")
-def expected(signatures, noise):
+def expected(directory, noise):
+    signatures = tf.saved_model.load(directory).signatures
     return signatures["serving_default"](noise=noise)["images"].numpy()
 
 
