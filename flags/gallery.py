@@ -3,6 +3,9 @@
 tf-student gallery --preset=digits
 """
 
+import os
+import signal
+
 from absl import flags
 from tf_student.flags import config_flags, launch
 
@@ -23,6 +26,8 @@ def main() -> None:
         return
     station = launch.import_quietly("tf_student.stations.gallery")
     required = bool(config.teacher_model)
+    # There is nothing to save, and a request within TensorFlow may hold the end up.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     station.serve(
         lambda: station.open_models(student, teacher, teacher_required=required),
         config,
