@@ -260,7 +260,7 @@ def test_upsample_and_its_gradients_are_those_of_repeated_pixels(size, xla):
         np.testing.assert_allclose(found, value, rtol=1e-5, atol=2e-5)
 
 
-def test_upsample_in_two_bytes_is_as_good_as_the_convolution_of_repeated_pixels():
+def test_upsample_in_two_bytes_rounds_taps_once_more_and_no_worse():
     x = tf.random.stateless_normal([2, 8, 8, 16], [0, 1])
     layer, half = layers.Upsample(), layers.Upsample(dtype="mixed_bfloat16")
     exact = layer(x)
@@ -272,7 +272,8 @@ def test_upsample_in_two_bytes_is_as_good_as_the_convolution_of_repeated_pixels(
     ours, theirs = (
         tf.reduce_mean((tf.cast(y, tf.float32) - exact) ** 2) for y in (half(x), other)
     )
-    assert ours < 2 * theirs
+    # 1.4 to 1.6 times, for sums of taps are rounded too.
+    assert ours < 1.8 * theirs
 
 
 def test_upsample_knows_its_shape_whatever_the_batch():

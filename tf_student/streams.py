@@ -68,9 +68,8 @@ def endless(
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """A dataset that closes at once, and what is made of it too.
 
-    tf.data's tuner sleeps twice as long each time, up to a minute, and the end of a
-    stream often waits until it wakes. Without it AUTOTUNE means a call for each core,
-    16 at most.
+    tf.data's tuner sleeps longer each time, and the end of a stream often waits until
+    it wakes, for seconds. Without it AUTOTUNE means a call for each core.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
