@@ -5,7 +5,7 @@ WORK_DIR ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bazel benchmark clean
+.PHONY: demo test lint docs bazel benchmark clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
@@ -16,6 +16,14 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The documentation, as HTML in build/docs. Only the first call needs a package index.
+docs: $(VENV)/.installed_docs
+	$(BIN)/sphinx-build -W --keep-going -b html docs build/docs
+
+$(VENV)/.installed_docs: $(INSTALLED)
+	$(PIP_INSTALL) --no-build-isolation --editable '.[docs]'
+	touch $@
 
 # Builds the fused op and runs its tests with Debian's bazel-bootstrap, offline: the
 # packages bazel-platforms, bazel-rules-java and bazel-rules-proto hold what Bazel would

@@ -97,7 +97,8 @@ def extraction(count: int, rounds: int) -> None:
     from tf_student.evaluation import inception
     from tf_student.evaluation.cache import Cache
     from tf_student.evaluation.features import Extractor
-    from tf_student.training.distribute import FixedBatches, make_strategy
+    from tf_student.runtime.devices import make_strategy
+    from tf_student.runtime.fixed_batches import FixedBatches
 
     batch, strategy = 64, make_strategy()
     with strategy.scope():

@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 
-from tf_student import memory, presets
+from tf_student.architecture import memory
+from tf_student.presets import systems
 
 CASES = "digits:128,cifar10:8,cifar10:16,celeba64:4,lsun_bedroom:1"
 
@@ -24,19 +25,19 @@ def measure(name: str, images: int, recompute: bool) -> None:
 
     import tensorflow as tf
 
-    from tf_student import losses
-    from tf_student.student import Student
-    from tf_student.training import distribute
+    from tf_student.diffusion import losses
+    from tf_student.models.student import Student
+    from tf_student.models.unet import UNet
+    from tf_student.runtime import devices
     from tf_student.training.state import TrainState
     from tf_student.training.step import make_train_step
-    from tf_student.unet import UNet
 
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     before = peak()
-    system = presets.get(name)
-    strategy = distribute.make_strategy(["CPU:0"])
+    system = systems.get_preset(name)
+    strategy = devices.make_strategy(["CPU:0"])
 
     train = dataclasses.replace(system.student, batch_size=images)
     state = TrainState(
@@ -57,7 +58,7 @@ def measure(name: str, images: int, recompute: bool) -> None:
 
 def report(name: str, images: int) -> None:
     """Prints a line for each way."""
-    config = presets.get(name).unet
+    config = systems.get_preset(name).unet
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for recompute in (False, True):
         computed = memory.training(config, images, recompute=recompute)

@@ -21,32 +21,35 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student import config, losses, noise, presets
-from tf_student.generator import Generator
-from tf_student.pairs import records, writer
-from tf_student.pairs.config import PairsConfig
+from tf_student.diffusion import losses, noise
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.models.generator import Generator
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.pairs import manifests, writer
+from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.reader import PairSet
-from tf_student.student import Student
-from tf_student.training import distribute
+from tf_student.presets import systems
+from tf_student.runtime import devices
+from tf_student.runtime.run_config import RunConfig
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
-from tf_student.training.teacher import make_sampler
-from tf_student.unet import UNet
+from tf_student.training.teacher_task import make_sampler
 
 SIZES = (8, 32, 64, 256)
 
 
 def plan(
     shape: tuple[int, int, int], pairs: int, *, shard_pairs: int = 1024, **options
-) -> records.Manifest:
+) -> manifests.Manifest:
     """The manifest of a set with one held-out pair."""
-    return records.plan(
+    return manifests.plan(
         "a teacher",
         shape,
-        config.DiffusionConfig(),
-        config.SamplerConfig(),
+        DiffusionConfig(),
+        SamplerConfig(),
         PairsConfig(pairs=pairs, held_out_pairs=1, shard_pairs=shard_pairs, **options),
-        config.RunConfig(),
+        RunConfig(),
     )
 
 
@@ -59,13 +62,13 @@ def seconds(function: Callable[[], None]) -> float:
 
 def digits_teacher() -> Generator:
     """The sampler of the digits, around a network that has learnt nothing."""
-    system = presets.DIGITS
+    system = systems.DIGITS
     return Generator(
-        distribute.make_strategy(),
+        devices.make_strategy(),
         make_sampler(UNet(system.unet), system.diffusion, system.sampler),
         system.unet.image_shape,
-        device_batch=config.RunConfig().device_batch,
-        xla=distribute.use_xla("auto"),
+        device_batch=RunConfig().device_batch,
+        xla=devices.use_xla("auto"),
     )
 
 
@@ -92,7 +95,7 @@ def write_against_bare_loop(rounds: int, batches: int) -> None:
         tempfile.TemporaryDirectory() as directory,
         tempfile.TemporaryDirectory() as other,
     ):
-        shards = writer.prepare(directory, manifest, manifest.split(records.TRAIN))
+        shards = writer.prepare(directory, manifest, manifest.split(manifests.TRAIN))
         writer.prepare(other, manifest, shards)
         for number, shard in enumerate(shards):
             # Who comes first alternates too.
@@ -175,7 +178,7 @@ def write_and_report_memory(count: int) -> None:
 
 def read_against_training(rounds: int) -> None:
     """Prints how many times faster the reader is than the CIFAR-10 student trains."""
-    train = training(presets.CIFAR10, batch=16)
+    train = training(systems.CIFAR10, batch=16)
     for size, count in ((32, 16_384), (256, 2_048)):
         with tempfile.TemporaryDirectory() as directory:
             writer.write_pairs(
@@ -203,9 +206,9 @@ def read_against_training(rounds: int) -> None:
         )
 
 
-def training(system: presets.Preset, batch: int) -> Callable[[], None]:
+def training(system: systems.Preset, batch: int) -> Callable[[], None]:
     """The student's training step, which waits for its end."""
-    strategy = distribute.make_strategy()
+    strategy = devices.make_strategy()
     train = dataclasses.replace(system.student, batch_size=batch)
     state = TrainState(strategy, lambda: Student(UNet(system.unet)), train)
 
@@ -215,7 +218,7 @@ def training(system: presets.Preset, batch: int) -> Callable[[], None]:
         return losses.distillation_loss(generated, image, distance="l1")
 
     step = make_train_step(
-        strategy, state, loss, config=train, xla=distribute.use_xla("auto")
+        strategy, state, loss, config=train, xla=devices.use_xla("auto")
     )
     z = tf.random.normal([batch, *system.unet.image_shape])
 

@@ -19,13 +19,15 @@ import time
 import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
-from tf_student import __version__, images, presets
+from tf_student import __version__
+from tf_student.data import images
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.presets import systems
 from tf_student.serving import native
-from tf_student.serving.export import export
 from tf_student.serving.metadata import Metadata
+from tf_student.serving.saved_model import export
 from tf_student.serving.signatures import ServedModel
-from tf_student.student import Student
-from tf_student.unet import UNet
 
 _BATCHES = (1, 64)
 _COLD = """
@@ -126,11 +128,11 @@ def cold_load(directory: str) -> None:
 def main() -> None:
     """Prints milliseconds and ratios for each batch, seconds and bytes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", default="cifar10", choices=presets.PRESETS)
+    parser.add_argument("--preset", default="cifar10", choices=systems.PRESETS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--ops", default="stock", choices=("stock", "fused"))
     arguments = parser.parse_args()
-    student = Student(UNet(presets.get(arguments.preset).unet))
+    student = Student(UNet(systems.get_preset(arguments.preset).unet))
     with tempfile.TemporaryDirectory() as folder:
         directory = make_export(
             student, arguments.preset, arguments.ops, os.path.join(folder, "model")

@@ -32,7 +32,7 @@ from tf_student.flags import pairs as command
 
 BEAM = importlib.util.find_spec("apache_beam") is not None
 # What the workers will import.
-MODULES = ["tf_student.stations.pairs"] + ["tf_student.pairs.beam"] * BEAM
+MODULES = ["tf_student.pairs.make_pairs"] + ["tf_student.pairs.beam"] * BEAM
 
 NETWORK = (
     "--image_size=8",

@@ -11,9 +11,12 @@ import argparse
 import numpy as np
 import tensorflow as tf
 
-from tf_student import images, model_directory, noise, run_directory
-from tf_student.config import DiffusionConfig, SamplerConfig
-from tf_student.training.teacher import make_sampler
+from tf_student.data import images
+from tf_student.diffusion import noise
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.models import model_directory
+from tf_student.runtime import run_directory
+from tf_student.training.teacher_task import make_sampler
 
 SPACINGS = ("uniform", "quadratic", "log_snr")
 

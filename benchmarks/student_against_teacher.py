@@ -12,20 +12,20 @@ import time
 
 import tensorflow as tf
 
-from tf_student import presets
-from tf_student.student import Student
-from tf_student.training.teacher import make_sampler
-from tf_student.unet import UNet
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.presets import systems
+from tf_student.training.teacher_task import make_sampler
 
 
 def main() -> None:
     """Prints milliseconds an image and the two ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="digits", choices=presets.PRESETS)
+    parser.add_argument("--preset", default="digits", choices=systems.PRESETS)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    system = presets.get(arguments.preset)
+    system = systems.get_preset(arguments.preset)
     unet = UNet(system.unet)
     student = Student(unet, system.diffusion.timesteps)
     ddim = make_sampler(unet, system.diffusion, system.sampler)

@@ -13,30 +13,31 @@ import time
 import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
-from tf_student import losses, presets
-from tf_student.student import Student
-from tf_student.training import distribute
+from tf_student.diffusion import losses
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.presets import systems
+from tf_student.runtime import devices
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
-from tf_student.unet import UNet
 
 CASES = {"small (32x32x1)": 64, "CIFAR-10": 8}
 
 
-def systems() -> dict[str, presets.Preset]:
+def systems() -> dict[str, systems.Preset]:
     """The networks that are timed."""
     small = dataclasses.replace(
-        presets.DIGITS.unet, image_size=32, attention_resolutions=(16,)
+        systems.DIGITS.unet, image_size=32, attention_resolutions=(16,)
     )
     return {
-        "small (32x32x1)": dataclasses.replace(presets.DIGITS, unet=small),
-        "CIFAR-10": presets.CIFAR10,
+        "small (32x32x1)": dataclasses.replace(systems.DIGITS, unet=small),
+        "CIFAR-10": systems.CIFAR10,
     }
 
 
-def make_step(system: presets.Preset, batch: int, mode: str, xla: bool):
+def make_step(system: systems.Preset, batch: int, mode: str, xla: bool):
     """A training step that is traced under a mode of the op."""
-    strategy = distribute.make_strategy(["CPU:0"])
+    strategy = devices.make_strategy(["CPU:0"])
     train = dataclasses.replace(system.student, batch_size=batch)
     state = TrainState(strategy, lambda: Student(UNet(system.unet)), train)
 

@@ -15,7 +15,7 @@ import os
 
 import peers
 
-from tf_student import presets
+from tf_student.presets import systems
 
 # System, batch, bfloat16, training; and what this project's time may be of PyTorch's.
 CASES = {
@@ -31,9 +31,9 @@ TORCH = ("eager", "eager-last", "compiled-last", "compiled")
 def network(system: str):
     """The config of a network, without dropout."""
     if system == "small":
-        digits = presets.DIGITS.unet
+        digits = systems.DIGITS.unet
         return dataclasses.replace(digits, image_size=32, attention_resolutions=(16,))
-    return dataclasses.replace(presets.get(system).unet, dropout=0.0)
+    return dataclasses.replace(systems.get_preset(system).unet, dropout=0.0)
 
 
 def tensorflow_peer(config, batch: int, bfloat16: bool, training: bool):
@@ -41,12 +41,12 @@ def tensorflow_peer(config, batch: int, bfloat16: bool, training: bool):
     import keras
     import tensorflow as tf
 
-    from tf_student import losses
-    from tf_student.student import Student
-    from tf_student.training import distribute
+    from tf_student.diffusion import losses
+    from tf_student.models.student import Student
+    from tf_student.models.unet import UNet
+    from tf_student.runtime import devices
     from tf_student.training.state import TrainState
     from tf_student.training.step import make_train_step
-    from tf_student.unet import UNet
 
     if bfloat16:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
@@ -56,8 +56,8 @@ def tensorflow_peer(config, batch: int, bfloat16: bool, training: bool):
         t = tf.fill([batch], 500)
         call = tf.function(lambda x: unet(x, t))
         return lambda: call(z).numpy()
-    train = dataclasses.replace(presets.DIGITS.student, batch_size=batch)
-    strategy = distribute.make_strategy(["CPU:0"])
+    train = dataclasses.replace(systems.DIGITS.student, batch_size=batch)
+    strategy = devices.make_strategy(["CPU:0"])
     state = TrainState(strategy, lambda: Student(UNet(config)), train)
 
     def loss(model, pair, seed):

@@ -7,38 +7,44 @@ tf-student client --server=grpc://127.0.0.1:8500 --signature=serving_default
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.client.config import ClientConfig
+from tf_student.client.client_config import ClientConfig
 
 config_flags.define_common("served")
 config_flags.define(ClientConfig)
 
 
+def _config() -> ClientConfig:
+    config_flags.preset()  # Refuses an unknown one, whose name is the model's.
+    return config_flags.resolve(ClientConfig(model=flags.FLAGS.preset))
+
+
 def main() -> None:
-    """Asks, or says what would be asked for."""
-    config_flags.preset()
-    config = config_flags.resolve(ClientConfig(model=flags.FLAGS.preset))
-    directory = config_flags.directory("served")
-    if flags.FLAGS.dry_run:
-        cost = {"requests": config.requests, "images": config.requests * config.count}
-        launch.print_cost(f"ask {config.server} for images", cost)
-        return
+    """Requests images."""
+    config, directory = _config(), config_flags.directory("served")
     if config.server.startswith("grpc"):
         # Its messages are TensorFlow's.
         launch.import_quietly("tensorflow")
-    from tf_student.stations import client
+    from tf_student.client import fetch
 
-    given = client.ask(directory, config)
+    load = fetch.fetch_images(directory, config=config)
     print(f"{config.count} images of seed {config.seed} are in {directory}.")
-    print(_latencies(given, config))
+    print(_latencies(load, config))
 
 
-def _latencies(given, config: ClientConfig) -> str:
-    from tf_student.client import load
+def plan() -> launch.Plan:
+    """What would be requested."""
+    config = _config()
+    cost = {"requests": config.requests, "images": config.requests * config.count}
+    return f"request images from {config.server}", cost
+
+
+def _latencies(load, config: ClientConfig) -> str:
+    from tf_student.client import benchmark
 
     percentiles = ", ".join(
-        f"p{p} {1000 * given.percentile(p):.1f} ms" for p in load.PERCENTILES
+        f"p{p} {1000 * load.percentile(p):.1f} ms" for p in benchmark.PERCENTILES
     )
-    images = config.requests * config.count / given.seconds
+    images = config.requests * config.count / load.seconds
     return (
         f"{config.requests} requests, {config.concurrency} at once: {percentiles}; "
         f"{images:.1f} images/s."
@@ -46,4 +52,4 @@ def _latencies(given, config: ClientConfig) -> str:
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

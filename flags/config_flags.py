@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from tf_student import presets
+from tf_student.presets import systems
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def define_common(*directories: str) -> None:
             somewhere else.
     """
     flags.DEFINE_string(
-        "preset", "digits", f"The system: {', '.join(presets.PRESETS)}."
+        "preset", "digits", f"The system: {', '.join(systems.PRESETS)}."
     )
     flags.DEFINE_string(
         "work_dir", None, "Where everything is kept (default: runs/<preset>)."
@@ -33,7 +33,18 @@ def define_common(*directories: str) -> None:
         flags.DEFINE_string(
             f"{name}_dir", None, f"The {name} (default: <work_dir>/{name})."
         )
+    define_dry_run()
+
+
+def define_dry_run() -> None:
+    """Defines --dry_run."""
     flags.DEFINE_boolean("dry_run", False, "Say what would be done, and do nothing.")
+
+
+def define_network(*choices: str) -> None:
+    """Defines --network, which selects a network; the first choice is the default."""
+    text = f"The network: {', '.join(choices)}."
+    flags.DEFINE_enum("network", choices[0], list(choices), text)
 
 
 def define(*kinds: type) -> None:
@@ -41,7 +52,7 @@ def define(*kinds: type) -> None:
 
     A flag that is not given leaves the preset's value, or the config's own.
     """
-    of_preset = typing.get_type_hints(presets.Preset).values()
+    of_preset = typing.get_type_hints(systems.Preset).values()
     for kind in kinds:
         types = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
@@ -74,22 +85,34 @@ def _are_integers(words: list[str] | None) -> bool:
     return all(word.strip().lstrip("-").isdigit() for word in words or ())
 
 
-def resolve(config: T) -> T:
-    """The preset's config with the flags that were given put in."""
-    given = {}
-    types = typing.get_type_hints(type(config))
-    for field in dataclasses.fields(config):
+def given(kind: type) -> dict[str, Any]:
+    """Fields of a config whose flags are on the command line, with their values."""
+    values = {}
+    types = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
         flag = FLAGS[field.name] if field.name in FLAGS else None
         if flag is None or flag.value is None:
             continue
         many = typing.get_origin(types[field.name]) is tuple
-        given[field.name] = tuple(map(int, flag.value)) if many else flag.value
-    return dataclasses.replace(config, **given)
+        values[field.name] = tuple(map(int, flag.value)) if many else flag.value
+    return values
 
 
-def preset() -> presets.Preset:
-    """The preset that --preset names."""
-    return presets.get(FLAGS.preset)
+def resolve(config: T) -> T:
+    """A config with the values of the flags on the command line."""
+    return dataclasses.replace(config, **given(type(config)))
+
+
+def preset(*parts: str) -> systems.Preset:
+    """The preset that --preset names.
+
+    Args:
+        *parts: names of its configs that take the values of the flags on the command
+            line. A preset has two of the same kind, for teacher and student.
+    """
+    values = systems.get_preset(FLAGS.preset)
+    resolved = {part: resolve(getattr(values, part)) for part in parts}
+    return dataclasses.replace(values, **resolved)
 
 
 def directory(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Ports published weights into a teacher or student, or ours into diffusers' layout.
+"""Converts published weights into a teacher or student, or ours into diffusers' layout.
 
     tf-student convert --from=hf:google/ddpm-cifar10-32 --to=runs/cifar10/teacher
     tf-student convert --from=model_tf2_celeba.h5 --to=runs/celeba64/teacher
@@ -6,32 +6,36 @@
 
 Reads folders of diffusers' UNet2DModel, DDPM's TensorFlow checkpoints, PyTorch
 checkpoints of DDIM's layout, and the Denoising Student's .h5 files. Flags of the
-network change what a file says or, where it says nothing, implies of it.
+network correct what a file says or implies about its architecture.
 """
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import UNetConfig
+from tf_student.architecture.unet_config import UNetConfig
 
 flags.DEFINE_string("from", None, "The weights: a path, or hf:owner/name.")
 flags.DEFINE_string("to", None, "The directory to write.")
-flags.DEFINE_boolean("dry_run", False, "Say what would be done, and do nothing.")
+config_flags.define_dry_run()
 flags.mark_flags_as_required(["from", "to"])
 config_flags.define(UNetConfig)
 
 
 def main() -> None:
-    """Converts, or says what there is to convert."""
+    """Converts."""
     source, directory = flags.FLAGS["from"].value, flags.FLAGS.to
-    station = launch.import_quietly("tf_student.stations.convert")
-    if flags.FLAGS.dry_run:
-        cost = station.cost(source, config_flags.resolve)
-        launch.print_cost(f"convert {source} to {directory}", cost)
-        return
-    model = station.convert(source, directory, config_flags.resolve)
-    print(f"{directory} has all {model.count_params():,} parameters of {source}.")
+    models = launch.import_quietly("tf_student.models.convert")
+    model = models.convert_weights(source, directory, **config_flags.given(UNetConfig))
+    count = model.unet.count_params()
+    print(f"{directory} has all {count:,} parameters of {source}.")
+
+
+def plan() -> launch.Plan:
+    """What there is to convert."""
+    source = flags.FLAGS["from"].value
+    cost = launch.costs().conversion(source, **config_flags.given(UNetConfig))
+    return f"convert {source} to {flags.FLAGS.to}", cost
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

@@ -12,7 +12,7 @@ import sys
 
 from tf_student.flags import config_flags, launch
 
-from tf_student.errors import first_line
+from tf_student.runtime.errors import first_line
 
 config_flags.define_common()
 

@@ -2,49 +2,67 @@
 
     tf-student export --preset=digits
     tf-student export --preset=digits --verify
-    tf-student export --preset=digits --what=teacher
+    tf-student export --preset=digits --network=teacher
 
-The version appears whole in <export_dir>/<version>, beside models.config and
+The version appears atomically in <export_dir>/<version>, beside models.config and
 batching.config. A teacher goes to <work_dir>/export_teacher.
 """
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import SamplerConfig
-from tf_student.serving.config import ExportConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.serving.export_config import ExportConfig
 
 config_flags.define_common("teacher", "student", "export")
+config_flags.define_network("student", "teacher")
 config_flags.define(ExportConfig, SamplerConfig)
 
 
+def _directory() -> str:
+    directory = config_flags.directory("export")
+    if flags.FLAGS.network == "teacher" and not flags.FLAGS.export_dir:
+        directory += "_teacher"
+    return directory
+
+
 def main() -> None:
-    """Exports, or says what the export would take."""
-    system, config = config_flags.preset(), config_flags.resolve(ExportConfig())
-    sampler = config_flags.resolve(system.sampler)
-    base = config_flags.directory("export")
-    if config.what == "teacher" and not flags.FLAGS.export_dir:
-        base += "_teacher"
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        one = config.what == "student"
-        cost = costs.serving(
-            system.unet, system.diffusion, sampler, config.dtype, student=one
-        )
-        launch.print_cost(f"export the {config.what} to {base}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.export")
-    network = config_flags.directory(config.what)
-    exported = station.export(base, network, flags.FLAGS.preset, config, sampler)
+    """Exports."""
+    config = config_flags.resolve(ExportConfig())
+    serving = launch.import_quietly("tf_student.serving.export")
+    exported = serving.export(
+        config_flags.directory(flags.FLAGS.network),
+        _directory(),
+        config=config,
+        sampler=config_flags.preset("sampler").sampler,
+        preset=flags.FLAGS.preset,
+    )
     if config.warmup != "none" and not exported.warm:
         print(
-            "It has no warm-up requests, for tensorflow-serving-api is not installed: "
-            "pip install 'tf-student[serving]'."
+            "It has no warm-up requests, because tensorflow-serving-api is not "
+            "installed: pip install 'tf-student[serving]'."
         )
     if exported.verification:
         print(exported.verification.text())
     print(f"The SavedModel is in {exported.directory}.")
 
 
+def plan() -> launch.Plan:
+    """What the model would take."""
+    preset, config = (
+        config_flags.preset("sampler"),
+        config_flags.resolve(ExportConfig()),
+    )
+    network = flags.FLAGS.network
+    cost = launch.costs().serving(
+        preset.unet,
+        preset.diffusion,
+        preset.sampler,
+        config.dtype,
+        student=network == "student",
+    )
+    return f"export the {network} to {_directory()}", cost
+
+
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

@@ -6,33 +6,41 @@ tf-student gallery --preset=digits
 import os
 import signal
 
-from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.gallery.config import GalleryConfig
+from tf_student.gallery.gallery_config import GalleryConfig
 
 config_flags.define_common()
 config_flags.define(GalleryConfig)
 
 
-def main() -> None:
-    """Serves the page until Ctrl-C, or says where it would be."""
+def _models() -> tuple[GalleryConfig, str, str]:
+    """The config, and the directories of the student's and the teacher's export."""
     config = config_flags.resolve(GalleryConfig())
     student = config.student_model or config_flags.directory("export")
     teacher = config.teacher_model or config_flags.directory("export_teacher")
-    if flags.FLAGS.dry_run:
-        print(f"Would show {student} and, if it is there, {teacher}:")
-        print(f"  address: http://{config.host}:{config.port}/")
-        return
-    station = launch.import_quietly("tf_student.stations.gallery")
+    return config, student, teacher
+
+
+def main() -> None:
+    """Serves the page until Ctrl-C."""
+    config, student, teacher = _models()
+    gallery = launch.import_quietly("tf_student.gallery.server")
     required = bool(config.teacher_model)
-    # There is nothing to save, and a request within TensorFlow may hold the end up.
+    # There is nothing to save, and a request within TensorFlow may delay the end.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
-    station.serve(
-        lambda: station.open_models(student, teacher, teacher_required=required),
+    gallery.serve(
+        lambda: gallery.open_models(teacher, student, teacher_required=required),
         config,
         _say,
     )
+
+
+def plan() -> launch.Plan:
+    """Where the page would be."""
+    config, student, teacher = _models()
+    address = {"address": f"http://{config.host}:{config.port}/"}
+    return f"show {student} and, if it exists, {teacher}", address
 
 
 def _say(address: str) -> None:
@@ -41,4 +49,4 @@ def _say(address: str) -> None:
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

@@ -1,35 +1,41 @@
-"""Draws walks from one image of the student to another (slerp of the noise).
+"""Draws interpolations from one image of the student to another (slerp of the noise).
 
 tf-student interpolate --preset=digits --rows=8 --columns=10
 """
 
-from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import InterpolateConfig, RunConfig
+from tf_student.models.draw_config import InterpolateConfig
+from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("student")
 config_flags.define(InterpolateConfig, RunConfig)
 
 
 def main() -> None:
-    """Draws, or says what drawing would cost."""
-    system, run = config_flags.preset(), config_flags.resolve(RunConfig())
-    config = config_flags.resolve(InterpolateConfig())
-    directory = config_flags.work_dir()
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        count = config.rows * config.columns
-        cost = costs.sampling(
-            system.unet, system.diffusion, system.sampler, count, student=True
-        )
-        launch.print_cost(f"draw walks into {directory}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.draw")
-    student = config_flags.directory("student")
-    path = station.interpolate(directory, student, config, run)
-    print(f"The walks are in {path}.")
+    """Draws."""
+    models = launch.import_quietly("tf_student.models.draw")
+    path = models.draw_interpolations(
+        config_flags.directory("student"),
+        config_flags.work_dir(),
+        config=config_flags.resolve(InterpolateConfig()),
+        run=config_flags.resolve(RunConfig()),
+    )
+    print(f"The interpolations are in {path}.")
+
+
+def plan() -> launch.Plan:
+    """What drawing would cost."""
+    preset, config = config_flags.preset(), config_flags.resolve(InterpolateConfig())
+    cost = launch.costs().sampling(
+        preset.unet,
+        preset.diffusion,
+        preset.sampler,
+        config.rows * config.columns,
+        student=True,
+    )
+    return f"draw interpolations into {config_flags.work_dir()}", cost
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

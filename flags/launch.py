@@ -12,7 +12,7 @@ from typing import Any
 from absl import app, flags, logging
 from tf_student.flags import output
 
-from tf_student.errors import (
+from tf_student.runtime.errors import (
     DivergedError,
     InputError,
     Preempted,
@@ -28,8 +28,17 @@ EXIT_UNVERIFIED = 4
 EXIT_PREEMPTED = 75
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the command line, calls `main` and ends the process."""
+# What a command would do, and what that costs by name.
+Plan = tuple[str, dict[str, Any]]
+
+
+def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> None:
+    """Parses the command line, runs the command and ends the process.
+
+    Args:
+        main: runs the command.
+        plan: what the command would do; printed in place of running it with --dry_run.
+    """
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
@@ -40,7 +49,10 @@ def run(main: Callable[[], None]) -> None:
         logging.get_absl_handler().setFormatter(plain)
         logging.get_absl_logger().addFilter(_concerns_the_user)
         try:
-            main()
+            if plan is not None and flags.FLAGS.dry_run:
+                _print_plan(*plan())
+            else:
+                main()
         except InputError as error:
             _fail(str(error), EXIT_INPUT)
         except DivergedError as error:
@@ -96,11 +108,15 @@ def _concerns_the_user(record: Any) -> bool:
     return record.levelname != "INFO" or not of_tensorflow
 
 
-def print_cost(title: str, cost: dict[str, int]) -> None:
-    """Prints what --dry_run found out."""
+def _print_plan(title: str, cost: dict[str, Any]) -> None:
     print(f"Would {title}:")
     for name, value in cost.items():
-        print(f"  {name}: {value:,}")
+        print(f"  {name}: {value if isinstance(value, str) else format(value, ',')}")
+
+
+def costs() -> Any:
+    """The module `tf_student.flags.costs`, which imports TensorFlow."""
+    return import_quietly("tf_student.flags.costs")
 
 
 def _is_file_system_error(error: Exception) -> bool:

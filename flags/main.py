@@ -1,37 +1,37 @@
-"""The `tf-student` command: hands the rest of the line to one station."""
+"""The `tf-student` command: hands the rest of the line to one command."""
 
 import runpy
 import sys
 
 from tf_student.flags import output
 
-from tf_student import __version__
+from tf_student.runtime.version import __version__
 
-STATIONS = {
+COMMANDS = {
     "teacher": "train a diffusion model on real images",
-    "convert": "take published weights instead, or hand ours on to diffusers",
-    "verify-teacher": "look at a teacher: images, and its loss on real ones",
-    "pairs": "let it sample, and store (noise seed, image)",
+    "convert": "read published weights instead, or write ours for diffusers",
+    "verify-teacher": "inspect a teacher: images, and its loss on real ones",
+    "pairs": "sample from the teacher and store (noise seed, image)",
     "distill": "train a student that needs one network call",
     "sample": "draw images",
     "interpolate": "draw walks from one image to another",
     "evaluate": "measure teacher and student, or any two sets of images",
     "export": "write a SavedModel for TF Serving",
-    "client": "ask a model server for images, and measure it",
+    "client": "request images from a model server, and measure it",
     "gallery": "show teacher and student in the browser",
     "demo": "all of the above on small real images, in minutes",
-    "doctor": "look at this machine and say what is missing",
+    "doctor": "check this machine and say what is missing",
 }
 
 
 def usage() -> str:
-    """The list of stations."""
-    rows = "\n".join(f"  {name:14} {text}" for name, text in STATIONS.items())
+    """The list of commands."""
+    rows = "\n".join(f"  {name:14} {text}" for name, text in COMMANDS.items())
     return (
         "Distills a diffusion model into a one-step generator.\n\n"
-        "usage: tf-student STATION [--flag=value ..]\n"
-        "       tf-student STATION --help\n\n"
-        f"stations:\n{rows}"
+        "usage: tf-student COMMAND [--flag=value ...]\n"
+        "       tf-student COMMAND --help\n\n"
+        f"commands:\n{rows}"
     )
 
 
@@ -48,10 +48,10 @@ def _hand_over(arguments: list[str]) -> None:
     if arguments[0] == "--version":
         print(__version__)
         sys.exit(0)
-    if arguments[0] not in STATIONS:
+    if arguments[0] not in COMMANDS:
         print(
-            f"tf-student: there is no station {arguments[0]!r}; expected one of "
-            f"{', '.join(STATIONS)}",
+            f"tf-student: there is no command {arguments[0]!r}; expected one of "
+            f"{', '.join(COMMANDS)}",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What stations print, to whoever still reads it."""
+"""The output of commands, to a reader that may be gone."""
 
 import contextlib
 import os

@@ -9,73 +9,78 @@ Several workers share a set by their index: in a job array of Slurm and an index
 of Kubernetes they know it by themselves.
 """
 
-import dataclasses
 import os
 from collections.abc import Mapping
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import RunConfig, SamplerConfig
-from tf_student.errors import InputError
-from tf_student.pairs.config import CheckConfig, EngineConfig, PairsConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.pairs.pairs_config import CheckConfig, EngineConfig, PairsConfig
+from tf_student.presets.systems import Preset
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher", "pairs")
 config_flags.define(PairsConfig, SamplerConfig, EngineConfig, CheckConfig, RunConfig)
 
 
+def _preset() -> Preset:
+    return config_flags.preset("pairs", "sampler")
+
+
 def main() -> None:
-    """Writes the pairs, looks at them, or says what they would cost."""
-    system = config_flags.preset()
-    system = dataclasses.replace(
-        system,
-        pairs=config_flags.resolve(system.pairs),
-        sampler=config_flags.resolve(system.sampler),
-    )
-    engine = config_flags.resolve(surroundings(os.environ, flags.FLAGS.num_workers))
-    run, directory = config_flags.resolve(RunConfig()), config_flags.directory("pairs")
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        cost = costs.pairs(
-            system.unet, system.diffusion, system.sampler, system.pairs, run
-        )
-        launch.print_cost(f"write pairs to {directory}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.pairs")
+    """Writes the pairs, imports them or checks them."""
+    preset, run = _preset(), config_flags.resolve(RunConfig())
+    engine = config_flags.resolve(worker_from(os.environ, flags.FLAGS.num_workers))
     teacher = config_flags.directory("teacher")
+    directory = config_flags.directory("pairs")
+    pairs = launch.import_quietly("tf_student.pairs.make_pairs")
+    options = {"config": preset.pairs, "sampler": preset.sampler, "run": run}
     if engine.import_from:
-        source = engine.import_from
-        station.import_pairs(directory, teacher, source, system, run)
-        print(f"The pairs of {source} are in {directory}. Next: tf-student distill")
+        pairs.import_pairs(teacher, engine.import_from, directory, **options)
+        print(
+            f"The pairs of {engine.import_from} are in {directory}. "
+            "Next: tf-student distill"
+        )
         return
-    config, again = config_flags.resolve(CheckConfig()), ()
-    if config.check or config.repair:
-        found = _look(station, directory, teacher, run, config)
-        if not found.to_make:
+    check, damaged = config_flags.resolve(CheckConfig()), ()
+    if check.check or check.repair:
+        findings = _check(pairs, teacher, directory, check, run)
+        if not findings.to_make:
             return
-        again = found.damaged
-    manifest = station.make_pairs(
-        directory, teacher, system, run, engine, again=again, progress=True
+        damaged = findings.damaged
+    made = pairs.make_pairs(
+        teacher, directory, engine=engine, remake=damaged, progress=True, **options
     )
-    if manifest.complete:
+    if made:
         print(f"The pairs are in {directory}. Next: tf-student distill")
     else:
         print(
             f"The pairs of worker {engine.worker_index} of {engine.num_workers} are in "
-            f"{directory}; others' are missing."
+            f"{directory}; those of other workers are missing."
         )
 
 
-def _look(station, directory: str, teacher: str, run: RunConfig, config: CheckConfig):
-    """What is wrong with the pairs; an error unless it is to be repaired."""
-    found = station.check_pairs(directory, teacher, run, images=config.check_images)
-    if found.to_make and not config.repair:
-        raise InputError(f"{found.text()} --repair makes them again.")
-    print(found.text(), flush=True)
-    return found
+def plan() -> launch.Plan:
+    """What the pairs would cost."""
+    preset, run = _preset(), config_flags.resolve(RunConfig())
+    cost = launch.costs().pairs(
+        preset.unet, preset.diffusion, preset.sampler, preset.pairs, run
+    )
+    return f"write pairs to {config_flags.directory('pairs')}", cost
 
 
-def surroundings(
+def _check(pairs, teacher: str, directory: str, check: CheckConfig, run: RunConfig):
+    """What is wrong with the pairs; an error unless they are to be repaired."""
+    findings = pairs.check_pairs(teacher, directory, images=check.check_images, run=run)
+    if findings.to_make and not check.repair:
+        raise InputError(f"{findings.text()} --repair generates them again.")
+    print(findings.text(), flush=True)
+    return findings
+
+
+def worker_from(
     environment: Mapping[str, str], num_workers: int | None = None
 ) -> EngineConfig:
     """This process' place in a job array of Slurm, or in Kubernetes' indexed job.
@@ -109,4 +114,4 @@ def surroundings(
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

@@ -1,42 +1,56 @@
 """Draws images: a grid, and a folder of PNGs.
 
-tf-student sample --preset=digits --what=both --count=64
+tf-student sample --preset=digits --network=both --count=64
 """
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import RunConfig, SampleConfig, SamplerConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.models.draw_config import SampleConfig
+from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher", "student")
+config_flags.define_network("student", "teacher", "both")
 config_flags.define(SampleConfig, SamplerConfig, RunConfig)
 
 
+def _directory_of(network: str) -> str | None:
+    """Of a network, if its images are asked for."""
+    wanted = flags.FLAGS.network in (network, "both")
+    return config_flags.directory(network) if wanted else None
+
+
 def main() -> None:
-    """Draws, or says what drawing would cost."""
-    system, run = config_flags.preset(), config_flags.resolve(RunConfig())
-    config = config_flags.resolve(SampleConfig())
-    sampler = config_flags.resolve(system.sampler)
+    """Draws."""
     directory = config_flags.work_dir()
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        one = config.what == "student"
-        cost = costs.sampling(
-            system.unet, system.diffusion, sampler, config.count, student=one
-        )
-        launch.print_cost(f"draw images into {directory}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.draw")
-    path = station.sample(
+    models = launch.import_quietly("tf_student.models.draw")
+    path = models.draw_samples(
+        _directory_of("teacher"),
+        _directory_of("student"),
         directory,
-        config_flags.directory("teacher"),
-        config_flags.directory("student"),
-        config,
-        sampler,
-        run,
+        config=config_flags.resolve(SampleConfig()),
+        sampler=config_flags.preset("sampler").sampler,
+        run=config_flags.resolve(RunConfig()),
     )
     print(f"The images are in {path} and {directory}/samples.")
 
 
+def plan() -> launch.Plan:
+    """What drawing would cost."""
+    preset, config = (
+        config_flags.preset("sampler"),
+        config_flags.resolve(SampleConfig()),
+    )
+    cost = launch.costs().sampling(
+        preset.unet,
+        preset.diffusion,
+        preset.sampler,
+        config.count,
+        student=flags.FLAGS.network == "student",
+    )
+    return f"draw images into {config_flags.work_dir()}", cost
+
+
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

@@ -3,23 +3,17 @@
     tf-student teacher --preset=digits
     tf-student teacher --flagfile=flags/recipes/cifar10.flags
 
-Run the same command again to go on after an interruption.
+Run the same command again to continue after an interruption.
 """
 
-import dataclasses
-
-from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import (
-    DataConfig,
-    DiffusionConfig,
-    LogConfig,
-    RunConfig,
-    SamplerConfig,
-    TrainConfig,
-    UNetConfig,
-)
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.data.data_config import DataConfig
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.presets.systems import Preset
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training.training_config import LogConfig, TrainConfig
 
 config_flags.define_common("teacher")
 config_flags.define(
@@ -33,31 +27,36 @@ config_flags.define(
 )
 
 
+def _preset() -> Preset:
+    return config_flags.preset("data", "unet", "diffusion", "teacher", "sampler", "log")
+
+
 def main() -> None:
-    """Trains, or says what training would cost."""
-    system = config_flags.preset()
-    system = dataclasses.replace(
-        system,
-        data=config_flags.resolve(system.data),
-        unet=config_flags.resolve(system.unet),
-        diffusion=config_flags.resolve(system.diffusion),
-        teacher=config_flags.resolve(system.teacher),
-        sampler=config_flags.resolve(system.sampler),
-        log=config_flags.resolve(system.log),
+    """Trains."""
+    preset, directory = _preset(), config_flags.directory("teacher")
+    training = launch.import_quietly("tf_student.training.train_teacher")
+    training.train_teacher(
+        directory,
+        data=preset.data,
+        unet=preset.unet,
+        diffusion=preset.diffusion,
+        train=preset.teacher,
+        sampler=preset.sampler,
+        log=preset.log,
+        run=config_flags.resolve(RunConfig()),
+        progress=True,
     )
-    run, directory = (
-        config_flags.resolve(RunConfig()),
-        config_flags.directory("teacher"),
-    )
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        cost = costs.training(system.unet, system.teacher, run, system.log.checkpoints)
-        launch.print_cost(f"train a teacher in {directory}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.teacher")
-    station.train_teacher(directory, system, run, progress=True)
     print(f"The teacher is in {directory}. Next: tf-student pairs")
 
 
+def plan() -> launch.Plan:
+    """What training would cost."""
+    preset, run = _preset(), config_flags.resolve(RunConfig())
+    cost = launch.costs().training(
+        preset.unet, preset.teacher, run, preset.log.checkpoints
+    )
+    return f"train a teacher in {config_flags.directory('teacher')}", cost
+
+
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

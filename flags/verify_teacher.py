@@ -1,4 +1,4 @@
-"""Looks at a teacher, such as a converted one, before a million pairs are made with it.
+"""Inspects a teacher, such as a converted one, before a million pairs are made with it.
 
     tf-student verify-teacher --preset=cifar10
     tf-student verify-teacher --preset=cifar10 --dataset=cifar10
@@ -11,32 +11,41 @@ one on CIFAR-10.
 from absl import flags
 from tf_student.flags import config_flags, launch
 
-from tf_student.config import DataConfig, RunConfig, SamplerConfig
-from tf_student.convert.config import VerifyConfig
+from tf_student.data.data_config import DataConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.evaluation.evaluation_config import VerifyConfig
+from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher")
 config_flags.define(VerifyConfig, DataConfig, SamplerConfig, RunConfig)
 
 
 def main() -> None:
-    """Looks, or says what looking would cost."""
-    system, run = config_flags.preset(), config_flags.resolve(RunConfig())
-    config, sampler = (
-        config_flags.resolve(VerifyConfig()),
-        config_flags.resolve(system.sampler),
+    """Samples and measures."""
+    preset = config_flags.preset("data", "sampler")
+    evaluation = launch.import_quietly("tf_student.evaluation.verify_teacher")
+    verification = evaluation.verify_teacher(
+        config_flags.directory("teacher"),
+        config_flags.work_dir(),
+        real=preset.data if flags.FLAGS.dataset else None,
+        config=config_flags.resolve(VerifyConfig()),
+        sampler=preset.sampler,
+        run=config_flags.resolve(RunConfig()),
     )
-    directory = config_flags.work_dir()
-    if flags.FLAGS.dry_run:
-        costs = launch.import_quietly("tf_student.costs")
-        cost = costs.sampling(system.unet, system.diffusion, sampler, config.count)
-        launch.print_cost(f"draw a teacher's images into {directory}", cost)
-        return
-    station = launch.import_quietly("tf_student.stations.verify")
-    data = config_flags.resolve(system.data) if flags.FLAGS.dataset else None
-    teacher = config_flags.directory("teacher")
-    found = station.verify_teacher(directory, teacher, config, sampler, run, data)
-    print(found.text())
+    print(verification.text())
+
+
+def plan() -> launch.Plan:
+    """What sampling would cost."""
+    preset, config = (
+        config_flags.preset("sampler"),
+        config_flags.resolve(VerifyConfig()),
+    )
+    cost = launch.costs().sampling(
+        preset.unet, preset.diffusion, preset.sampler, config.count
+    )
+    return f"draw a teacher's images into {config_flags.work_dir()}", cost
 
 
 if __name__ == "__main__":
-    launch.run(main)
+    launch.run(main, plan)

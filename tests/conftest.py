@@ -8,8 +8,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import pytest
 import tensorflow as tf
 
-from tf_student.training import distribute
-
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(
     _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
@@ -28,7 +26,7 @@ def cache(tmp_path_factory):
 def strategy(request):
     """MirroredStrategy over one and over two CPU devices."""
     devices = [f"CPU:{i}" for i in range(request.param)]
-    return distribute.make_strategy(devices)
+    return devices.make_strategy(devices)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tf_student.client.config import ClientConfig
+from tf_student.client.client_config import ClientConfig
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 # Of `tensorflow_model_server --help`.

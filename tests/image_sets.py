@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from tf_student import datasets
-from tf_student.config import DataConfig
-from tf_student.errors import InputError
+from tf_student.data import datasets
+from tf_student.data.data_config import DataConfig
+from tf_student.runtime.errors import InputError
 
 
 def load(dataset, shape=(8, 8, 3), **kwargs) -> datasets.ImageSet:

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from tf_student.config import UNetConfig
+from tf_student.architecture.unet_config import UNetConfig
 
 TINY = UNetConfig(
     image_size=8,

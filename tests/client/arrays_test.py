@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tf_student.client import arrays
-from tf_student.errors import ServerError
+from tf_student.runtime.errors import ServerError
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

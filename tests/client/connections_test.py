@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tests.client import model_server, saved_models
 from tf_student.client import arrays, rest, rpc
-from tf_student.client.config import ClientConfig
-from tf_student.errors import InputError, ServerError
+from tf_student.client.client_config import ClientConfig
+from tf_student.runtime.errors import InputError, ServerError
 
 CONNECTIONS = {"rest": rest.Connection, "rpc": rpc.Connection}
 

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from tf_student.client import rest
-from tf_student.client.config import ClientConfig
-from tf_student.errors import ServerError
+from tf_student.client.client_config import ClientConfig
+from tf_student.runtime.errors import ServerError
 
 
 @pytest.fixture

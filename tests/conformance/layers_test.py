@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tests.networks import TINY, randomise
 from tests.tolerances import assert_close
-from tf_student import layers
-from tf_student.student import Student
-from tf_student.training.distribute import make_strategy, policy
-from tf_student.unet import UNet
+from tf_student.models import layers
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.runtime.devices import make_strategy, policy
 
 IMAGE, FEATURES, TEMB, STEP = (8, 8, 3), (4, 4, 8), (16,), ()
 

@@ -2,10 +2,10 @@ import dataclasses
 
 import pytest
 
-from tf_student import presets
-from tf_student.config import DiffusionConfig
 from tf_student.convert import diffusers_config
-from tf_student.errors import InputError
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.presets import systems
+from tf_student.runtime.errors import InputError
 
 # As google/ddpm-cifar10-32 has it.
 CIFAR10 = {
@@ -48,12 +48,12 @@ SCHEDULER = {
 
 def test_the_published_config_is_the_preset():
     config = diffusers_config.read_config(CIFAR10, "config.json")
-    assert config == dataclasses.replace(presets.CIFAR10.unet, dropout=0.0)
+    assert config == dataclasses.replace(systems.CIFAR10.unet, dropout=0.0)
 
 
-@pytest.mark.parametrize("name", sorted(presets.PRESETS))
+@pytest.mark.parametrize("name", sorted(systems.PRESETS))
 def test_what_is_written_is_read_again(name):
-    preset = presets.get(name)
+    preset = systems.get_preset(name)
     values = diffusers_config.write_config(preset.unet)
     assert diffusers_config.read_config(values, "config.json") == preset.unet
     values = diffusers_config.write_scheduler(preset.diffusion)

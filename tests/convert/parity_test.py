@@ -9,12 +9,13 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.networks import TINY, randomise
-from tf_student import model_directory, run_directory, sampler, schedules
-from tf_student.config import DiffusionConfig, SamplerConfig
-from tf_student.convert import diffusers_config, load, sources
-from tf_student.stations import convert
-from tf_student.training.teacher import make_sampler
-from tf_student.unet import UNet
+from tf_student.convert import diffusers_config, sources
+from tf_student.diffusion import samplers, schedules
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.models import convert, model_directory, pretrained
+from tf_student.models.unet import UNet
+from tf_student.runtime import run_directory
+from tf_student.training.teacher_task import make_sampler
 
 RECORDED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "parity"
 CASES = ["cifar10_quarter", "celeba64_quarter", "lsun256_quarter"]
@@ -27,7 +28,7 @@ needs_recordings = pytest.mark.skipif(
 def case(request):
     source = str(RECORDED / request.param)
     published = sources.open_source(source)
-    return RECORDED / request.param, load.load(published, published.config)
+    return RECORDED / request.param, pretrained.load(published, published.config)
 
 
 def channels_last(array):
@@ -63,9 +64,9 @@ def test_there_and_back_is_bit_for_bit(case, tmp_path):
 def test_the_trajectory_is_the_recorded_one():
     folder = RECORDED / "cifar10_quarter"
     published = sources.open_source(str(folder))
-    unet = load.load(published, published.config)
+    unet = pretrained.load(published, published.config)
     recorded = np.load(folder / "ddim10.npz")
-    x_0 = sampler.ddim_sample(
+    x_0 = samplers.ddim_sample(
         lambda x, t: unet(x, t),
         tf.constant(channels_last(recorded["x_T"])),
         timesteps=np.arange(900, -1, -100, dtype=np.int32),

@@ -10,9 +10,10 @@ from safetensors.numpy import save_file
 
 from tests.convert import ddpm_network, torch_writer
 from tests.convert import denoising_student_model as original
-from tf_student.convert import load, sources
-from tf_student.errors import InputError
-from tf_student.student import Student
+from tf_student.convert import sources
+from tf_student.models import pretrained
+from tf_student.models.student import Student
+from tf_student.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def assert_same_network(source, example):
     _, inputs, expected = example
     published = sources.open_source(str(source))
     assert not published.is_student
-    unet = load.load(published, published.config)
+    unet = pretrained.load(published, published.config)
     np.testing.assert_allclose(unet(*inputs), expected, rtol=1e-4, atol=1e-4)
     return published
 
@@ -116,7 +117,7 @@ def test_the_authors_teachers(name, tmp_path):
     teacher.save_weights(path)
     published = sources.open_source(path)
     assert (published.config.norm_epsilon, published.is_student) == (1e-3, False)
-    unet = load.load(published, published.config)
+    unet = pretrained.load(published, published.config)
     np.testing.assert_allclose(unet(x, t), expected, rtol=2e-4, atol=2e-4)
 
 
@@ -130,7 +131,7 @@ def test_the_authors_students(name, tmp_path):
     student.save_weights(path)
     published = sources.open_source(path)
     assert published.is_student
-    ours = Student(load.load(published, published.config))
+    ours = Student(pretrained.load(published, published.config))
     np.testing.assert_allclose(ours(z), expected, rtol=2e-4, atol=2e-4)
 
 
@@ -205,12 +206,12 @@ def write_pipeline(folder):
     from tests.convert.diffusers_config_test import SCHEDULER
     from tests.networks import TINY
     from tf_student.convert import diffusers, diffusers_config
-    from tf_student.unet import UNet
+    from tf_student.models.unet import UNet
 
     (folder / "unet").mkdir(parents=True)
     values = diffusers_config.write_config(TINY)
     (folder / "unet" / "config.json").write_text(json.dumps(values))
-    tensors = load.unload(UNet(TINY), diffusers.rows(TINY))
+    tensors = pretrained.unload(UNet(TINY), diffusers.rows(TINY))
     save_file(tensors, folder / "unet" / f"{diffusers.WEIGHTS}.safetensors")
     (folder / "scheduler").mkdir()
     path = folder / "scheduler" / "scheduler_config.json"

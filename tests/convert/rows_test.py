@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tf_student.convert.rows import Row, Tensors, apply, revert
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 ROWS = [
     Row("conv.kernel", ("conv.weight",), transposed=True),

@@ -3,7 +3,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tf_student.convert import tensor_files
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 
 from tests.convert import torch_writer
 from tf_student.convert import torch_file
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 ARRAYS = {
     "weight": np.arange(12, dtype=np.float32).reshape(3, 4),

@@ -6,14 +6,14 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub
 
-from tf_student import datasets
-from tf_student.errors import InputError
+from tf_student.data import datasets
 from tf_student.evaluation import digits_classifier, extractors
-from tf_student.training import distribute
+from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
 
 
 def _load(name, **options):
-    return extractors.load(str(name), distribute.make_strategy(["CPU:0"]), **options)
+    return extractors.load(str(name), devices.make_strategy(["CPU:0"]), **options)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_digits_are_recognised(digits):
 
 def test_devices_share_the_images(digits):
     images = datasets.digits()[0][:50]
-    strategy = distribute.make_strategy(["CPU:0", "CPU:1"])
+    strategy = devices.make_strategy(["CPU:0", "CPU:1"])
     both = extractors.load("digits", strategy, device_batch=8)
     assert both.identity == digits.identity
     for one, two in zip(digits.run(images), both.run(images), strict=True):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from tf_student.errors import InputError
 from tf_student.evaluation.cache import Cache
 from tf_student.evaluation.features import CHUNK, Extractor
+from tf_student.runtime.errors import InputError
 
 
 class _Network:

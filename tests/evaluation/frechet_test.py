@@ -3,9 +3,9 @@ import pytest
 import scipy.linalg
 import tensorflow as tf
 
-from tf_student.errors import InputError
 from tf_student.evaluation import frechet, statistics
 from tf_student.evaluation.tfgan import classifier_metrics
+from tf_student.runtime.errors import InputError
 
 
 def _random(seed, n=200, dimensions=6, shift=0.0, scale=1.0):

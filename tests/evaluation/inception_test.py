@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from tests.convert import torch_writer
 from tests.tolerances import assert_close
-from tf_student.errors import InputError
 from tf_student.evaluation import extractors, inception
-from tf_student.training import distribute
+from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +172,7 @@ def test_a_missing_and_a_surplus_tensor_are_named(state, tmp_path):
 
 
 def test_extractor_gives_features_and_logits_without_their_bias(path, state, model):
-    extractor = extractors.load(
-        path, distribute.make_strategy(["CPU:0"]), device_batch=2
-    )
+    extractor = extractors.load(path, devices.make_strategy(["CPU:0"]), device_batch=2)
     images = np.random.default_rng(2).integers(0, 256, [2, 8, 8, 3]).astype(np.uint8)
     activations, logits = extractor.run(images)
     expected, _ = model(inception.preprocess_tf1(images), training=False)

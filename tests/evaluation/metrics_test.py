@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.errors import InputError
 from tf_student.evaluation import frechet, metrics
 from tf_student.evaluation.features import Features
 from tf_student.evaluation.tfgan import classifier_metrics
+from tf_student.runtime.errors import InputError
 
 
 def _features(activations, logits=None):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import images
+from tf_student.data import grids
 from tf_student.evaluation import report
 from tf_student.evaluation.metrics import Score
 from tf_student.evaluation.result import Evaluation, Measured
@@ -43,7 +43,7 @@ def evaluation():
 @pytest.fixture
 def picture(tmp_path):
     path = str(tmp_path / "picture.png")
-    images.write_png(path, np.full([4, 4, 1], 7, np.uint8))
+    grids.write_png(path, np.full([4, 4, 1], 7, np.uint8))
     return path
 
 

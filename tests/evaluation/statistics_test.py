@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tf_student.errors import InputError
 from tf_student.evaluation import statistics
+from tf_student.runtime.errors import InputError
 
 
 def _random(n=300, dimensions=5, shift=100.0):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import model_directory, options, presets
-from tf_student.pairs import records
+from tf_student.models import model_directory
+from tf_student.pairs import manifests
+from tf_student.presets import systems
+from tf_student.runtime import options
 from tf_student.training.reporter import read_metrics
 
 _STATIONS = (
@@ -81,8 +83,8 @@ def test_flags_reach_the_teachers_configuration(chain):
 
 def test_preset_fills_in_what_no_flag_gives(chain):
     values = json.loads((chain.work / "student" / "config.json").read_text())
-    assert values["distill"] == options.to_dict(presets.DIGITS.distill)
-    assert values["train"]["beta_2"] == presets.DIGITS.student.beta_2
+    assert values["distill"] == options.to_dict(systems.DIGITS.distill)
+    assert values["train"]["beta_2"] == systems.DIGITS.student.beta_2
     assert values["diffusion"]["timesteps"] == 1000
 
 
@@ -117,7 +119,7 @@ def test_held_out_losses_are_reported(chain):
 
 
 def test_pairs_are_complete_and_of_this_teacher(chain):
-    manifest = records.read_manifest(str(chain.work / "pairs"))
+    manifest = manifests.read(str(chain.work / "pairs"))
     teacher = model_directory.load_teacher(str(chain.work / "teacher"))
     assert manifest.complete
     counts = [len(manifest.split(name)) for name in ("train", "held_out")]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import model_directory
+from tf_student.models import model_directory
 from tf_student.training.reporter import read_metrics
 
 _STATIONS = ("teacher", "pairs", "distill")

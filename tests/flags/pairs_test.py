@@ -7,8 +7,8 @@ import pytest
 from tf_student.flags import pairs
 
 from tests.flags import conftest
-from tf_student.errors import InputError
-from tf_student.pairs.config import EngineConfig
+from tf_student.pairs.pairs_config import EngineConfig
+from tf_student.runtime.errors import InputError
 
 SHARD = "pairs-train.tfrecord-00002-of-00018"
 

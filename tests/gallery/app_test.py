@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from tests.gallery.pretended import Pretended
-from tf_student.errors import InputError
 from tf_student.gallery import app
+from tf_student.runtime.errors import InputError
 
 BASE = "http://localhost:8008"
 

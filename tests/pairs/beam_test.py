@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 pytest.importorskip("apache_beam", reason="Apache Beam is not installed")
 from tf_student.pairs import beam

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.pairs import checker, ledger, records
+from tf_student.pairs import checker, manifests, shard_index
 
 TRAIN = "pairs-train.tfrecord-0000{}-of-00003"
 
@@ -26,11 +26,12 @@ def spoil(directory, name, at=-20):
 
 def seal(directory, name):
     """Lets the manifest agree with a shard as it is now."""
-    manifest = records.read_manifest(directory)
+    manifest = manifests.read(directory)
     shards = tuple(
-        ledger.sealed(directory, s) if s.name == name else s for s in manifest.shards
+        shard_index.sealed(directory, s) if s.name == name else s
+        for s in manifest.shards
     )
-    records.write_manifest(directory, dataclasses.replace(manifest, shards=shards))
+    manifests.write(directory, dataclasses.replace(manifest, shards=shards))
 
 
 @pytest.mark.parametrize("changes", [{}, {"store_noise": True}, {"encoding": "png"}])
@@ -82,8 +83,8 @@ def test_all_images_are_made_at_once(write, make_sampler):
 
 def test_pairs_made_elsewhere_are_not_compared(write, plan):
     directory = write(store_noise=True)
-    manifest = dataclasses.replace(records.read_manifest(directory), imported=True)
-    records.write_manifest(directory, manifest)
+    manifest = dataclasses.replace(manifests.read(directory), imported=True)
+    manifests.write(directory, manifest)
     found = checker.check(directory, None, images=15)
     assert (found.to_make, found.compared) == ([], 0)
 

@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_student import config
-from tf_student.pairs import records
-from tf_student.pairs.config import PairsConfig
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.pairs import manifests
+from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.writer import write_pairs
+from tf_student.runtime.run_config import RunConfig
 
 SHAPE = (4, 4, 3)
 
@@ -38,13 +39,13 @@ def plan():
 
     def make(teacher="a teacher", shape=SHAPE, sampler=None, run=None, **pairs):
         values = {"pairs": 10, "held_out_pairs": 5, "shard_pairs": 4, **pairs}
-        return records.plan(
+        return manifests.plan(
             teacher,
             shape,
-            config.DiffusionConfig(),
-            sampler or config.SamplerConfig(calls=3),
+            DiffusionConfig(),
+            sampler or SamplerConfig(calls=3),
             PairsConfig(**values),
-            run or config.RunConfig(),
+            run or RunConfig(),
         )
 
     return make

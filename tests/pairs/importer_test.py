@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_student.errors import InputError
-from tf_student.pairs import importer, records
+from tf_student.pairs import importer, manifests, records
 from tf_student.pairs.reader import PairSet
+from tf_student.runtime.errors import InputError
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def bring(plan, tmp_path):
     def run(source, name="pairs", **changes):
         found = importer.open_pairs(str(source))
         manifest = plan(
-            pairs=found.count(records.TRAIN),
-            held_out_pairs=found.count(records.HELD_OUT),
+            pairs=found.count(manifests.TRAIN),
+            held_out_pairs=found.count(manifests.HELD_OUT),
             store_noise=True,
             **changes,
         )
@@ -117,7 +117,7 @@ def test_a_source_that_ends_too_early(original, plan, tmp_path):
 def test_a_made_set_is_no_imported_one(original, bring, plan):
     manifest = plan(pairs=7, held_out_pairs=2, store_noise=True)
     imported = dataclasses.replace(manifest, imported=True)
-    difference = records.differences(imported, manifest)
+    difference = manifests.differences(imported, manifest)
     assert difference == "Expected: imported=True, received: False."
 
 
@@ -132,6 +132,6 @@ def test_tfds_without_noise(write):
 
 
 def test_the_manifest_says_that_noise_is_stored(original, bring):
-    manifest = records.read_manifest(bring(original))
+    manifest = manifests.read(bring(original))
     assert manifest.pairs.store_noise and manifest.noise_sha256 == ""
     assert dataclasses.replace(manifest.pairs).pairs == 7

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tf_student import streams
+from tf_student.data import streams
 from tf_student.pairs.online import OnlinePairs
 from tf_student.pairs.reader import PairSet
 from tf_student.pairs.writer import write_pairs

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.errors import InputError
-from tf_student.pairs.config import PairsConfig
+from tf_student.pairs import manifests
+from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.reader import PairSet
+from tf_student.runtime.errors import InputError
 
 
 def _noise(pairs):
@@ -19,18 +20,18 @@ def _noise(pairs):
 def many(tmp_path_factory):
     """A set of 41 pairs in 21 shards, more than a window holds, and its noise."""
     from tests.pairs.conftest import SHAPE, Sampler
-    from tf_student import config
-    from tf_student.pairs import records
+    from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
     from tf_student.pairs.writer import write_pairs
+    from tf_student.runtime.run_config import RunConfig
 
     directory, sampler = str(tmp_path_factory.mktemp("many")), Sampler()
-    manifest = records.plan(
+    manifest = manifests.plan(
         "a teacher",
         SHAPE,
-        config.DiffusionConfig(),
-        config.SamplerConfig(),
+        DiffusionConfig(),
+        SamplerConfig(),
         PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
-        config.RunConfig(),
+        RunConfig(),
     )
     write_pairs(directory, manifest, sampler, batch=2)
     return PairSet(directory), np.concatenate(sampler.fed)

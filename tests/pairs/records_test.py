@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_student import config
-from tf_student.errors import InputError
-from tf_student.pairs import records
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.pairs import manifests, records
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
 
 
 def test_plan_cuts_each_split_into_shards(plan):
@@ -43,8 +44,8 @@ def test_stored_noise_needs_no_digest(plan):
 
 def test_manifest_survives_its_file(plan, tmp_path):
     manifest = plan(store_noise=True, encoding="png")
-    records.write_manifest(str(tmp_path), manifest)
-    assert records.read_manifest(str(tmp_path)) == manifest
+    manifests.write(str(tmp_path), manifest)
+    assert manifests.read(str(tmp_path)) == manifest
 
 
 def _edit(directory, **changes):
@@ -54,37 +55,37 @@ def _edit(directory, **changes):
 
 
 def test_newer_version_is_refused(plan, tmp_path):
-    records.write_manifest(str(tmp_path), plan())
+    manifests.write(str(tmp_path), plan())
     _edit(tmp_path, version=2)
     with pytest.raises(InputError, match="Expected: 1, received: 2"):
-        records.read_manifest(str(tmp_path))
+        manifests.read(str(tmp_path))
 
 
 def test_directory_without_a_manifest_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no manifest.json"):
-        records.read_manifest(str(tmp_path))
+        manifests.read(str(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["{", "", "\x00\x01"])
 def test_manifest_that_is_no_json_is_named(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest.json is not valid JSON"):
-        records.read_manifest(str(tmp_path))
+        manifests.read(str(tmp_path))
 
 
 @pytest.mark.parametrize("change", [{"shards": [{"nme": 1}]}, {"image_shape": None}])
 def test_manifest_with_other_fields_is_damaged(plan, tmp_path, change):
-    records.write_manifest(str(tmp_path), plan())
+    manifests.write(str(tmp_path), plan())
     _edit(tmp_path, **change)
     with pytest.raises(InputError, match=r"manifest.json is damaged"):
-        records.read_manifest(str(tmp_path))
+        manifests.read(str(tmp_path))
 
 
 def test_manifest_with_an_unknown_option_is_refused(plan, tmp_path):
-    records.write_manifest(str(tmp_path), plan())
+    manifests.write(str(tmp_path), plan())
     _edit(tmp_path, sampler={"spacing": "uniform", "calls": 3, "eta": 1.0})
     with pytest.raises(InputError, match="no option named eta"):
-        records.read_manifest(str(tmp_path))
+        manifests.read(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -95,21 +96,21 @@ def test_manifest_with_an_unknown_option_is_refused(plan, tmp_path):
         ({"pairs_seed": 1}, "Expected: noise_sha256="),
         ({"encoding": "png"}, "Expected: encoding='raw', received: 'png'."),
         (
-            {"sampler": config.SamplerConfig(calls=4)},
+            {"sampler": SamplerConfig(calls=4)},
             "Expected: calls=3, received: 4.",
         ),
         (
-            {"run": config.RunConfig(dtype="bfloat16")},
+            {"run": RunConfig(dtype="bfloat16")},
             "Expected: dtype='float32', received: 'bfloat16'.",
         ),
     ],
 )
 def test_first_difference_is_named(plan, change, message):
-    assert records.differences(plan(), plan(**change)).startswith(message)
+    assert manifests.differences(plan(), plan(**change)).startswith(message)
 
 
 def test_equal_sets_do_not_differ(plan):
-    assert records.differences(plan(), plan()) == ""
+    assert manifests.differences(plan(), plan()) == ""
 
 
 @pytest.mark.parametrize("encoding", ["raw", "png"])

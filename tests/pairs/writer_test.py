@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import config
-from tf_student.errors import InputError, Preempted
-from tf_student.pairs import ledger, records, writer
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.pairs import manifests, records, shard_index, writer
+from tf_student.runtime.errors import InputError, Preempted
+from tf_student.runtime.run_config import RunConfig
 
 
 def test_equal_runs_leave_equal_bytes(write, contents):
@@ -156,16 +157,16 @@ def test_manifest_says_what_the_set_is(write):
 
 def test_manifest_holds_size_and_digest_of_every_shard(write):
     directory = write()
-    for shard in records.read_manifest(directory).shards:
+    for shard in manifests.read(directory).shards:
         path = os.path.join(directory, shard.name)
-        assert (shard.sha256, shard.size) == ledger.digest(path)
+        assert (shard.sha256, shard.size) == shard_index.digest(path)
         assert shard.size == os.path.getsize(path) > 0
 
 
 def test_returns_the_complete_manifest(plan, make_sampler, tmp_path):
     manifest = writer.write_pairs(str(tmp_path / "p"), plan(), make_sampler(), batch=3)
     assert manifest.complete
-    assert manifest == records.read_manifest(str(tmp_path / "p"))
+    assert manifest == manifests.read(str(tmp_path / "p"))
 
 
 @pytest.mark.parametrize("encoding", ["raw", "png"])
@@ -198,8 +199,8 @@ def test_tfds_opens_the_folder(write, make_sampler, encoding, store_noise):
         ({"teacher": "another"}, "teacher='a teacher', received: 'another'"),
         ({"pairs": 11}, "pairs=10, received: 11"),
         ({"pairs_seed": 3}, "noise_sha256"),
-        ({"sampler": config.SamplerConfig(calls=5)}, "calls=3, received: 5"),
-        ({"run": config.RunConfig(device_batch=9)}, "device_batch=256, received: 9"),
+        ({"sampler": SamplerConfig(calls=5)}, "calls=3, received: 5"),
+        ({"run": RunConfig(device_batch=9)}, "device_batch=256, received: 9"),
     ],
 )
 def test_another_set_is_refused_and_nothing_changes(write, contents, change, message):
@@ -223,7 +224,7 @@ def test_newer_set_is_refused_and_nothing_changes(write, contents):
 def test_bytes_on_disk_are_an_upper_bound(plan, write):
     for store_noise in (False, True):
         directory = write(str(store_noise), store_noise=store_noise)
-        size = sum(s.size for s in records.read_manifest(directory).shards)
+        size = sum(s.size for s in manifests.read(directory).shards)
         bound = writer.bytes_on_disk(plan(store_noise=store_noise))
         assert 0.5 * bound < size <= bound
 
@@ -249,13 +250,13 @@ def test_small_disk_is_refused_before_anything_is_written(
 
 def test_disk_that_just_suffices_is_used(write, plan, monkeypatch):
     _with_free_bytes(monkeypatch, writer.bytes_on_disk(plan()))
-    assert records.read_manifest(write()).complete
+    assert manifests.read(write()).complete
 
 
 def test_finished_set_needs_no_space(write, monkeypatch):
     write()
     _with_free_bytes(monkeypatch, 0)
-    assert records.read_manifest(write()).complete
+    assert manifests.read(write()).complete
 
 
 def test_full_disk_leaves_no_partial_shard(write, contents, tmp_path):

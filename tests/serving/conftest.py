@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from tests.networks import TINY, randomise
 from tf_student import __version__
-from tf_student.config import UNetConfig
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
 from tf_student.serving import native
-from tf_student.serving.export import export
 from tf_student.serving.metadata import Metadata
+from tf_student.serving.saved_model import export
 from tf_student.serving.signatures import ServedModel
-from tf_student.student import Student
-from tf_student.unet import UNet
 
 LIMIT = 20
 

@@ -1,146 +1,169 @@
-import dataclasses
 import os
-import signal
-import subprocess
-import sys
+import shutil
 
+import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-from tf_student.custom_ops.group_norm_silu.python import ops
 
-from tf_student.errors import InputError
-from tf_student.serving import export as export_module
+from tests.tiny_run import RUN, TINY
+from tf_student.diffusion import noise
+from tf_student.models import draw, model_directory
+from tf_student.models.draw_config import SampleConfig
+from tf_student.pairs import manifests
+from tf_student.runtime.errors import InputError, VerificationError
+from tf_student.serving import metadata, verification
 from tf_student.serving.export import export
+from tf_student.serving.export_config import ExportConfig
 
-needs_library = pytest.mark.skipif(
-    not ops.library_loaded(), reason="the op's library was not built"
-)
-
-
-def _graph(directory):
-    path = os.path.join(directory, "saved_model.pb")
-    with open(path, "rb") as file:
-        return SavedModel.FromString(file.read()).meta_graphs[0].graph_def
+_SHAPE = (8, 8, 1)
 
 
-def _operations(graph):
-    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
-    return [node.op for node in nodes]
+def _sample(directory, count=4):
+    served = tf.saved_model.load(directory).signatures["sample"]
+    return served(seed=tf.constant(0, tf.int64), count=tf.constant(count))[
+        "images"
+    ].numpy()
 
 
-def test_first_version_is_one_and_the_next_two(model, tmp_path):
-    base = str(tmp_path / "models" / "tiny")
-    found = [export(base, model.served, model.about) for _ in range(2)]
-    assert [os.path.relpath(path, base) for path in found] == ["1", "2"]
-    assert sorted(os.listdir(base)) == ["1", "2", "batching.config", "models.config"]
+def _read(folder):
+    paths = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+    return np.stack([tf.io.decode_png(tf.io.read_file(path)) for path in paths])
 
 
-def test_existing_version_is_refused_and_intact(model, directory, contents):
-    base, before = os.path.dirname(directory), contents(os.path.dirname(directory))
-    with pytest.raises(InputError, match="Received: version=1"):
-        export(base, model.served, model.about, version=1)
-    assert contents(base) == before
+def _near(images, expected):
+    difference = np.abs(images.astype(int) - expected)
+    return difference.max() <= 1 and (difference > 0).mean() < 0.02
 
 
-def test_another_model_is_refused(model, directory, contents):
-    base, before = os.path.dirname(directory), contents(os.path.dirname(directory))
-    other = dataclasses.replace(model.about, name="other")
-    with pytest.raises(InputError, match="Expected: name=tiny, received: name=other"):
-        export(base, model.served, other)
-    assert contents(base) == before
+def _fingerprint(demo_run, checkpoint):
+    """Of the student with the weights that TensorFlow reads from a checkpoint."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    student = model_directory.load_student(demo_run.student)
+    for number, variable in enumerate(student.variables):
+        key = f"model/{number}/.ATTRIBUTES/VARIABLE_VALUE"
+        variable.assign(reader.get_tensor(key))
+    return model_directory.fingerprint(student.unet)
 
 
-def test_failed_export_leaves_no_version(model, tmp_path, monkeypatch):
-    def full(module, path, **kwargs):
-        with open(os.path.join(path, "saved_model.pb"), "w") as file:
-            file.write("half of it")
-        raise tf.errors.ResourceExhaustedError(None, None, "no space left")
+@pytest.fixture(scope="module")
+def drawn(demo_run, tmp_path_factory):
+    """What `tf-student sample` draws with both networks."""
+    directory = str(tmp_path_factory.mktemp("drawn"))
+    both = SampleConfig(what="both", count=4)
+    draw.sample(directory, demo_run.teacher, demo_run.student, both, TINY.sampler, RUN)
+    return {who: _read(f"{directory}/samples/{who}") for who in ("teacher", "student")}
 
-    monkeypatch.setattr(tf.saved_model, "save", full)
-    with pytest.raises(tf.errors.ResourceExhaustedError):
-        export(str(tmp_path), model.served, model.about)
+
+@pytest.fixture(scope="module")
+def teacher(demo_run, tmp_path_factory):
+    base = str(tmp_path_factory.mktemp("teacher"))
+    config = ExportConfig(what="teacher")
+    return export(base, demo_run.teacher, "digits", config, TINY.sampler)
+
+
+def test_metadata_says_where_the_student_comes_from(demo_run):
+    about = metadata.read(demo_run / "export/1")
+    manifest = manifests.read(demo_run.pairs)
+    student = model_directory.load_student(demo_run.student)
+    assert (about.name, about.network, about.preset) == ("digits", "student", "digits")
+    assert (about.network_calls, about.image_shape) == (1, _SHAPE)
+    assert (about.dtype, about.ops, about.weights) == ("float32", "stock", "ema")
+    assert about.parameters == student.count_params()
+    assert about.fingerprint == model_directory.fingerprint(student.unet)
+    assert about.teacher == manifest.teacher
+    assert about.pairs == manifests.fingerprint(manifest)
+
+
+def test_student_answers_what_sample_draws(demo_run, drawn):
+    assert _near(_sample(demo_run / "export/1"), drawn["student"])
+
+
+def test_teacher_brings_its_sampler(teacher, drawn):
+    assert _near(_sample(teacher.directory), drawn["teacher"])
+    about = metadata.read(teacher.directory)
+    assert (about.name, about.network) == ("digits_teacher", "teacher")
+    assert (about.network_calls, about.teacher) == (3, "")
+
+
+def test_teacher_is_no_version_of_the_student(demo_run, contents):
+    before = contents(demo_run / "export")
+    with pytest.raises(InputError, match="name=digits, received: name=digits_teacher"):
+        export(
+            demo_run / "export",
+            demo_run.teacher,
+            "digits",
+            ExportConfig(what="teacher"),
+        )
+    assert contents(demo_run / "export") == before
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_types_halve_the_weights(demo_run, drawn, tmp_path, dtype):
+    config = ExportConfig(dtype=dtype, name="half")
+    directory = export(str(tmp_path), demo_run.student, "digits", config).directory
+    about = metadata.read(directory)
+    assert about.fingerprint == metadata.read(demo_run / "export/1").fingerprint
+    data = "variables/variables.data-00000-of-00001"
+    half, whole = (
+        os.path.getsize(os.path.join(path, data))
+        for path in (directory, demo_run / "export/1")
+    )
+    assert half < whole - 1.9 * about.parameters
+    difference = np.abs(_sample(directory).astype(int) - drawn["student"])
+    assert difference.max() <= 127.5 * verification.TOLERANCE[dtype] + 1
+
+
+def test_weights_of_the_last_checkpoint_are_others(demo_run, tmp_path):
+    config = ExportConfig(weights="last")
+    directory = export(str(tmp_path), demo_run.student, "digits", config).directory
+    about = metadata.read(directory)
+    assert about.weights == "last"
+    assert about.fingerprint != metadata.read(demo_run / "export/1").fingerprint
+    assert about.fingerprint == _fingerprint(
+        demo_run, f"{demo_run.student}/checkpoints"
+    )
+
+
+def test_damaged_last_checkpoint_gives_way_to_the_one_before(
+    demo_run, tmp_path, caplog
+):
+    shutil.copytree(demo_run.student, tmp_path / "student")
+    folder = tmp_path / "student" / "checkpoints"
+    last = tf.train.latest_checkpoint(str(folder))
+    before = tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths[-2]
+    os.truncate(f"{last}.data-00000-of-00001", 100)
+    base, config = str(tmp_path / "base"), ExportConfig(weights="last")
+    exported = export(base, str(tmp_path / "student"), "digits", config)
+    about = metadata.read(exported.directory)
+    assert about.fingerprint == _fingerprint(demo_run, before)
+    assert f"The checkpoint {last} cannot be restored" in caplog.text
+
+
+def test_missing_checkpoint_is_refused(demo_run, tmp_path):
+    shutil.copytree(demo_run.student, tmp_path / "student")
+    shutil.rmtree(tmp_path / "student" / "checkpoints")
+    config = ExportConfig(weights="last")
+    with pytest.raises(InputError, match="holds no checkpoints"):
+        export(str(tmp_path / "base"), str(tmp_path / "student"), "digits", config)
+    assert not (tmp_path / "base").exists()
+
+
+def test_broken_checkpoint_is_refused(demo_run, tmp_path):
+    shutil.copytree(demo_run.student, tmp_path / "student")
+    path = tmp_path / "student" / "model.keras"
+    os.truncate(path, os.path.getsize(path) // 2)
+    with pytest.raises(InputError, match=r"model.keras cannot be loaded"):
+        export(str(tmp_path / "base"), str(tmp_path / "student"), "digits")
+    assert not (tmp_path / "base").exists()
+
+
+def test_model_that_is_something_else_never_appears(demo_run, tmp_path, monkeypatch):
+    def refuse(directory, generate, shape, **options):
+        z = noise.normal(0, range(2), shape)
+        assert generate(z).shape == (2, *_SHAPE)
+        raise VerificationError(f"{directory} is something else")
+
+    monkeypatch.setattr(verification, "verify", refuse)
+    with pytest.raises(VerificationError, match="something else"):
+        export(str(tmp_path), demo_run.student, "digits", ExportConfig(verify=True))
     assert list(tmp_path.iterdir()) == []
-
-
-# A generator of one weight, and an export that is killed when all is written.
-_KILLED = """
-import os, sys
-import tensorflow as tf
-from tf_student.serving.export import export
-from tf_student.serving.metadata import Metadata
-from tf_student.serving.signatures import ServedModel
-
-weight = tf.Variable(1.0)
-served = ServedModel(lambda z: weight * z, [weight], (8, 8, 3), 4)
-values = dict.fromkeys(Metadata.__dataclass_fields__, "")
-values |= {"name": "tiny", "image_shape": (8, 8, 3), "max_count": 4, "ops": "stock"}
-export(sys.argv[1], served, Metadata(**values), check=lambda _: os.kill(os.getpid(), 9))
-"""
-
-
-def test_what_a_killed_export_leaves_is_removed_by_the_next(model, tmp_path):
-    command = [sys.executable, "-c", _KILLED, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    (left,) = os.listdir(tmp_path)
-    assert left.startswith("1.tmp-") and "saved_model.pb" in os.listdir(tmp_path / left)
-    (tmp_path / "9.tmp-0123abcd").mkdir()
-    (tmp_path / "models.config.tmp-0123abcd").touch()
-    export(str(tmp_path), model.served, model.about)
-    found = sorted(os.listdir(tmp_path))
-    assert found == ["1", "batching.config", "models.config"]
-
-
-def test_two_exports_at_once_do_not_meet(model, tmp_path):
-    def check(directory):
-        with pytest.raises(InputError, match="Another process writes to"):
-            export(str(tmp_path), model.served, model.about)
-        assert os.path.isdir(directory)
-
-    export(str(tmp_path), model.served, model.about, check=check)
-    found = sorted(os.listdir(tmp_path))
-    assert found == ["1", "batching.config", "models.config"]
-
-
-def test_server_never_sees_what_was_not_checked(model, tmp_path):
-    def check(directory):
-        assert tf.saved_model.contains_saved_model(directory)
-        assert not os.path.basename(directory).isdigit()
-        raise RuntimeError("it is something else")
-
-    with pytest.raises(RuntimeError, match="something else"):
-        export(str(tmp_path), model.served, model.about, check=check)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_operations_are_stock_and_the_network_is_there_once(directory, model):
-    found = _operations(_graph(directory))
-    assert not [name for name in found if name.startswith("TfStudent")]
-    kernels = [v for v in model.student.variables if len(v.shape) == 4]
-    assert found.count("Conv2D") == len(kernels) > 10
-
-
-def test_weights_are_stored_once(model, directory):
-    data = os.path.join(directory, "variables", "variables.data-00000-of-00001")
-    assert os.path.getsize(data) < 4 * model.about.parameters + 20_000
-
-
-@needs_library
-def test_fused_operations_by_choice(fused_directory):
-    assert "TfStudent>GroupNormSilu" in _operations(_graph(fused_directory))
-    assert ops.get_mode() == "auto"
-
-
-def test_fused_operations_that_were_not_built_are_refused(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(ops, "_library", lambda: None)
-    about = dataclasses.replace(model.about, ops="fused")
-    with pytest.raises(InputError, match="`ops`: mode='on' needs the fused op"):
-        export(str(tmp_path), model.served, about)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_the_protocol_there_is_no_warm_up(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module.warmup, "available", lambda: False)
-    directory = export(str(tmp_path), model.served, model.about, warm="all")
-    assert os.listdir(os.path.join(directory, "assets.extra")) == ["metadata.json"]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.networks import TINY
 from tests.serving.conftest import make_model
 from tf_student.serving import metadata
-from tf_student.serving.export import export
+from tf_student.serving.saved_model import export
 
 
 # The smaller one has no transposed convolution.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
-from tf_student.errors import VerificationError
+from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, verification
 
 
@@ -107,7 +107,7 @@ def test_stranger_refuses_to_run_beside_this_package(tmp_path):
     request = tmp_path / "request.json"
     request.write_text(f'{{"site": "{tmp_path}/site"}}')
     with pytest.raises(RuntimeError, match="tf_student is not to be found here"):
-        environment.run_stranger(str(request))
+        environment.run_isolated(str(request))
 
 
 def test_tolerances_are_those_of_the_types():

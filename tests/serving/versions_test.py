@@ -3,7 +3,7 @@ import os
 import pytest
 from google.protobuf import text_format
 
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata, versions
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.serving.conftest import LIMIT
 from tf_student.serving import warmup
-from tf_student.serving.export import export
+from tf_student.serving.saved_model import export
 
 prediction_log_pb2 = pytest.importorskip(
     "tensorflow_serving.apis.prediction_log_pb2",

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 
 from tests.networks import TINY
-from tf_student.errors import InputError
-from tf_student.student import Student
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.runtime.devices import make_strategy
+from tf_student.runtime.errors import InputError
 from tf_student.training.checkpoints import Checkpoints
-from tf_student.training.distribute import make_strategy
-from tf_student.unet import UNet
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tf_student import config, streams
-from tf_student.training import distribute
+from tf_student.data import streams
+from tf_student.runtime import devices
 from tf_student.training import state as train_state
+from tf_student.training.training_config import TrainConfig
 
 
 @dataclasses.dataclass
@@ -65,7 +66,7 @@ def make_toy_state():
 
 @pytest.fixture
 def one_replica():
-    return distribute.make_strategy(["CPU:0"])
+    return devices.make_strategy(["CPU:0"])
 
 
 @pytest.fixture
@@ -74,6 +75,6 @@ def toy_train():
 
     def make(**changes):
         values = {"batch_size": 4, "steps": 10, "learning_rate": 0.01}
-        return config.TrainConfig(**{**values, "ema_decay": 0.5, **changes})
+        return TrainConfig(**{**values, "ema_decay": 0.5, **changes})
 
     return make

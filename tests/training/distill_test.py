@@ -1,172 +1,188 @@
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.networks import TINY
-from tf_student import config, model_directory, run_directory
-from tf_student.errors import DivergedError
-from tf_student.pairs import records
-from tf_student.pairs.config import PairsConfig
-from tf_student.pairs.reader import PairSet
-from tf_student.pairs.writer import write_pairs
-from tf_student.student import Student
-from tf_student.training.distill import DistillTask
-from tf_student.training.reporter import Reporter, read_metrics
-from tf_student.unet import UNet
-
-_SHAPE = (8, 8, 3)
+from tests.tiny_run import RUN, TINY
+from tf_student.models import model_directory
+from tf_student.runtime.errors import InputError
+from tf_student.training.distill import distill
+from tf_student.training.reporter import read_metrics
+from tf_student.training.training_config import DistillConfig
 
 
-def _white(z):
-    """A teacher whose every image is white."""
-    return np.full(z.shape, 255, np.uint8)
+def test_leaves_a_student_beside_its_configuration(demo_run):
+    student = model_directory.load_student(demo_run.student)
+    assert student(np.zeros([2, 8, 8, 1], np.float32)).shape == (2, 8, 8, 1)
+    with open(f"{demo_run.student}/config.json") as file:
+        assert json.load(file)["distill"] == {
+            "distance": "l1",
+            "max_pairs": 0,
+            "online": False,
+        }
+
+
+def test_held_out_loss_is_reported(demo_run):
+    lines = [line for line in read_metrics(demo_run.student) if "held_out_loss" in line]
+    assert [line["step"] for line in lines] == [4, 6]
+
+
+def test_student_starts_as_the_teacher(demo_run, tmp_path, monkeypatch):
+    states = []
+
+    def only_look(task, state, directory, **_):
+        states.append(state)
+
+    monkeypatch.setattr("tf_student.stations.training.train", only_look)
+    distill(str(tmp_path / "student"), demo_run.teacher, demo_run.pairs, TINY, RUN)
+    teacher = model_directory.load_teacher(demo_run.teacher).get_weights()
+    for student in (states[0].model, states[0].ema):
+        for a, b in zip(student.unet.get_weights(), teacher, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def _refused(demo_run, pairs, tmp_path, message, teacher=None, run=RUN):
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=message):
+        distill(str(directory), teacher or demo_run.teacher, str(pairs), TINY, run)
+    return directory
+
+
+def test_pairs_by_another_teacher_are_refused(demo_run, tmp_path):
+    other = tmp_path / "teacher"
+    shutil.copytree(demo_run.teacher, other)
+    model = model_directory.load_teacher(str(other))
+    model.weights[0].assign(model.weights[0].numpy() + 0.5)
+    model_directory.save(str(other), model)
+    directory = _refused(
+        demo_run, demo_run.pairs, tmp_path, "made by another teacher", str(other)
+    )
+    assert not directory.exists()
+
+
+def test_truncated_shard_is_refused_at_once(demo_run, copied_pairs, tmp_path):
+    shard = copied_pairs / "pairs-train.tfrecord-00001-of-00002"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    directory = _refused(
+        demo_run, copied_pairs, tmp_path, "00001-of-00002 is missing or cut off"
+    )
+    assert not directory.exists()
+
+
+def test_shard_with_a_flipped_bit_is_named(demo_run, copied_pairs, tmp_path):
+    name = "pairs-train.tfrecord-00000-of-00002"
+    data = bytearray((copied_pairs / name).read_bytes())
+    data[200] ^= 1
+    (copied_pairs / name).write_bytes(data)
+    directory = _refused(demo_run, copied_pairs, tmp_path, f"{name} is damaged")
+    assert not (directory / "model.keras").exists()
+
+
+def test_directory_begun_with_another_distance_is_refused(demo_run, contents):
+    before = contents(demo_run.student)
+    system = dataclasses.replace(TINY, distill=DistillConfig("l2"))
+    with pytest.raises(InputError, match="begun with distance='l1'"):
+        distill(demo_run.student, demo_run.teacher, demo_run.pairs, system, RUN)
+    assert contents(demo_run.student) == before
+
+
+def _online(system=TINY, **train):
+    return dataclasses.replace(
+        system,
+        distill=dataclasses.replace(system.distill, online=True),
+        student=dataclasses.replace(system.student, **train),
+    )
 
 
 @pytest.fixture(scope="module")
-def pair_set(tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("pairs"))
-    manifest = records.plan(
-        "a teacher",
-        _SHAPE,
-        config.DiffusionConfig(),
-        config.SamplerConfig(),
-        PairsConfig(pairs=12, held_out_pairs=5, shard_pairs=8),
-        config.RunConfig(),
+def made_online(demo_run, tmp_path_factory):
+    """A student of pairs that are not stored, whose training was cut in two."""
+    directory = str(tmp_path_factory.mktemp("online") / "student")
+    for steps in (4, 6):
+        distill(directory, demo_run.teacher, None, _online(steps=steps), RUN)
+    return directory
+
+
+def test_online_losses_are_those_of_the_stored_pairs(demo_run, made_online):
+    for name in ("loss", "held_out_loss"):
+        online, stored = (
+            {line["step"]: line[name] for line in read_metrics(path) if name in line}
+            for path in (made_online, demo_run.student)
+        )
+        assert sorted(online) == sorted(stored)
+        for step, value in stored.items():
+            np.testing.assert_allclose(online[step], value, rtol=1e-6)
+
+
+def test_online_weights_are_those_of_the_stored_pairs(demo_run, made_online):
+    online, stored = (
+        model_directory.load_student(path).get_weights()
+        for path in (made_online, demo_run.student)
     )
-    write_pairs(directory, manifest, _white, batch=4)
-    return PairSet(directory)
+    for a, b in zip(online, stored, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.fixture
-def make_task(pair_set, tmp_path):
-    def make(distance="l1", kind=DistillTask, **extra):
-        distill = config.DistillConfig(distance)
-        return kind(pair_set, distill, str(tmp_path), 0, 2, **extra)
-
-    return make
+def test_online_run_says_what_its_pairs_would_be(demo_run, made_online):
+    origins = []
+    for path in (made_online, demo_run.student):
+        with open(f"{path}/config.json") as file:
+            origins.append(json.load(file)["origin"])
+    assert origins[0]["teacher"] == origins[1]["teacher"]
+    assert origins[0]["pairs"].startswith("online-")
+    assert not origins[1]["pairs"].startswith("online-")
 
 
 @pytest.mark.parametrize(
-    ("distance", "expected"),
-    # Each of the 192 values is half, so 0.5 from white.
-    [("l1", 0.5 * 192), ("l2", 0.25 * 192)],
+    ("system", "pairs", "message"),
+    [
+        (_online(), "pairs", "`pairs_dir` must be left out with `online`"),
+        (TINY, None, "`pairs_dir` must be given without `online`"),
+    ],
 )
-def test_loss_is_the_distance_summed_over_pixels(make_task, distance, expected):
-    def half(z, training, seed):
-        return tf.fill(z.shape, 0.5)
-
-    z, target = tf.zeros([3, *_SHAPE]), tf.fill([3, *_SHAPE], 255)
-    losses = make_task(distance).loss(half, (z, target), tf.constant([0, 0]))
-    np.testing.assert_allclose(losses.numpy(), [expected] * 3, rtol=1e-6)
-
-
-def test_held_out_loss_is_the_mean_over_all_held_out_pairs(make_task):
-    # Five pairs in batches of two: the last one is short.
-    loss = make_task().held_out_loss(lambda z: tf.fill(tf.shape(z), 0.0))
-    np.testing.assert_allclose(loss, 192.0, rtol=1e-6)
-
-
-def test_examples_begin_anywhere(make_task):
-    task = make_task()
-    later = next(iter(task.examples(7)))
-    skipped = next(iter(task.examples(0).skip(7)))
-    np.testing.assert_array_equal(later[0].numpy(), skipped[0].numpy())
-
-
-@dataclasses.dataclass(frozen=True)
-class _ScriptedTask(DistillTask):
-    """Finds the losses it is told."""
-
-    script: tuple = ()
-    asked: list = dataclasses.field(default_factory=list)
-
-    def held_out_loss(self, model):
-        self.asked.append(model)
-        return self.script[len(self.asked) - 1]
-
-
-@pytest.fixture
-def student_state(one_replica, make_toy_state, toy_train, tmp_path):
-    """A student's state in a run's directory, and how to set and read its weights."""
-    diffusion = config.DiffusionConfig()
-    run_directory.claim(
-        str(tmp_path), "distill", {"unet": TINY, "diffusion": diffusion}
-    )
-    return make_toy_state(one_replica, toy_train(), lambda: Student(UNet(TINY)))
-
-
-def _evaluate(task, state, tmp_path, value, step):
-    for weight in state.ema.weights:
-        weight.assign(np.full(weight.shape, value, np.float32))
-    state.step.assign(step)
-    reporter = Reporter(
-        str(tmp_path), start=step, total=9, label="student", progress=False
-    )
-    task.evaluate(state, reporter)
-    reporter.close()
-
-
-def _saved(tmp_path):
-    student = model_directory.load_student(str(tmp_path))
-    return {float(w.numpy().flat[0]) for w in student.weights}
-
-
-def test_best_average_is_kept(make_task, student_state, tmp_path):
-    task = make_task(kind=_ScriptedTask, script=(3.0, 2.0, 2.5))
-    saved = []
-    for step, value in enumerate([0.1, 0.2, 0.3], 1):
-        _evaluate(task, student_state, tmp_path, value, step)
-        saved.append(_saved(tmp_path))
-    assert saved == [{np.float32(0.1)}, {np.float32(0.2)}, {np.float32(0.2)}]
-
-
-def test_best_loss_is_part_of_the_state(make_task, student_state, tmp_path):
-    task = make_task(kind=_ScriptedTask, script=(3.0, 2.0, 2.5))
-    best = []
-    for step in (1, 2, 3):
-        _evaluate(task, student_state, tmp_path, 0.1, step)
-        best.append(float(student_state.best.numpy()))
-    assert best == [3.0, 2.0, 2.0]
-
-
-def test_loss_beyond_the_best_of_an_earlier_run_is_not_kept(
-    make_task, student_state, tmp_path
+def test_two_sources_of_pairs_and_none_are_refused(
+    demo_run, tmp_path, system, pairs, message
 ):
-    _evaluate(
-        make_task(kind=_ScriptedTask, script=(2.0,)), student_state, tmp_path, 0.1, 1
-    )
-    resumed = make_task(kind=_ScriptedTask, script=(2.1,))
-    _evaluate(resumed, student_state, tmp_path, 0.2, 2)
-    assert _saved(tmp_path) == {np.float32(0.1)}
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=message):
+        distill(str(directory), demo_run.teacher, pairs, system, RUN)
+    assert not directory.exists()
 
 
-def test_averaged_weights_are_what_is_judged(make_task, student_state, tmp_path):
-    task = make_task(kind=_ScriptedTask, script=(2.0,))
-    _evaluate(task, student_state, tmp_path, 0.1, 1)
-    assert task.asked == [student_state.ema]
+def test_several_workers_online_are_refused(demo_run, tmp_path, monkeypatch):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    task = {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    directory = tmp_path / "student"
+    with pytest.raises(InputError, match=r"`online` must be off .* workers=2"):
+        distill(str(directory), demo_run.teacher, None, _online(), RUN)
+    assert not directory.exists()
 
 
-def test_held_out_loss_is_reported(make_task, student_state, tmp_path):
-    _evaluate(
-        make_task(kind=_ScriptedTask, script=(2.0,)), student_state, tmp_path, 0.1, 7
-    )
-    assert read_metrics(str(tmp_path)) == [{"step": 7, "held_out_loss": 2.0}]
+@pytest.fixture(scope="module")
+def losses(demo_run, tmp_path_factory):
+    """Trains a student for a while; its loss in the beginning and at the end."""
+    train = dataclasses.replace(TINY.student, steps=60)
+
+    def measure(dtype, seed=0):
+        directory = str(tmp_path_factory.mktemp("student") / dtype)
+        student = dataclasses.replace(train, seed=seed)
+        system = dataclasses.replace(TINY, student=student)
+        run = dataclasses.replace(RUN, dtype=dtype)
+        distill(directory, demo_run.teacher, demo_run.pairs, system, run)
+        lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
+        return lines[0], np.mean(lines[-4:])
+
+    return measure
 
 
-def test_grid_has_a_row_of_teacher_and_student(make_task, student_state, tmp_path):
-    task = make_task(kind=_ScriptedTask, script=(2.0,))
-    _evaluate(task, student_state, tmp_path, 0.0, 1)
-    sheet = (tmp_path / "teacher_above_student.png").read_bytes()
-    image = tf.io.decode_png(sheet).numpy()
-    # Five columns and two rows of 9 pixels and a border of one, magnified 11 times.
-    assert image.shape == (19 * 11, 46 * 11, 3)
-    assert image[: 9 * 11].min() == 255
-
-
-def test_loss_that_is_not_finite_is_refused(make_task, student_state, tmp_path):
-    task = make_task(kind=_ScriptedTask, script=(float("nan"),))
-    with pytest.raises(DivergedError, match="held-out loss became nan at step 4"):
-        _evaluate(task, student_state, tmp_path, 0.1, 4)
-    assert not (tmp_path / "model.keras").exists()
+def test_two_bytes_learn_as_much_as_four(losses):
+    first, exact = losses("float32")
+    exact = max(exact, losses("float32", seed=1)[1])
+    learned = first - exact
+    assert learned > 0.2 * first
+    # Another seed makes a difference of a thirtieth.
+    for dtype in ("bfloat16", "float16"):
+        assert losses(dtype)[1] < exact + 0.05 * learned

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.config import LogConfig, RunConfig
-from tf_student.errors import DivergedError, InputError, Preempted
+from tf_student.runtime.devices import make_strategy
+from tf_student.runtime.errors import DivergedError, InputError, Preempted
+from tf_student.runtime.run_config import RunConfig
 from tf_student.training import loop
 from tf_student.training.checkpoints import Checkpoints
-from tf_student.training.distribute import make_strategy
 from tf_student.training.reporter import read_metrics
+from tf_student.training.training_config import LogConfig
 
 _LOG = LogConfig(log_every=5, checkpoint_every=5, checkpoints=3, evaluate_every=4)
 

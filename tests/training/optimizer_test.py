@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import config
 from tf_student.training import optimizer
+from tf_student.training.training_config import TrainConfig
 
 
 def _descend(adam, steps):
@@ -29,14 +29,14 @@ def test_is_keras_adam():
 
 
 def test_first_step_moves_by_the_rate():
-    adam = optimizer.make_optimizer(config.TrainConfig(learning_rate=0.25))
+    adam = optimizer.make_optimizer(TrainConfig(learning_rate=0.25))
     # The gradients are positive, negative and positive.
     moved = _descend(adam, 1) - [1.0, -2.0, 0.5]
     np.testing.assert_allclose(moved, [-0.25, 0.25, -0.25], rtol=1e-4)
 
 
 def test_takes_every_value_from_the_config():
-    train = config.TrainConfig(beta_1=0.7, beta_2=0.98, adam_epsilon=1e-5)
+    train = TrainConfig(beta_1=0.7, beta_2=0.98, adam_epsilon=1e-5)
     adam = optimizer.make_optimizer(train)
     assert (adam.beta_1, adam.beta_2, adam.epsilon) == (0.7, 0.98, 1e-5)
 
@@ -57,21 +57,19 @@ def test_takes_every_value_from_the_config():
     ],
 )
 def test_rate_rises_stays_and_falls(step, rate):
-    train = config.TrainConfig(
-        steps=20, learning_rate=0.01, warmup_steps=5, decay_steps=4
-    )
+    train = TrainConfig(steps=20, learning_rate=0.01, warmup_steps=5, decay_steps=4)
     schedule = optimizer.WarmupThenDecay(train)
     np.testing.assert_allclose(float(schedule(step)), rate, rtol=1e-6)
 
 
 @pytest.mark.parametrize("step", [0, 10, 20, 100])
 def test_rate_is_constant_without_warmup_and_decay(step):
-    schedule = optimizer.WarmupThenDecay(config.TrainConfig(steps=20))
+    schedule = optimizer.WarmupThenDecay(TrainConfig(steps=20))
     np.testing.assert_allclose(float(schedule(step)), 2e-4, rtol=1e-6)
 
 
 def test_paper_schedule_of_cifar10_warms_up_for_5000_steps():
-    train = config.TrainConfig(steps=50_000, warmup_steps=5000)
+    train = TrainConfig(steps=50_000, warmup_steps=5000)
     schedule = optimizer.WarmupThenDecay(train)
     rates = [float(schedule(step)) for step in (0, 2499, 4999, 49_999)]
     np.testing.assert_allclose(rates, [4e-8, 1e-4, 2e-4, 2e-4], rtol=1e-5)

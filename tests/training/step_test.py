@@ -3,12 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student import config, schedules
-from tf_student.losses import noise_loss
-from tf_student.training import distribute, state, step
-from tf_student.unet import UNet
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.diffusion import schedules
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.diffusion.losses import noise_loss
+from tf_student.models.unet import UNet
+from tf_student.runtime import devices
+from tf_student.training import state, step
+from tf_student.training.batches import distribute
+from tf_student.training.training_config import TrainConfig
 
-_UNET = config.UNetConfig(
+_UNET = UNetConfig(
     image_size=8,
     channels=1,
     base_width=4,
@@ -19,7 +24,7 @@ _UNET = config.UNetConfig(
     dropout=0.0,
 )
 # A large epsilon: Adam's first step is otherwise the gradient's sign, noise and all.
-_TRAIN = config.TrainConfig(
+_TRAIN = TrainConfig(
     batch_size=8,
     steps=10,
     learning_rate=0.01,
@@ -27,7 +32,7 @@ _TRAIN = config.TrainConfig(
     clip_norm=0.05,
     ema_decay=0.75,
 )
-_ALPHA_BARS = schedules.alpha_bars(config.DiffusionConfig())
+_ALPHA_BARS = schedules.alpha_bars(DiffusionConfig())
 
 
 def _examples():
@@ -85,13 +90,13 @@ def reference():
 def stepped(request):
     """A state after its first step on that batch, and what the step returned."""
     replicas, xla, parts = request.param
-    strategy = distribute.make_strategy([f"CPU:{i}" for i in range(replicas)])
+    strategy = devices.make_strategy([f"CPU:{i}" for i in range(replicas)])
     train_state = state.TrainState(strategy, _make_model, _TRAIN)
     before = _numpy(train_state.model.trainable_variables)
     train_step = step.make_train_step(
         strategy, train_state, _loss, config=_TRAIN, xla=xla, parts=parts
     )
-    batches = distribute.distribute(
+    batches = distribute(
         strategy, lambda _: tf.data.Dataset.from_tensor_slices(_examples()).repeat(), 8
     )
     outcome = train_step(next(iter(batches)), tf.constant(0.0))
@@ -146,7 +151,7 @@ def test_replicas_hold_the_same_weights(stepped):
 
 
 def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, strategy):
-    config_ = config.TrainConfig(batch_size=4, steps=3)
+    config_ = TrainConfig(batch_size=4, steps=3)
     train_state = make_toy_state(strategy, config_)
 
     def loss(model, batch, seed):
@@ -156,18 +161,18 @@ def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, st
     train_step = step.make_train_step(
         strategy, train_state, loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     values = {float(train_step(next(batches), tf.constant(0.0)).loss) for _ in range(3)}
     assert len(values) == 3
 
 
 def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
-    config_ = config.TrainConfig(batch_size=4, steps=3)
+    config_ = TrainConfig(batch_size=4, steps=3)
     train_state = make_toy_state(strategy, config_)
     train_step = step.make_train_step(
         strategy, train_state, toy_task().loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     for asked in (0.0, 0.0, 1.0):
         train_step(next(batches), tf.constant(asked))
     assert train_step.experimental_get_tracing_count() == 1
@@ -175,12 +180,12 @@ def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
 
 @pytest.mark.parametrize("asked", [0.0, 1.0])
 def test_a_request_to_stop_reaches_everyone(toy_task, make_toy_state, strategy, asked):
-    config_ = config.TrainConfig(batch_size=4, steps=3)
+    config_ = TrainConfig(batch_size=4, steps=3)
     train_state = make_toy_state(strategy, config_)
     train_step = step.make_train_step(
         strategy, train_state, toy_task().loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     stops = train_step(next(batches), tf.constant(asked)).stops
     assert (float(stops) > 0) == bool(asked)
 
@@ -217,12 +222,12 @@ def test_float16_leaves_out_and_counts_gradients_that_are_not_finite(
     toy_task, make_toy_state, strategy
 ):
     make, loss = _half([5])
-    config_ = config.TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
+    config_ = TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
     train_state = make_toy_state(strategy, config_, make)
     train_step = step.make_train_step(
         strategy, train_state, loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(strategy, toy_task().examples_from_0, 4))
+    batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     weights, scales = [], []
     for _ in range(3):
         train_step(next(batches), tf.constant(0.0))
@@ -240,12 +245,12 @@ def test_float16_leaves_out_and_counts_gradients_that_are_not_finite(
 
 def test_float16_clips_the_unscaled_gradients(toy_task, make_toy_state, one_replica):
     make, loss = _half([-1])
-    config_ = config.TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
+    config_ = TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
     train_state = make_toy_state(one_replica, config_, make)
     train_step = step.make_train_step(
         one_replica, train_state, loss, config=config_, xla=False
     )
-    batches = iter(distribute.distribute(one_replica, toy_task().examples_from_0, 4))
+    batches = iter(distribute(one_replica, toy_task().examples_from_0, 4))
     norm = float(train_step(next(batches), tf.constant(0.0)).norm)
     moments = train_state.optimizer.inner_optimizer._momentums
     clipped = np.sqrt(sum(np.sum(np.square(m.numpy())) for m in moments)) / 0.1

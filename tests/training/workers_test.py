@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.local_workers import LocalWorkers
-from tf_student import model_directory
+from tf_student.models import model_directory
 from tf_student.training.reporter import read_metrics
 
 _FLAGS = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_student.errors import ServerError
+from tf_student.runtime.errors import ServerError
 
 # Colour types of PNG by channels.
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}

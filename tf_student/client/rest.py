@@ -10,8 +10,8 @@ import ssl
 import urllib.parse
 from typing import Any
 
-from tf_student.client.config import ClientConfig
-from tf_student.errors import InputError, ServerError
+from tf_student.client.client_config import ClientConfig
+from tf_student.runtime.errors import InputError, ServerError
 
 
 class Connection:

@@ -14,8 +14,8 @@ from tensorflow_serving.apis import (
 )
 
 from tf_student.client import arrays
-from tf_student.client.config import ClientConfig
-from tf_student.errors import InputError, ServerError
+from tf_student.client.client_config import ClientConfig
+from tf_student.runtime.errors import InputError, ServerError
 
 # Images outgrow gRPC's 4 MiB.
 _OPTIONS = [("grpc.max_receive_message_length", -1)]

@@ -9,10 +9,10 @@ attend at 16x16.
 import re
 from collections.abc import Mapping
 
-from tf_student import architecture
-from tf_student.config import UNetConfig
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert.rows import Row, Shape
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 _ATTENTION_SIZE = 16
 
@@ -41,7 +41,7 @@ def rows(config: UNetConfig) -> list[Row]:
     """Our variables and the PyTorch port's names."""
     return [
         Row(path, tuple(f"{prefix}.{leaf}" for prefix in _prefixes(layer)), True)
-        for layer in architecture.layers(config)
+        for layer in plan.layers(config)
         for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True)
     ]
 
@@ -49,7 +49,7 @@ def rows(config: UNetConfig) -> list[Row]:
 def tensorflow_rows(config: UNetConfig) -> list[Row]:
     """Our variables and the names in DDPM's own checkpoints."""
     table = []
-    for layer in architecture.layers(config):
+    for layer in plan.layers(config):
         leaves = ("gamma", "beta") if layer.kind == "norm" else ("W", "b")
         for path, leaf in zip(layer.variables(), leaves, strict=True):
             theirs = (_to_tensorflow(f"{p}.{leaf}") for p in _prefixes(layer))
@@ -57,7 +57,7 @@ def tensorflow_rows(config: UNetConfig) -> list[Row]:
     return table
 
 
-def _prefixes(layer: architecture.Layer) -> list[str]:
+def _prefixes(layer: plan.Layer) -> list[str]:
     block = layer.block
     if block is None:
         return [_TOP[layer.name]]

@@ -8,10 +8,10 @@ order than those ported from TensorFlow (CIFAR-10, LSUN).
 
 from collections.abc import Iterator, Mapping
 
-from tf_student import architecture
-from tf_student.config import UNetConfig
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert.rows import Row, Shape
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 # The default of the normalisation layer that they were trained with.
 NORM_EPSILON = 1e-3
@@ -34,7 +34,7 @@ _ATTENTION = {
 
 def rows(config: UNetConfig, *, from_pytorch: bool) -> list[Row]:
     """Our variables and the positions of the tensors, as `0`, `1`, .. ."""
-    layers = {layer.path: layer for layer in architecture.layers(config)}
+    layers = {layer.path: layer for layer in plan.layers(config)}
     positions: dict[str, dict[str, list[str]]] = {}
     for number, path in enumerate(_order(config, layers, from_pytorch)):
         stem, _, part = path.rpartition(".")
@@ -56,7 +56,7 @@ def _order(
     config: UNetConfig, layers: Mapping[str, object], from_pytorch: bool
 ) -> Iterator[str]:
     """Paths of the layers in the order of the file; q, k and v apart."""
-    blocks = list(architecture.blocks(config))
+    blocks = list(plan.blocks(config))
 
     def some(kind: str, side: str, level: int | None = None) -> Iterator[str]:
         for block in blocks:

@@ -1,7 +1,7 @@
 """The names of the tensors of diffusers' UNet2DModel."""
 
-from tf_student import architecture
-from tf_student.config import UNetConfig
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert.rows import Row
 
 WEIGHTS = "diffusion_pytorch_model"
@@ -37,7 +37,7 @@ _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_
 def rows(config: UNetConfig) -> list[Row]:
     """Our variables and diffusers' names."""
     table = []
-    for layer in architecture.layers(config):
+    for layer in plan.layers(config):
         prefixes = _prefixes(layer, len(config.widths))
         for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True):
             theirs = tuple(f"{prefix}.{leaf}" for prefix in prefixes)
@@ -45,7 +45,7 @@ def rows(config: UNetConfig) -> list[Row]:
     return table
 
 
-def _prefixes(layer: architecture.Layer, levels: int) -> list[str]:
+def _prefixes(layer: plan.Layer, levels: int) -> list[str]:
     block = layer.block
     if block is None:
         return [_TOP[layer.name]]

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from tf_student import architecture
-from tf_student.config import DiffusionConfig, UNetConfig
-from tf_student.errors import InputError
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.runtime.errors import InputError
 
 # Options that our network has one answer to: what a missing one means to diffusers, and
 # what we can do.
@@ -192,7 +193,7 @@ def _refuse_several_heads(values, config: UNetConfig, origin: str) -> None:
         )
     # diffusers' default.
     width = values.get("attention_head_dim", 8)
-    for block in architecture.blocks(config):
+    for block in plan.blocks(config):
         if block.kind == "attention" and width not in (None, block.inputs):
             raise InputError(
                 f"{origin}: attention with several heads is not supported. Received: "

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from tf_student.errors import InputError
+from tf_student.runtime.errors import InputError
 
 Shape = tuple[int, ...]
 

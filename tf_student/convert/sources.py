@@ -7,8 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import logging
 
-from tf_student import files
-from tf_student.config import DiffusionConfig, UNetConfig
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert import (
     ddpm,
     denoising_student,
@@ -18,7 +17,9 @@ from tf_student.convert import (
     torch_file,
 )
 from tf_student.convert.rows import Row, Tensors
-from tf_student.errors import InputError
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
 
 _HUB = "hf:"
 _TORCH = (".pt", ".pth", ".ckpt", ".bin")

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.convert.rows import Tensors
-from tf_student.errors import InputError, first_line
+from tf_student.runtime.errors import InputError, first_line
 
 
 def safetensors(path: str) -> Tensors:

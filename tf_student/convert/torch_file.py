@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_student.convert.rows import Tensors
-from tf_student.errors import InputError, first_line
+from tf_student.runtime.errors import InputError, first_line
 
 # What a file from before PyTorch 1.6 begins with, pickled.
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -4,7 +4,8 @@ import os
 
 import keras
 
-from tf_student import datasets, files
+from tf_student.data import datasets
+from tf_student.runtime import files
 
 # Part of the cache's file name: raise it when the classifier changes.
 _VERSION = 1

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_student.errors import InputError, first_line
 from tf_student.evaluation import digits_classifier, inception
 from tf_student.evaluation.features import Extractor
 from tf_student.evaluation.precision import full_float32
 from tf_student.evaluation.tfgan import INCEPTION_SIZE, INCEPTION_TFHUB
-from tf_student.training.distribute import FixedBatches
+from tf_student.runtime.errors import InputError, first_line
+from tf_student.runtime.fixed_batches import FixedBatches
 
 _OUTPUTS = ("pool_3", "logits")
 _TORCH = (".pth", ".pt")

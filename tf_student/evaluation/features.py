@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tf_student.errors import InputError
 from tf_student.evaluation import statistics
 from tf_student.evaluation.cache import Cache
+from tf_student.runtime.errors import InputError
 
 # Images of one file of the cache.
 CHUNK = 1024

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tf_student.errors import InputError
 from tf_student.evaluation import statistics
 from tf_student.evaluation.statistics import Statistics
+from tf_student.runtime.errors import InputError
 
 # Largest |R R - C| / |C| of a square root R that is believed.
 _RESIDUAL = 1e-8

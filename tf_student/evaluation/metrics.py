@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tf_student.errors import InputError
 from tf_student.evaluation import frechet, neighbours
 from tf_student.evaluation.features import Features
 from tf_student.evaluation.statistics import Statistics
 from tf_student.evaluation.tfgan import classifier_metrics
+from tf_student.runtime.errors import InputError
 
 # TF-GAN's largest block of images that are compared with each other.
 _KID_BLOCK = 1024

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tf_student import files, images
+from tf_student.data import grids
 
 _COLUMNS = 16
 _ROWS, _WORST_ROWS = 4, 2
@@ -26,7 +26,7 @@ class Picture:
 
     def write(self, path: str) -> None:
         """Writes it as a PNG of about 768 pixels in width; it appears whole."""
-        files.write_png(path, self.image, width=768)
+        grids.write_png(path, self.image, width=768)
 
 
 def pairs(
@@ -42,7 +42,7 @@ def pairs(
 
     def grid(chosen):
         parts = [part[chosen] for part in sets]
-        return images.grid(images.alternate_rows(parts, _COLUMNS), _COLUMNS)
+        return grids.grid(grids.alternate_rows(parts, _COLUMNS), _COLUMNS)
 
     rows = f"{names[0]} (upper rows) and {names[1]} (lower rows)"
     first = np.arange(min(len(distances), _COLUMNS * _ROWS))
@@ -65,4 +65,4 @@ def neighbours(name: str, queries: np.ndarray, nearest: np.ndarray) -> Picture:
     sheet = np.concatenate([queries[:, None], nearest], axis=1)
     caption = f"Samples of {name} (left) and their nearest real images"
     flat = sheet.reshape(-1, *queries.shape[1:])
-    return Picture("neighbours", caption, images.grid(flat, sheet.shape[1]))
+    return Picture("neighbours", caption, grids.grid(flat, sheet.shape[1]))

@@ -6,8 +6,8 @@ import html
 import matplotlib.figure
 import tensorflow as tf
 
-from tf_student import files
 from tf_student.evaluation.result import Evaluation
+from tf_student.runtime import files
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;

@@ -106,6 +106,9 @@ class Evaluation:
             found.append(("ms an image", *times))
         return found
 
+    def __str__(self) -> str:
+        return self.table()
+
     def table(self) -> str:
         """A table for the terminal."""
         rows = self.rows()

@@ -6,8 +6,8 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from tf_student import files
-from tf_student.errors import InputError
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
 
 _BLOCK = 2048
 _DAMAGED = (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)

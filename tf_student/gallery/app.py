@@ -16,8 +16,8 @@ from absl import logging
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
-from tf_student.errors import InputError
-from tf_student.gallery.gate import BusyError, Gate
+from tf_student.gallery.request_queue import BusyError, Gate
+from tf_student.runtime.errors import InputError
 
 # Requests that may wait for the one that is served.
 WAITING = 4

@@ -8,8 +8,8 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
 
-from tf_student.errors import InputError
-from tf_student.pairs import records, writer
+from tf_student.pairs import manifests, writer
+from tf_student.runtime.errors import InputError
 
 # From noise to images, and how many at once.
 Sampler = tuple[Callable[[np.ndarray], np.ndarray], int]
@@ -17,10 +17,10 @@ Sampler = tuple[Callable[[np.ndarray], np.ndarray], int]
 
 def write_pairs(
     directory: str,
-    manifest: records.Manifest,
+    manifest: manifests.Manifest,
     open_sampler: Callable[[], Sampler],
     options: list[str],
-) -> records.Manifest:
+) -> manifests.Manifest:
     """Makes the shards that are missing, one an element of a pipeline.
 
     Beam schedules them, tries failed ones again and survives lost workers.
@@ -71,7 +71,7 @@ class _WriteShard(apache_beam.DoFn):
     def __init__(
         self,
         directory: str,
-        manifest: records.Manifest,
+        manifest: manifests.Manifest,
         open_sampler: Callable[[], Sampler],
     ):
         self._directory, self._manifest = directory, manifest
@@ -81,7 +81,7 @@ class _WriteShard(apache_beam.DoFn):
         """Called by Beam before the first shard."""
         self._sampler = self._handle.acquire(lambda: _OneSampler(self._open_sampler))
 
-    def process(self, shard: records.Shard) -> Iterator[str]:
+    def process(self, shard: manifests.Shard) -> Iterator[str]:
         """Called by Beam with each shard."""
         sampler = self._sampler
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student import noise
-from tf_student.pairs import ledger, records
+from tf_student.diffusion import noise
+from tf_student.pairs import manifests, records, shard_index
+from tf_student.runtime import files
 
 # Other kernels and other batches round otherwise, which fifty calls amplify; another
 # image is dozens of levels away.
@@ -69,14 +70,14 @@ def check(
     Raises:
         InputError: if this TensorFlow draws other noise than the one that made it.
     """
-    manifest = records.read_manifest(directory)
-    records.check_noise(directory, manifest)
-    shards = ledger.finished(directory, manifest)
+    manifest = manifests.read(directory)
+    manifests.check_noise(directory, manifest)
+    shards = shard_index.finished(directory, manifest)
     missing = [s.name for s in manifest.shards if s.name not in shards]
     damaged = [
         name
         for name, shard in shards.items()
-        if ledger.digest(os.path.join(directory, name)) != (shard.sha256, shard.size)
+        if files.sha256(os.path.join(directory, name)) != (shard.sha256, shard.size)
     ]
     whole = [shard for name, shard in shards.items() if name not in damaged]
     chosen = {}
@@ -112,7 +113,7 @@ def _compare(chosen, sample) -> dict[str, np.ndarray]:
     }
 
 
-def _spread(shards: list, images: int) -> list[tuple[records.Shard, int]]:
+def _spread(shards: list, images: int) -> list[tuple[manifests.Shard, int]]:
     """Shards from first to last, and how many images to take of each."""
     count = min(len(shards), images)
     if not count:

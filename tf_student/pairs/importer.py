@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from tf_student import streams
-from tf_student.errors import InputError
-from tf_student.pairs import records, writer
+from tf_student.data import streams
+from tf_student.pairs import manifests, records, writer
+from tf_student.runtime.errors import InputError
 
 # Names of the original project's arrays: noise and images of one file of pairs.
 _NOISE, _IMAGES = "x_{}.npy", "y_{}.npy"
@@ -42,7 +42,7 @@ class NumpyPairs:
                 f"{directory} must hold x_train_0.npy, y_train_0.npy, .., x_test.npy "
                 f"and y_test.npy. Received: {', '.join(found) or 'none of them'}."
             )
-        self._parts = {records.TRAIN: train, records.HELD_OUT: ["test"]}
+        self._parts = {manifests.TRAIN: train, manifests.HELD_OUT: ["test"]}
         arrays = [self._open(part) for parts in self._parts.values() for part in parts]
         self.image_shape = arrays[0][1].shape[1:]
         for z, images in arrays:
@@ -105,7 +105,7 @@ class TfdsPairs:
                 f"{directory} must have features noise and image. Received: "
                 f"{', '.join(features)}."
             )
-        for split in (records.TRAIN, records.HELD_OUT):
+        for split in (manifests.TRAIN, manifests.HELD_OUT):
             if split not in splits:
                 raise InputError(
                     f"{directory} must have splits train and held_out. Received: "
@@ -143,9 +143,9 @@ def open_pairs(directory: str) -> NumpyPairs | TfdsPairs:
 
 def import_pairs(
     directory: str,
-    manifest: records.Manifest,
+    manifest: manifests.Manifest,
     source: NumpyPairs | TfdsPairs,
-) -> records.Manifest:
+) -> manifests.Manifest:
     """Writes a pair set from pairs that are there; the noise is stored with them.
 
     Args:
@@ -160,7 +160,7 @@ def import_pairs(
         InputError: as `pairs.writer.write_pairs`.
     """
     todo = {s.name for s in writer.prepare(directory, manifest, manifest.shards)}
-    for split in (records.TRAIN, records.HELD_OUT):
+    for split in (manifests.TRAIN, manifests.HELD_OUT):
         pairs = source.pairs(split)
         for shard in manifest.split(split):
             found = _part(pairs, manifest, shard)

@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_student import noise, streams
-from tf_student.pairs import order, records
+from tf_student.data import streams
+from tf_student.diffusion import noise
+from tf_student.pairs import manifests, order
 
 
 class OnlinePairs:
@@ -27,7 +28,7 @@ class OnlinePairs:
 
     def __init__(
         self,
-        manifest: records.Manifest,
+        manifest: manifests.Manifest,
         sample: Callable[[np.ndarray], np.ndarray],
         *,
         batch: int,
@@ -35,6 +36,11 @@ class OnlinePairs:
         self.manifest = manifest
         self._sample, self._batch = sample, batch
         self._lock, self._closed = threading.Lock(), False
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the set that is not stored; without the digests of its files."""
+        return f"online-{manifests.fingerprint(self.manifest)}"
 
     def train(
         self,
@@ -48,7 +54,7 @@ class OnlinePairs:
 
         They are sampled in the background, while the pairs before them are trained on.
         """
-        shards = self.manifest.split(records.TRAIN)
+        shards = self.manifest.split(manifests.TRAIN)
         firsts = tf.constant([shard.first_index for shard in shards], tf.int64)
         counts = tf.constant([shard.pairs for shard in shards], tf.int64)
 
@@ -89,7 +95,7 @@ class OnlinePairs:
             self._closed = True
 
     def _held_out_indices(self) -> tf.data.Dataset:
-        shards = self.manifest.split(records.HELD_OUT)
+        shards = self.manifest.split(manifests.HELD_OUT)
         first = shards[0].first_index
         return tf.data.Dataset.range(first, first + sum(s.pairs for s in shards))
 

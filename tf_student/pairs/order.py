@@ -1,18 +1,19 @@
 """The order in which a set's pairs are trained on, whether they are stored or not."""
 
+import itertools
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_student import streams
-from tf_student.pairs import records
+from tf_student.data import streams
+from tf_student.pairs import manifests
 
 # Shards that are read together and shuffled as one.
 WINDOW = 16
 
 
 def endless(
-    manifest: records.Manifest,
+    manifest: manifests.Manifest,
     read: Callable[[tf.Tensor], tf.data.Dataset],
     *,
     seed: int,
@@ -38,10 +39,46 @@ def endless(
     Returns:
         A dataset of (int64 position, element).
     """
-    shards = manifest.split(records.TRAIN)
+    epoch = _epochs(manifest, read, seed, max_pairs)
+    total = count(manifest, max_pairs)
+    return part.of(streams.endless(epoch, count=total, start=start))
+
+
+def reshuffled(
+    manifest: manifests.Manifest,
+    read: Callable[[tf.Tensor], tf.data.Dataset],
+    *,
+    seed: int,
+    max_pairs: int = 0,
+) -> tf.data.Dataset:
+    """One epoch of the elements of `endless`; each new iterator has the next epoch."""
+    epoch = _epochs(manifest, read, seed, max_pairs)
+    numbers = itertools.count()
+    # A Python function, for a dataset has no state that survives its iterators.
+    number = tf.data.Dataset.range(1).map(
+        lambda _: tf.ensure_shape(
+            tf.numpy_function(lambda: next(numbers), [], tf.int64), []
+        )
+    )
+    nothing = tf.constant(0, tf.int64)
+    return streams.untuned(number.flat_map(lambda n: epoch(n, nothing)))
+
+
+def count(manifest: manifests.Manifest, max_pairs: int = 0) -> int:
+    """Training pairs of an epoch."""
+    return sum(shard.pairs for shard in _shards(manifest, max_pairs))
+
+
+def _shards(manifest, max_pairs) -> tuple[manifests.Shard, ...]:
+    shards = manifest.split(manifests.TRAIN)
     if max_pairs:
         shards = shards[: -(-max_pairs // manifest.pairs.shard_pairs)]
-    counts = tf.constant([shard.pairs for shard in shards], tf.int64)
+    return shards
+
+
+def _epochs(manifest, read, seed, max_pairs):
+    """From (epoch number, elements to skip) to the elements of that epoch."""
+    counts = tf.constant([s.pairs for s in _shards(manifest, max_pairs)], tf.int64)
     size = WINDOW * manifest.pairs.shard_pairs
 
     def epoch(number, skip):
@@ -52,8 +89,7 @@ def endless(
 
         return _epoch(counts, window, seed, number, skip)
 
-    count = sum(shard.pairs for shard in shards)
-    return part.of(streams.endless(epoch, count=count, start=start))
+    return epoch
 
 
 def _epoch(counts, window, seed, epoch, skip):

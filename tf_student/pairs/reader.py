@@ -4,9 +4,11 @@ import os
 
 import tensorflow as tf
 
-from tf_student import noise, streams
-from tf_student.errors import InputError
-from tf_student.pairs import ledger, order, records
+from tf_student.data import images, streams
+from tf_student.diffusion import noise
+from tf_student.pairs import manifests, order, records, shard_index
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
 
 
 class PairSet:
@@ -21,16 +23,16 @@ class PairSet:
 
     def __init__(self, directory: str):
         self.directory = directory
-        self.manifest = records.read_manifest(directory)
+        self.manifest = manifests.read(directory)
         if not self.manifest.complete:
             raise InputError(
-                f"{directory} is incomplete: {ledger.count(directory)} of "
+                f"{directory} is incomplete: {shard_index.count(directory)} of "
                 f"{len(self.manifest.shards)} shards. Run `tf-student pairs` again to "
                 "go on."
             )
         for shard in self.manifest.shards:
             self._check_size(shard)
-        records.check_noise(directory, self.manifest)
+        manifests.check_noise(directory, self.manifest)
 
     def train(
         self,
@@ -52,42 +54,100 @@ class PairSet:
         Returns:
             A dataset of (noise float32, image uint8), `[height, width, channels]`.
         """
-        shards = self.manifest.split(records.TRAIN)
-        paths = tf.constant([self._path(shard) for shard in shards])
-
-        def read(numbers):
-            files = tf.gather(paths, numbers)
-            return tf.data.TFRecordDataset(files, num_parallel_reads=order.WINDOW)
-
         stream = order.endless(
-            self.manifest, read, seed=seed, start=start, max_pairs=max_pairs, part=part
+            self.manifest,
+            self._read,
+            seed=seed,
+            start=start,
+            max_pairs=max_pairs,
+            part=part,
         )
         return stream.map(lambda position, record: self._pair(record), tf.data.AUTOTUNE)
 
     def held_out(self) -> tf.data.Dataset:
         """All held-out pairs once, in their order: (noise, image) as in `train`."""
-        return self._once(records.HELD_OUT, self._pair)
+        return self._once(manifests.HELD_OUT, self._pair)
 
     def images(self) -> tf.data.Dataset:
         """The teacher's images of the training pairs, uint8, in their order."""
         return self._once(
-            records.TRAIN, lambda record: records.decode(record, self.manifest)["image"]
+            manifests.TRAIN,
+            lambda record: records.decode(record, self.manifest)["image"],
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what the pairs are and the digests of all their files."""
+        return manifests.fingerprint(self.manifest)
+
+    def dataset(
+        self, batch_size: int, *, seed: int = 0, max_pairs: int = 0
+    ) -> tf.data.Dataset:
+        """Training pairs for `keras.Model.fit`: one epoch, in a new order each time.
+
+        Args:
+            batch_size: pairs of a batch; an incomplete last batch is dropped.
+            seed: of the order.
+            max_pairs: uses only that many pairs, rounded up to whole shards; 0 uses
+                all.
+
+        Returns:
+            A dataset of (noise, image), both float32
+            `[batch_size, height, width, channels]`, images in [-1, 1].
+
+        Raises:
+            ValueError: if there are fewer pairs than `batch_size`.
+
+        Example:
+
+        >>> student.compile("adam", "mae")
+        >>> history = student.fit(pairs.dataset(64), epochs=2)
+        """
+        stream = order.reshuffled(
+            self.manifest, self._read, seed=seed, max_pairs=max_pairs
+        )
+        batches = order.count(self.manifest, max_pairs) // batch_size
+        if not batches:
+            raise ValueError(
+                "`batch_size` must be at most the number of pairs. Received: "
+                f"batch_size={batch_size}, pairs={self.manifest.pairs.pairs}."
+            )
+        stream = stream.map(self._float_pair, tf.data.AUTOTUNE)
+        stream = stream.batch(batch_size, drop_remainder=True)
+        cardinality = tf.data.experimental.assert_cardinality(batches)
+        return stream.apply(cardinality).prefetch(2)
+
+    def held_out_dataset(self, batch_size: int) -> tf.data.Dataset:
+        """Held-out pairs once, in batches as of `dataset`, for `validation_data`."""
+        stream = self._once(manifests.HELD_OUT, self._float_pair)
+        return stream.batch(batch_size).prefetch(2)
+
+    def _float_pair(self, record):
+        z, image = self._pair(record)
+        return z, images.to_float(image)
 
     def diagnose(self) -> None:
         """Raises an `InputError` that names a damaged shard, if there is one."""
         for shard in self.manifest.shards:
             self._check_size(shard)
-            found, _ = ledger.digest(self._path(shard))
-            if found != shard.sha256:
+            digest, _ = files.sha256(self._path(shard))
+            if digest != shard.sha256:
                 raise InputError(
                     f"{self._path(shard)} is damaged{_first_bad(self._path(shard))}. "
-                    f"Expected: sha256 {shard.sha256}, received: {found}. "
+                    f"Expected: sha256 {shard.sha256}, received: {digest}. "
                     "`tf-student pairs --repair` makes it again."
                 )
 
     def close(self) -> None:
         """Does nothing: files are open only while a stream is read."""
+
+    def _read(self, numbers):
+        """Records of some training shards, one of each shard in turn."""
+        shards = self.manifest.split(manifests.TRAIN)
+        paths = tf.constant([self._path(shard) for shard in shards])
+        return tf.data.TFRecordDataset(
+            tf.gather(paths, numbers), num_parallel_reads=order.WINDOW
+        )
 
     def _once(self, split, decode):
         paths = [self._path(shard) for shard in self.manifest.split(split)]
@@ -101,10 +161,10 @@ class PairSet:
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
         return noise.draw(seed, pair["index"], shape), pair["image"]
 
-    def _path(self, shard: records.Shard) -> str:
+    def _path(self, shard: manifests.Shard) -> str:
         return os.path.join(self.directory, shard.name)
 
-    def _check_size(self, shard: records.Shard) -> None:
+    def _check_size(self, shard: manifests.Shard) -> None:
         path = self._path(shard)
         size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 0
         if size != shard.size:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tf_student.pairs import records
+from tf_student.pairs import manifests
 
 
-def write(directory: str, manifest: records.Manifest) -> None:
+def write(directory: str, manifest: manifests.Manifest) -> None:
     """Writes TFDS' `dataset_info.json` and `features.json` beside the shards."""
     # Slow to import, and needed only here.
     import tensorflow_datasets as tfds
@@ -35,7 +35,7 @@ def write(directory: str, manifest: records.Manifest) -> None:
             num_bytes=sum(shard.size for shard in manifest.split(name)),
             filename_template=template,
         )
-        for name in (records.TRAIN, records.HELD_OUT)
+        for name in (manifests.TRAIN, manifests.HELD_OUT)
     ]
     tfds.folder_dataset.write_metadata(
         data_dir=directory,

@@ -10,11 +10,13 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from tf_student import files, noise, streams
-from tf_student.errors import InputError, Preempted
-from tf_student.pairs import ledger, records, tfds_metadata
-from tf_student.preemption import StopSignal
-from tf_student.progress import bar as progress_bar
+from tf_student.data import streams
+from tf_student.diffusion import noise
+from tf_student.pairs import manifests, records, shard_index, tfds_metadata
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError, Preempted
+from tf_student.runtime.preemption import StopSignal
+from tf_student.runtime.progress import bar as progress_bar
 
 # A record's framing, its index and the names of its features: 71 to 89 bytes.
 _RECORD_OVERHEAD = 96
@@ -22,7 +24,7 @@ _PNG_OVERHEAD = 100
 _ATTEMPTS = 3
 
 
-def bytes_on_disk(manifest: records.Manifest) -> int:
+def bytes_on_disk(manifest: manifests.Manifest) -> int:
     """Bytes that the whole set takes at most."""
     values = int(np.prod(manifest.image_shape))
     each = values * (5 if manifest.pairs.store_noise else 1) + _RECORD_OVERHEAD
@@ -34,14 +36,14 @@ def bytes_on_disk(manifest: records.Manifest) -> int:
 
 def write_pairs(
     directory: str,
-    manifest: records.Manifest,
+    manifest: manifests.Manifest,
     sample: Callable[[np.ndarray], np.ndarray],
     *,
     batch: int,
     worker_index: int = 0,
     num_workers: int = 1,
     progress: bool = False,
-) -> records.Manifest:
+) -> manifests.Manifest:
     """Makes the shards that are missing, or one worker's part of them.
 
     Every shard is a function of the manifest, so a run that was killed and started
@@ -83,23 +85,23 @@ def write_pairs(
 
 
 def prepare(
-    directory: str, manifest: records.Manifest, shards: Iterable[records.Shard]
-) -> list[records.Shard]:
+    directory: str, manifest: manifests.Manifest, shards: Iterable[manifests.Shard]
+) -> list[manifests.Shard]:
     """Begins the set, or goes on with it; returns those of the shards to make.
 
     Raises:
         InputError: as `write_pairs`; nothing is written then.
     """
-    ledger.adopt(directory, manifest)
-    todo = ledger.missing(directory, shards)
+    shard_index.adopt(directory, manifest)
+    todo = shard_index.missing(directory, shards)
     _check_space(directory, manifest, todo)
-    ledger.begin(directory, manifest)
+    shard_index.begin(directory, manifest)
     return todo
 
 
-def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
+def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
     """Completes the set if every shard is there; returns its manifest."""
-    manifest = ledger.finish(directory, manifest)
+    manifest = shard_index.finish(directory, manifest)
     if manifest.complete:
         tfds_metadata.write(directory, manifest)
     return manifest
@@ -107,8 +109,8 @@ def finish(directory: str, manifest: records.Manifest) -> records.Manifest:
 
 def write_shard(
     directory: str,
-    manifest: records.Manifest,
-    shard: records.Shard,
+    manifest: manifests.Manifest,
+    shard: manifests.Shard,
     sample: Callable[[np.ndarray], np.ndarray],
     batch: int,
     tick: Callable[[int], None] = lambda pairs: None,
@@ -123,9 +125,9 @@ def write_shard(
         batch: pairs to sample at once.
         tick: called with the number of pairs after each batch.
     """
-    ledger.confirm(directory, manifest)
+    shard_index.confirm(directory, manifest)
     for attempt in range(_ATTEMPTS):
-        if not ledger.missing(directory, [shard]):
+        if not shard_index.missing(directory, [shard]):
             return
         try:
             found = _records(manifest, shard, sample, batch, tick)
@@ -138,8 +140,8 @@ def write_shard(
 
 def write_records(
     directory: str,
-    manifest: records.Manifest,
-    shard: records.Shard,
+    manifest: manifests.Manifest,
+    shard: manifests.Shard,
     found: Iterable[bytes],
 ) -> None:
     """Writes a shard of those records and its receipt, or leaves what is there.
@@ -153,13 +155,13 @@ def write_records(
             with tf.io.TFRecordWriter(temporary) as file:
                 for record in found:
                     file.write(record)
-            done = ledger.sealed(directory, shard, temporary)
-            ledger.confirm(directory, manifest)
-            if not ledger.missing(directory, [shard]):
+            done = shard_index.sealed(directory, shard, temporary)
+            shard_index.confirm(directory, manifest)
+            if not shard_index.missing(directory, [shard]):
                 raise _OvertakenError
     except _OvertakenError:
         return
-    ledger.enter(directory, done)
+    shard_index.enter(directory, done)
 
 
 class _OvertakenError(Exception):
@@ -188,7 +190,7 @@ def _tick(bar: tqdm.tqdm, stop: StopSignal, pairs: int) -> None:
 
 
 def _noise_batches(
-    manifest: records.Manifest, shard: records.Shard, batch: int
+    manifest: manifests.Manifest, shard: manifests.Shard, batch: int
 ) -> tf.data.Dataset:
     """(indices, noise) of a shard, drawn while the devices sample."""
     end = shard.first_index + shard.pairs

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-_STRANGER = pathlib.Path(__file__).with_name("stranger.py")
+_PROGRAM = pathlib.Path(__file__).with_name("isolated_process.py")
 
 
 @contextlib.contextmanager
@@ -44,14 +44,14 @@ def _belongs_here(name: str) -> bool:
     return "tf_student" in name.replace("-", "_")
 
 
-def run_stranger(request: str) -> None:
-    """Runs stranger.py, isolated from the caller's path, settings and folder.
+def run_isolated(request: str) -> None:
+    """Runs isolated_process.py, isolated from the caller's path, settings and folder.
 
     Raises:
         RuntimeError: if it fails; the message is the end of what it said.
     """
     # Without -S, Python would put this installation's packages back.
-    command = [sys.executable, "-I", "-S", str(_STRANGER), request]
+    command = [sys.executable, "-I", "-S", str(_PROGRAM), request]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:

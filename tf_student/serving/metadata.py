@@ -5,8 +5,8 @@ import os
 
 import tensorflow as tf
 
-from tf_student import files
-from tf_student.errors import InputError
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
 
 # Where a SavedModel keeps what TensorFlow does not read.
 EXTRA = "assets.extra"

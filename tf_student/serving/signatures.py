@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tf_student import images, noise, sampler
+from tf_student.data import images
+from tf_student.diffusion import interpolation, noise
 
 _SEED = tf.TensorSpec([], tf.int64, "seed")
 _COUNT = tf.TensorSpec([], tf.int32, "count")
@@ -93,7 +94,7 @@ class ServedModel(tf.Module):
     def _interpolate(self, seed_a, seed_b, steps):
         steps = _scalar(steps, 2, self._limit, "steps")
         ends = [self._noise(seed_a, 1, "seed_a"), self._noise(seed_b, 1, "seed_b")]
-        walk = sampler.slerp(ends[0][0], ends[1][0], tf.linspace(0.0, 1.0, steps))
+        walk = interpolation.slerp(ends[0][0], ends[1][0], tf.linspace(0.0, 1.0, steps))
         return {"images": self._generate(walk)}
 
     def _images(self, seed, count):

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student import noise, sampler
-from tf_student.errors import VerificationError
+from tf_student.diffusion import interpolation, noise
+from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, native
 
 # Seeds, their number, and how far values in [-1, 1] may be off: a uint8 that is not the
@@ -76,7 +76,7 @@ def verify(
     skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            answers = _as_stranger(directory, inputs, library, scratch, thorough)
+            answers = _in_isolation(directory, inputs, library, scratch, thorough)
             if thorough and not skipped:
                 answers |= _in_cpp(directory, inputs, library, scratch)
         except RuntimeError as error:
@@ -117,7 +117,7 @@ def _expected(inputs, generate, shape) -> dict[str, np.ndarray]:
     """Images as floats in [0, 255]: what uint8 rounds."""
     z = inputs["serving_default"]["noise"]
     other = noise.normal(_SEEDS[1], [noise.EVALUATION], shape)
-    walk = sampler.slerp(
+    walk = interpolation.slerp(
         tf.constant(z[0]), tf.constant(other[0]), tf.linspace(0.0, 1.0, _COUNT)
     )
     draw = tf.function(lambda z: (generate(z) + 1.0) * 127.5)
@@ -136,7 +136,7 @@ def _distance(image: np.ndarray, expected: np.ndarray) -> float:
     return max(0.0, float(beyond.max()) / 127.5)
 
 
-def _as_stranger(directory, inputs, library, scratch, thorough) -> dict:
+def _in_isolation(directory, inputs, library, scratch, thorough) -> dict:
     paths = {name: os.path.join(scratch, f"{name}.npz") for name in inputs}
     for name, path in paths.items():
         np.savez(path, **inputs[name])
@@ -153,7 +153,7 @@ def _as_stranger(directory, inputs, library, scratch, thorough) -> dict:
         path = os.path.join(scratch, "request.json")
         with open(path, "w") as file:
             json.dump(request, file)
-        environment.run_stranger(path)
+        environment.run_isolated(path)
     with np.load(request["results"]) as file:
         results = dict(file)
     answers = {("tf.compat.v1.saved_model.load", name): results[name] for name in paths}

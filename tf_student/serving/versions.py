@@ -4,8 +4,8 @@ import os
 
 import tensorflow as tf
 
-from tf_student import files
-from tf_student.errors import InputError
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata
 
 MODELS, BATCHING = "models.config", "batching.config"

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tf_student.errors import InputError, first_line
-from tf_student.training import distribute
+from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError, first_line
 from tf_student.training.state import TrainState
 
 
@@ -43,11 +43,11 @@ class Checkpoints:
             InputError: if there are checkpoints and none of them fits.
         """
         now = int(self._state.replicas.numpy())
-        chief = distribute.is_chief(self._strategy)
+        chief = devices.is_chief(self._strategy)
         found = chief and _read_newest(self._manager, self._read)
         step = int(self._state.step.numpy()) if found else 0
-        if distribute.has_other_workers(self._strategy):
-            step = distribute.from_chief(self._strategy, step)
+        if devices.has_other_workers(self._strategy):
+            step = devices.from_chief(self._strategy, step)
             if step and not chief:
                 self._read(os.path.join(self._manager.directory, f"ckpt-{step}"))
         before = int(self._state.replicas.numpy())
@@ -64,7 +64,7 @@ class Checkpoints:
     def save(self) -> None:
         """Saves the state, unless this step is saved already."""
         step = int(self._state.step.numpy())
-        if step != self._whole and distribute.is_chief(self._strategy):
+        if step != self._whole and devices.is_chief(self._strategy):
             self._manager.save(checkpoint_number=step)
         self._whole = step
 

@@ -1,95 +1,97 @@
-"""The student's task: the teacher's image in one call (arXiv 2101.02388, eq. 3)."""
+"""The command `distill`: a student from pairs."""
 
-import dataclasses
-import functools
-from typing import Any
+import contextlib
+from collections.abc import Callable
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from tf_student import images, losses, model_directory, streams
-from tf_student.config import DistillConfig
-from tf_student.errors import DivergedError
-from tf_student.pairs.online import OnlinePairs
+from tf_student.models.student import Origin, Student
+from tf_student.models.teacher import Teacher, as_teacher
+from tf_student.pairs import manifests
+from tf_student.pairs.interface import Pairs
 from tf_student.pairs.reader import PairSet
-from tf_student.training.reporter import Reporter
-from tf_student.training.state import TrainState
+from tf_student.runtime import devices
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training.student_task import StudentTask
+from tf_student.training.train_network import TrainRun, train_network
+from tf_student.training.training_config import DistillConfig, LogConfig, TrainConfig
 
-_GRID = 16
 
+def distill(
+    teacher: Teacher | str,
+    pairs: Pairs | str,
+    directory: str,
+    *,
+    config: DistillConfig = DistillConfig(),
+    train: TrainConfig = TrainConfig(),
+    log: LogConfig = LogConfig(),
+    run: RunConfig = RunConfig(),
+    progress: bool = False,
+) -> Student:
+    """Trains a student from the teacher's weights.
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DistillTask:
-    """Trains G(z) on pairs; keeps the averaged weights that do best on held-out ones.
+    The result is the EMA weights with the lowest held-out loss. An interrupted call
+    continues from the last checkpoint. With several workers in `TF_CONFIG`, give
+    directories for teacher and pairs: workers must connect before TensorFlow runs.
 
-    Attributes:
-        pair_set: noise and the teacher's images, stored or made online.
-        distill: names the distance.
-        directory: gets `model.keras`.
-        seed: of the order.
-        batch_size: held-out pairs that are compared at once.
+    Args:
+        teacher: a teacher or its directory.
+        pairs: its pairs: a set, its directory, or those of `online_pairs`.
+        directory: gets `model.keras`, checkpoints, metrics and image grids.
+        config: the distance, and how many pairs to use.
+        train: batch size, steps and optimizer.
+        log: how often to report and to save.
+        run: how to use the devices.
+        progress: whether to draw a progress bar on stderr.
+
+    Returns:
+        The student. Of several workers only the chief returns the best weights; the
+        others return the last ones.
+
+    Raises:
+        InputError: if the pairs were made by another teacher or are damaged, or if the
+            directory belongs to another run.
+        DivergedError: if the loss is not finite.
+        Preempted: on SIGTERM, after saving.
+
+    Example:
+
+    >>> student = distill(teacher, pairs, "runs/digits/student")
     """
-
-    pair_set: PairSet | OnlinePairs
-    distill: DistillConfig
-    directory: str
-    seed: int
-    batch_size: int
-    label: str = "student"
-
-    def examples(
-        self, start: int, part: streams.Part = streams.WHOLE
-    ) -> tf.data.Dataset:
-        """Endless (noise float32, image uint8) from a position on."""
-        return self.pair_set.train(
-            seed=self.seed, start=start, max_pairs=self.distill.max_pairs, part=part
+    strategy = devices.open_devices(run, train.seed, workers=True)
+    if isinstance(pairs, str):
+        pairs, name = PairSet(pairs), pairs
+    else:
+        name = getattr(pairs, "directory", "`pairs`")
+    teacher = as_teacher(teacher)
+    manifests.check_teacher(name, pairs.manifest, teacher.fingerprint)
+    origin = Origin(pairs.manifest.teacher, pairs.fingerprint)
+    configs = {
+        "unet": teacher.unet.config,
+        "diffusion": teacher.diffusion,
+        "distill": config,
+        "origin": origin,
+    }
+    with contextlib.closing(pairs):
+        task = StudentTask(pairs, config, directory, train.seed, run.device_batch)
+        state = train_network(
+            task,
+            _maker(teacher, origin, run),
+            TrainRun(
+                directory, "distill", "student", configs, train, run, log, progress
+            ),
+            strategy,
         )
+    if not devices.is_chief(strategy):
+        # The chief may still be writing the best weights.
+        return state.ema
+    return Student.load(directory, dtype=run.dtype)
 
-    def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Distance to the teacher's image, `[examples]`."""
-        z, target = batch
-        generated = model(z, training=True, seed=seed)
-        return self._distance(generated, target)
 
-    def _distance(self, generated, target):
-        return losses.distillation_loss(
-            generated, images.to_float(target), distance=self.distill.distance
-        )
+def _maker(teacher: Teacher, origin: Origin, run: RunConfig) -> Callable[[], Student]:
+    """Creates students that start from the teacher's weights."""
+    policy = devices.policy(run.dtype)
 
-    def held_out_loss(self, model: keras.Model) -> float:
-        """Mean distance over all held-out pairs."""
-        batch_loss = self._batch_loss(model)
-        pairs = self.pair_set.held_out().batch(self.batch_size)
-        total = sum(float(batch_loss(z, image)) for z, image in pairs)
-        return total / self.pair_set.manifest.pairs.held_out_pairs
+    def make() -> Student:
+        unet = teacher.unet.copy(dtype=policy, recompute=run.recompute)
+        return Student(unet, teacher.diffusion, origin=origin, dtype=policy)
 
-    @functools.cache  # noqa: B019 - a task lives as long as its run.
-    def _batch_loss(self, model: keras.Model):
-        @tf.function(reduce_retracing=True)
-        def batch_loss(z, target):
-            return tf.reduce_sum(self._distance(model(z), target))
-
-        return batch_loss
-
-    def evaluate(self, state: TrainState, reporter: Reporter) -> None:
-        """Reports the held-out loss, keeps the best weights, draws a grid.
-
-        Raises:
-            DivergedError: if the loss is not finite.
-        """
-        step = int(state.step.numpy())
-        loss = self.held_out_loss(state.ema)
-        if not np.isfinite(loss):
-            raise DivergedError(f"The held-out loss became {loss} at step {step}.")
-        if loss < float(state.best.numpy()):
-            state.best.assign(loss)
-            model_directory.save(self.directory, state.ema)
-        reporter.scalars(step, {"held_out_loss": loss})
-        z, teacher = next(iter(self.pair_set.held_out().batch(_GRID)))
-        rows = np.concatenate([teacher, images.to_uint8(state.ema(z))])
-        reporter.grid(step, "teacher_above_student", images.grid(rows, len(teacher)))
-
-    def diagnose(self) -> None:
-        """Names a damaged shard, if there is one."""
-        self.pair_set.diagnose()
+    return make

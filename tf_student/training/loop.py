@@ -7,17 +7,19 @@ from typing import Any, NamedTuple, Protocol
 import keras
 import tensorflow as tf
 
-from tf_student import streams
-from tf_student.config import LogConfig, RunConfig, TrainConfig
-from tf_student.errors import Preempted, WorkerLost
-from tf_student.preemption import StopSignal
-from tf_student.training import distribute
+from tf_student.data import streams
+from tf_student.runtime import devices
+from tf_student.runtime.errors import Preempted, WorkerLost
+from tf_student.runtime.preemption import StopSignal
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training.batches import distribute
 from tf_student.training.checkpoints import Checkpoints
 from tf_student.training.profile import Profile
 from tf_student.training.reporter import Reporter
 from tf_student.training.results import Results
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
+from tf_student.training.training_config import LogConfig, TrainConfig
 
 
 class Task(Protocol):
@@ -62,23 +64,21 @@ def train(
         WorkerLost: if another worker went away.
         InputError: if an input is damaged or a checkpoint cannot be restored.
     """
-    chief = distribute.is_chief(strategy)
+    chief = devices.is_chief(strategy)
     checkpoints = Checkpoints(state, directory, log.checkpoints, strategy)
     start = checkpoints.restore()
     if start >= config.steps:
         return
     examples = functools.partial(task.examples, start * config.batch_size)
     batches = iter(
-        distribute.distribute(
-            strategy, examples, config.batch_size, parts=run.accumulate
-        )
+        distribute(strategy, examples, config.batch_size, parts=run.accumulate)
     )
     take_step = make_train_step(
         strategy,
         state,
         task.loss,
         config=config,
-        xla=distribute.use_xla(run.xla),
+        xla=devices.use_xla(run.xla),
         parts=run.accumulate,
     )
     reporter = Reporter(
@@ -140,7 +140,7 @@ def _due(step: int, last: int, log: LogConfig, *, stopping: bool) -> _Due:
 
 def _stops(strategy, stop: StopSignal, results: Results) -> bool:
     """Whether to stop; workers must agree, which is known a little later."""
-    several = distribute.has_other_workers(strategy)
+    several = devices.has_other_workers(strategy)
     return results.stopping if several else stop.received
 
 
@@ -150,6 +150,6 @@ def _others_needed(strategy: tf.distribute.Strategy):
     try:
         yield
     except tf.errors.OpError as error:
-        if not distribute.has_other_workers(strategy):
+        if not devices.has_other_workers(strategy):
             raise
         raise WorkerLost(f"Lost another worker ({type(error).__name__}).") from error

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tf_student.config import TrainConfig
+from tf_student.training.training_config import TrainConfig
 
 
 class ReplicaSummedAdam(keras.optimizers.Adam):

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_student import files
-from tf_student.progress import bar as progress_bar
+from tf_student.data import grids
+from tf_student.runtime import files
+from tf_student.runtime.progress import bar as progress_bar
 
 METRICS = "metrics.jsonl"
 
@@ -80,7 +81,7 @@ class Reporter:
     def grid(self, step: int, name: str, sheet: np.ndarray) -> None:
         """Records an image grid, uint8 `[height, width, channels]`."""
         path = os.path.join(self._directory, f"{name}.png")
-        files.write_png(path, sheet, width=512)
+        grids.write_png(path, sheet, width=512)
         with self._writer.as_default(step):
             tf.summary.image(name, sheet[None])
 

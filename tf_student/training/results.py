@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from tf_student.errors import DivergedError
+from tf_student.runtime.errors import DivergedError
 from tf_student.training import ema
 from tf_student.training.reporter import Reporter
 from tf_student.training.state import TrainState

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_student.config import TrainConfig
 from tf_student.training.optimizer import make_optimizer
+from tf_student.training.training_config import TrainConfig
 
 
 class TrainState:

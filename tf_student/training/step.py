@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_student.config import TrainConfig
-from tf_student.losses import global_mean
+from tf_student.diffusion.losses import global_mean
 from tf_student.training import ema
 from tf_student.training.state import TrainState
+from tf_student.training.training_config import TrainConfig
 
 Loss = Callable[[keras.Model, Any, tf.Tensor], tf.Tensor]
 _fold_in = tf.random.experimental.stateless_fold_in

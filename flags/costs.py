@@ -1,0 +1,130 @@
+"""What a command would cost, for --dry_run."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student.architecture import memory, plan
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.convert import rows, sources
+from tf_student.diffusion import schedules
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.pairs import manifests, writer
+from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
+from tf_student.training.training_config import TrainConfig
+
+# Weights, their averages, and Adam's two moments.
+_TRAINING_COPIES = 4
+
+
+def training(
+    unet: UNetConfig, train: TrainConfig, run: RunConfig, checkpoints: int
+) -> dict[str, int]:
+    """Cost of a training run on the devices of this machine."""
+    count = memory.parameters(unet)
+    devices = max(1, len(tf.config.list_physical_devices("GPU")))
+    held = -(-train.batch_size // (devices * run.accumulate))
+    peak = memory.training(
+        unet, held, half=run.dtype != "float32", recompute=run.recompute
+    )
+    return {
+        "parameters": count,
+        "steps": train.steps,
+        "images in a step": train.batch_size,
+        "images that a device holds at once": held,
+        "bytes of memory on each device (about)": peak,
+        "network calls (images, forward and backward)": train.steps * train.batch_size,
+        "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
+    }
+
+
+def online(
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    pairs: PairsConfig,
+    train: TrainConfig,
+) -> dict[str, int]:
+    """What it costs beside training that the pairs are made on the way."""
+    calls = len(schedules.sampling_timesteps(sampler, diffusion))
+    images = train.steps * train.batch_size + pairs.held_out_pairs
+    return {
+        "teacher's images": images,
+        "teacher's calls for an image": calls,
+        "teacher's calls": calls * images,
+    }
+
+
+def sampling(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    count: int,
+    *,
+    student: bool = False,
+) -> dict[str, int]:
+    """Cost of drawing `count` images with the teacher, or with the student alone."""
+    timesteps = schedules.sampling_timesteps(sampler, diffusion)
+    calls = 1 if student else len(timesteps)
+    return {
+        "parameters": memory.parameters(unet),
+        "images": count,
+        "network calls for an image": calls,
+        "network calls": calls * count,
+    }
+
+
+def serving(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    dtype: str,
+    *,
+    student: bool,
+) -> dict[str, int]:
+    """Cost of an exported network, and of an image from it."""
+    one = sampling(unet, diffusion, sampler, 1, student=student)
+    count = one["parameters"]
+    return {
+        "parameters": count,
+        "network calls for an image": one["network calls"],
+        "bytes on disk (about)": (4 if dtype == "float32" else 2) * count,
+    }
+
+
+def pairs(
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    config: PairsConfig,
+    run: RunConfig,
+) -> dict[str, int]:
+    """Cost of a pair set."""
+    manifest = manifests.plan("", unet.image_shape, diffusion, sampler, config, run)
+    count = config.pairs + config.held_out_pairs
+    values = int(np.prod(unet.image_shape))
+    return {
+        **sampling(unet, diffusion, sampler, count),
+        "files": len(manifest.shards),
+        "bytes on disk (at most)": writer.bytes_on_disk(manifest),
+        "bytes with float16 noise stored beside each image": 3 * values * count,
+    }
+
+
+def conversion(source: str, **options: Any) -> dict[str, int]:
+    """Cost of a conversion; only names and shapes of the source's tensors are read."""
+    if RunDirectory.exists(source):
+        config = RunDirectory.open(source).config("unet", UNetConfig)
+    else:
+        published = sources.open_source(source)
+        config = dataclasses.replace(published.config, **options)
+        rows.check(published.rows(config), published.tensors, plan.variables(config))
+    count = memory.parameters(config)
+    return {
+        "image size": config.image_size,
+        "parameters": count,
+        "bytes on disk (about)": 4 * count,
+    }

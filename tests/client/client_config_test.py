@@ -1,0 +1,47 @@
+import pytest
+
+from tf_student.client.client_config import ClientConfig
+from tf_student.runtime.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"server": "localhost:8501"}, "`server` must be like http://"),
+        ({"server": "ftp://host"}, "server='ftp://host'"),
+        ({"server": "http://"}, "server='http://'"),
+        ({"server": "http://host:many"}, "server='http://host:many'"),
+        ({"server": "http://[::1"}, "`server` must be like http://"),
+        ({"server": "http://host\n/"}, "`server` must be like http://"),
+        ({"ca_file": "a.pem"}, "`ca_file` must be empty where the server has no TLS"),
+        ({"ca_file": "a", "server": "grpc://host"}, "`ca_file` must be empty where"),
+        ({"signature": "sample"}, "`signature` must be one of: png, serving_default."),
+        ({"model": "../admin"}, "`model` must be of letters"),
+        ({"model": ""}, "`model` must be of letters"),
+        ({"label": "a/b"}, "`label` must be of letters"),
+        ({"version": -1}, "version=-1"),
+        ({"version": 2**63}, "`version` must be below 9223372036854775808."),
+        ({"version": 2, "label": "a"}, "`label` must be empty where"),
+        ({"count": 0}, "count=0"),
+        ({"count": 2**31}, "`count` must be below 2147483648"),
+        ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**63}, "seed=9223372036854775808"),
+        ({"seed": 2**63 - 1, "requests": 2}, "`seed` must be below"),
+        ({"requests": 0}, "requests=0"),
+        ({"concurrency": 0}, "concurrency=0"),
+        ({"timeout": float("nan")}, "timeout=nan"),
+    ],
+)
+def test_wrong_value_is_named(values, message):
+    with pytest.raises(InputError) as raised:
+        ClientConfig(**values)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("server", ["https://host:8501", "grpcs://host:8500"])
+def test_tls_is_known(server):
+    assert ClientConfig(server=server, ca_file="a.pem").ca_file == "a.pem"
+
+
+def test_last_seed_is_allowed():
+    assert ClientConfig(seed=2**63 - 1).seed == 2**63 - 1

@@ -1,0 +1,67 @@
+from tf_student.flags import costs
+
+from tests.networks import TINY
+from tf_student.architecture import memory
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.models.unet import UNet
+from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training.training_config import TrainConfig
+
+COUNT = UNet(TINY).count_params()
+DIFFUSION = DiffusionConfig()
+SAMPLER = SamplerConfig("quadratic", 100)
+
+
+def test_training():
+    train = TrainConfig(steps=10, batch_size=4)
+    cost = costs.training(TINY, train, RunConfig(accumulate=2), checkpoints=3)
+    peak = cost.pop("bytes of memory on each device (about)")
+    assert peak == memory.training(TINY, 2)
+    assert cost == {
+        "parameters": COUNT,
+        "steps": 10,
+        "images in a step": 4,
+        "images that a device holds at once": 2,
+        "network calls (images, forward and backward)": 40,
+        # Three checkpoints of weights, averages and two moments, and the model.
+        "bytes on disk": 4 * COUNT * 13,
+    }
+
+
+def test_online_pairs_are_made_anew_for_every_step():
+    cost = costs.online(
+        DIFFUSION,
+        SAMPLER,
+        PairsConfig(pairs=25, held_out_pairs=5),
+        TrainConfig(steps=10, batch_size=4),
+    )
+    assert cost == {
+        "teacher's images": 45,
+        "teacher's calls for an image": 96,
+        "teacher's calls": 45 * 96,
+    }
+
+
+def test_sampling_with_the_teacher_takes_a_call_a_distinct_step():
+    cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10)
+    assert cost["network calls for an image"] == 96
+    assert cost["network calls"] == 960
+
+
+def test_sampling_with_the_student_takes_one_call():
+    cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10, student=True)
+    assert cost["network calls for an image"] == 1
+    assert cost["network calls"] == 10
+
+
+def test_pairs():
+    config = PairsConfig(pairs=25, held_out_pairs=5, shard_pairs=10)
+    cost = costs.pairs(TINY, DIFFUSION, SAMPLER, config, RunConfig())
+    assert cost["images"] == 30
+    assert cost["network calls"] == 2880
+    # Training pairs in three files, held-out ones in one.
+    assert cost["files"] == 4
+    # uint8 and float16 of 8x8x3.
+    assert cost["bytes with float16 noise stored beside each image"] == 30 * 192 * 3
+    assert 30 * 192 < cost["bytes on disk (at most)"] < 30 * 192 * 2

@@ -1,0 +1,77 @@
+"""One run of the whole demo_run in this process, on a system as small as can be."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.demo import run_demo
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.evaluation.evaluation_config import EvaluateConfig
+from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.presets import systems
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training.training_config import DistillConfig, LogConfig, TrainConfig
+
+RUN = RunConfig(device_batch=32)
+
+_TRAIN = TrainConfig(
+    batch_size=16, steps=6, learning_rate=1e-3, clip_norm=1.0, ema_decay=0.5
+)
+TINY = dataclasses.replace(
+    systems.DIGITS,
+    unet=UNetConfig(
+        image_size=8,
+        channels=1,
+        base_width=8,
+        width_multipliers=(1, 2),
+        blocks_per_level=1,
+        attention_resolutions=(4,),
+        groups=4,
+        dropout=0.0,
+    ),
+    teacher=_TRAIN,
+    distill=DistillConfig("l1"),
+    student=_TRAIN,
+    sampler=SamplerConfig("uniform", 3),
+    pairs=PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),
+    evaluate=EvaluateConfig(samples=50, repeats=1, extractor="digits"),
+    log=LogConfig(log_every=2, checkpoint_every=4, evaluate_every=4),
+)
+
+
+@dataclasses.dataclass
+class DemoRun:
+    """What the demo left, and what it returned."""
+
+    directory: Path
+    evaluation: object
+
+    def __truediv__(self, name):
+        return str(self.directory / name)
+
+    @property
+    def teacher(self):
+        return self / "teacher"
+
+    @property
+    def pairs(self):
+        return self / "pairs"
+
+    @property
+    def student(self):
+        return self / "student"
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory, cache):
+    directory = tmp_path_factory.mktemp("demo_run") / "demo"
+    return DemoRun(directory, run_demo(str(directory), TINY, RUN))
+
+
+@pytest.fixture
+def copied_pairs(demo_run, tmp_path):
+    """A copy of the pairs that a test may damage."""
+    return Path(shutil.copytree(demo_run.pairs, tmp_path / "damaged_pairs"))

@@ -1,0 +1,15 @@
+"""Where converted weights come from, as a config."""
+
+import dataclasses
+
+from tf_student.runtime.options import check, option
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """Where converted weights come from."""
+
+    source: str = option("", "The published weights.")
+
+    def __post_init__(self):
+        check(self)

@@ -1,0 +1,132 @@
+"""Layers of the UNet: time embedding and normalization."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_student.custom_ops.group_norm_silu.python import ops
+
+register = keras.saving.register_keras_serializable("tf_student")
+
+# DDPM draws weights uniformly with variance 1 / fan_avg and starts the last layer of
+# each residual branch at zero.
+_FAN_AVG = "glorot_uniform"
+
+
+def conv(
+    filters: int, size: int, dtype: Any, *, zero: bool = False, **kwargs: Any
+) -> keras.layers.Conv2D:
+    """A convolution with DDPM's initial weights, or with zeros."""
+    return keras.layers.Conv2D(
+        filters,
+        size,
+        padding=kwargs.pop("padding", "same"),
+        kernel_initializer="zeros" if zero else _FAN_AVG,
+        dtype=dtype,
+        **kwargs,
+    )
+
+
+def dense(units: int, dtype: Any, **kwargs: Any) -> keras.layers.Dense:
+    """A dense layer with DDPM's initial weights."""
+    kwargs.setdefault("kernel_initializer", _FAN_AVG)
+    return keras.layers.Dense(units, dtype=dtype, **kwargs)
+
+
+@register
+class TimestepEmbedding(keras.layers.Layer):
+    """Sinusoids of the time step, then two dense layers (DDPM, app. B).
+
+    Channel i of the first half is sin(t f_i), of the second cos(t f_i), with
+    f_i = exp(-ln(10000) i / (width / 2 - 1)).
+
+    Call with integer time steps `[batch]`; returns `[batch, 4 * width]`.
+    """
+
+    def __init__(self, width: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.width = width
+        self.dense_0 = dense(4 * width, self.dtype_policy, activation="silu")
+        self.dense_1 = dense(4 * width, self.dtype_policy)
+
+    def build(self, input_shape):
+        self.dense_0.build((None, self.width))
+        self.dense_1.build((None, 4 * self.width))
+
+    def call(self, t):
+        half = self.width // 2
+        index = tf.range(half, dtype=tf.float32)
+        frequencies = tf.exp(index * (-math.log(10000.0) / max(half - 1, 1)))
+        # Integers, because 999 is not a bfloat16 and Keras casts floats.
+        angles = tf.cast(t, tf.float32)[:, None] * frequencies[None, :]
+        sinusoids = tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
+        return self.dense_1(self.dense_0(sinusoids))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 4 * self.width)
+
+    def get_config(self):
+        return {**super().get_config(), "width": self.width}
+
+
+@register
+class GroupNormSiLU(keras.layers.Layer):
+    """Group normalisation and SiLU as one op, of `x + bias`.
+
+    Call with `x` `[batch, height, width, channels]` and, where wanted, a `bias`
+    `[batch, channels]` that is added to every position first. Statistics and
+    parameters are float32 whatever the compute type.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        epsilon: float = 1e-6,
+        activation: str = "silu",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.groups, self.epsilon, self.activation = groups, epsilon, activation
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        if channels % self.groups:
+            raise ValueError(
+                "`groups` must divide the channels. "
+                f"Received: groups={self.groups}, channels={channels}."
+            )
+        self.gamma = self._parameter("gamma", "ones", channels)
+        self.beta = self._parameter("beta", "zeros", channels)
+
+    def _parameter(self, name, initializer, channels):
+        return self.add_weight(
+            name=name,
+            shape=(channels,),
+            initializer=initializer,
+            dtype="float32",
+            autocast=False,
+        )
+
+    def call(self, x, bias=None):
+        return ops.group_norm_silu(
+            x,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            bias,
+            groups=self.groups,
+            epsilon=self.epsilon,
+            activation=self.activation,
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "groups": self.groups,
+            "epsilon": self.epsilon,
+            "activation": self.activation,
+        }

@@ -1,0 +1,47 @@
+"""Networks with published weights."""
+
+import dataclasses
+from typing import Any
+
+from tf_student.architecture import plan
+from tf_student.convert import rows, sources
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.models.unet import UNet
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A network with published weights.
+
+    Attributes:
+        unet: the network.
+        diffusion: the forward process that it was trained on.
+        is_student: whether the weights are those of a one-step generator.
+    """
+
+    unet: UNet
+    diffusion: DiffusionConfig
+    is_student: bool
+
+
+def read(source: str, **options: Any) -> Pretrained:
+    """Reads published weights into a network.
+
+    Args:
+        source: a path, or `hf:owner/name`; see `convert.sources.open_source`.
+        **options: fields of `UNetConfig` that correct what the source implies.
+
+    Raises:
+        InputError: unless every tensor and every variable is used exactly once and
+            all values are finite.
+    """
+    published = sources.open_source(source)
+    config = dataclasses.replace(published.config, **options)
+    values = rows.apply(
+        published.rows(config), published.tensors, plan.variables(config)
+    )
+    unet = UNet(config)
+    variables = unet.named_variables()
+    for path, value in values:
+        variables[path].assign(value)
+    return Pretrained(unet, published.diffusion, published.is_student)

@@ -1,0 +1,63 @@
+"""Blocks of the UNet that change the resolution."""
+
+import keras
+import tensorflow as tf
+
+from tf_student.models.layers import conv, register
+
+# Below, making the kernel takes longer than it saves.
+_TRANSPOSED_FROM = 8 * 8
+
+
+@register
+class Downsample(keras.layers.Layer):
+    """A stride-2 3x3 convolution, padded on the bottom and the right alone.
+
+    `[batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`.
+    """
+
+    def build(self, input_shape):
+        self.conv = conv(
+            input_shape[-1], 3, self.dtype_policy, strides=2, padding="valid"
+        )
+        self.conv.build(input_shape)
+
+    def call(self, x):
+        return self.conv(tf.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]]))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, height // 2, width // 2, channels)
+
+
+@register
+class Upsample(keras.layers.Layer):
+    """Nearest-neighbour doubling, then a 3x3 convolution.
+
+    `[batch, height, width, channels]` to `[batch, 2 height, 2 width, channels]`. Both
+    are one transposed convolution, whose kernel has the sums of those taps that meet
+    the same pixel: 16 products for 36, and nothing large to keep for the gradient.
+    """
+
+    def build(self, input_shape):
+        self.conv = conv(input_shape[-1], 3, self.dtype_policy)
+        self.conv.build(self.compute_output_shape(input_shape))
+
+    def call(self, x):
+        _, height, width, channels = x.shape
+        if height * width < _TRANSPOSED_FROM:
+            x = tf.reshape(x, [-1, height, 1, width, 1, channels])
+            x = tf.tile(x, [1, 1, 2, 1, 2, 1])
+            return self.conv(tf.reshape(x, [-1, 2 * height, 2 * width, channels]))
+        # Transposed convolutions take the output's channels first.
+        kernel = tf.transpose(tf.convert_to_tensor(self.conv.kernel), [0, 1, 3, 2])
+        for axis in (0, 1):
+            before, at, after = tf.split(kernel, 3, axis)
+            kernel = tf.concat([after, at + after, before + at, before], axis)
+        shape = [tf.shape(x)[0], 2 * height, 2 * width, channels]
+        y = tf.nn.conv2d_transpose(x, kernel, shape, strides=2)
+        return tf.nn.bias_add(y, tf.convert_to_tensor(self.conv.bias))
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, 2 * height, 2 * width, channels)

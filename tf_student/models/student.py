@@ -1,0 +1,182 @@
+"""The one-step generator (Luhman & Luhman, arXiv 2101.02388, sec. 3)."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.diffusion import noise
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.models import weights_file
+from tf_student.models.generator import Generator
+from tf_student.models.unet import UNet
+from tf_student.runtime import devices
+from tf_student.runtime.options import from_dict, option, to_dict
+from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What a student was trained on; empty where it is unknown."""
+
+    teacher: str = option("", "Fingerprint of the teacher.", free=True)
+    pairs: str = option("", "Fingerprint of the pairs.", free=True)
+
+
+@keras.saving.register_keras_serializable("tf_student")
+class Student(keras.Model):
+    """G(z) = z - eps(z, T - 1).
+
+    An ordinary Keras model. Call with float32 noise `[batch, size, size, channels]`;
+    returns images of the same shape, float32, about [-1, 1].
+
+    Args:
+        unet: eps; the student owns it, and training starts from the teacher's weights.
+        diffusion: the teacher's forward process, which has T.
+        origin: the teacher and the pairs that the student was trained on.
+        **kwargs: of `keras.Model`: `name`, `dtype`, `trainable`.
+
+    Example:
+
+    >>> unet = UNet(image_size=8, channels=1, base_width=32, groups=8,
+    ...             width_multipliers=(1, 2), attention_resolutions=(4,))
+    >>> student = Student(unet)
+    >>> student.generate(4, seed=7).shape
+    (4, 8, 8, 1)
+    """
+
+    def __init__(
+        self,
+        unet: UNet,
+        diffusion: DiffusionConfig = DiffusionConfig(),
+        *,
+        origin: Origin = Origin(),
+        **kwargs: Any,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.unet, self.diffusion, self.origin = unet, diffusion, origin
+        self.built = True
+
+    @classmethod
+    def load(cls, directory: str, *, dtype: str = "float32") -> "Student":
+        """Loads the student of a run.
+
+        Args:
+            directory: that `distill`, `convert` or `save` wrote.
+            dtype: what it computes in: `float32`, `bfloat16` or `float16`; the weights
+                are float32.
+
+        Raises:
+            InputError: if it is missing, unfinished or damaged.
+
+        Example:
+
+        >>> student = Student.load("runs/digits/student")
+        """
+        run, policy = RunDirectory.open(directory), devices.policy(dtype)
+        unet = UNet(run.config("unet", UNetConfig), dtype=policy)
+        diffusion = run.config("diffusion", DiffusionConfig)
+        # Converted weights do not come with it.
+        origin = run.config("origin", Origin) if "origin" in run.values else Origin()
+        student = cls(unet, diffusion, origin=origin, dtype=policy)
+        weights_file.load(directory, student)
+        return student
+
+    def save(self, filepath: str, overwrite: bool = True, **kwargs: Any) -> None:
+        """Saves the student.
+
+        Args:
+            filepath: a path that ends in `.keras` is written by Keras, for
+                `keras.models.load_model`. Any other is a directory, for `load` and for
+                the commands: it gets `model.keras` and `config.json`.
+            overwrite: whether Keras may replace a `.keras` file.
+            **kwargs: of `keras.Model.save`.
+
+        Raises:
+            InputError: if the directory belongs to another command.
+
+        Example:
+
+        >>> student.save("runs/digits/copy")
+        """
+        if str(filepath).endswith((".keras", ".h5", ".hdf5")):
+            super().save(filepath, overwrite=overwrite, **kwargs)
+            return
+        configs = {
+            "unet": self.unet.config,
+            "diffusion": self.diffusion,
+            "origin": self.origin,
+        }
+        RunDirectory.claim(str(filepath), "save", configs, network="student")
+        weights_file.save(str(filepath), self)
+
+    def generate(
+        self, n: int, seed: int = 0, *, run: RunConfig = RunConfig()
+    ) -> np.ndarray:
+        """Images of a seed: those of `tf-student sample` and of a served model.
+
+        Args:
+            n: number of images.
+            seed: of the noise. Noise is a function of (seed, index), on any machine.
+            run: how to use the devices; all visible ones share the work.
+
+        Returns:
+            uint8 `[n, height, width, channels]`.
+
+        Example:
+
+        >>> student.generate(16, seed=7).dtype
+        dtype('uint8')
+        """
+        strategy = devices.open_devices(run)
+        generator = self.generator(strategy, devices.for_count(run, n, strategy))
+        return generator.from_seed(seed, noise.EVALUATION, n)
+
+    def generator(self, strategy: tf.distribute.Strategy, run: RunConfig) -> Generator:
+        """The student on all replicas of a strategy, as `run` says."""
+        policy = devices.policy(run.dtype)
+        student = self
+        if strategy.num_replicas_in_sync > 1 or self.unet.dtype_policy.name != policy:
+            with strategy.scope():
+                unet = self.unet.copy(dtype=policy)
+                student = Student(unet, self.diffusion, dtype=policy)
+        return Generator(strategy, student, self.image_shape, run=run)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of an image."""
+        return self.unet.config.image_shape
+
+    def call(self, z, training=False, seed=None):
+        t = tf.fill([tf.shape(z)[0]], self.diffusion.timesteps - 1)
+        return z - self.unet(z, t, training=training, seed=seed)
+
+    def compute_output_shape(self, z_shape):
+        return z_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "unet": keras.saving.serialize_keras_object(self.unet),
+            "diffusion": to_dict(self.diffusion),
+            "origin": to_dict(self.origin),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        unet = keras.saving.deserialize_keras_object(config.pop("unet"))
+        if "timesteps" in config:  # Version 0.1 stored only T.
+            config["diffusion"] = {"timesteps": config.pop("timesteps")}
+        diffusion = from_dict(DiffusionConfig, config.pop("diffusion"))
+        origin = from_dict(Origin, config.pop("origin", {}))
+        return cls(unet, diffusion, origin=origin, **config)
+
+
+def as_student(student: Student | str) -> Student:
+    """The student itself, or the one in that directory."""
+    return student if isinstance(student, Student) else Student.load(student)

@@ -1,0 +1,177 @@
+"""The many-step diffusion model that a student is distilled from."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.diffusion import noise, samplers, schedules
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.models import pretrained, weights_file
+from tf_student.models.generator import Generator
+from tf_student.models.unet import UNet
+from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
+
+
+class Teacher:
+    """A noise-predicting UNet and its forward process.
+
+    Args:
+        unet: eps(x, t).
+        diffusion: the forward process that it was trained on.
+
+    Example:
+
+    >>> unet = UNet(image_size=8, channels=1, base_width=32, groups=8,
+    ...             width_multipliers=(1, 2), attention_resolutions=(4,))
+    >>> teacher = Teacher(unet)
+    >>> teacher.sample(4, seed=0, sampler=SamplerConfig(calls=5)).shape
+    (4, 8, 8, 1)
+    """
+
+    def __init__(self, unet: UNet, diffusion: DiffusionConfig = DiffusionConfig()):
+        self.unet, self.diffusion = unet, diffusion
+
+    @classmethod
+    def load(cls, directory: str, *, dtype: str = "float32") -> "Teacher":
+        """Loads the teacher of a run.
+
+        Args:
+            directory: that `train_teacher`, `convert` or `save` wrote.
+            dtype: what it computes in: `float32`, `bfloat16` or `float16`; the weights
+                are float32.
+
+        Raises:
+            InputError: if it is missing, unfinished or damaged.
+
+        Example:
+
+        >>> teacher = Teacher.load("runs/digits/teacher")
+        """
+        run = RunDirectory.open(directory)
+        unet = UNet(run.config("unet", UNetConfig), dtype=devices.policy(dtype))
+        weights_file.load(directory, unet)
+        return cls(unet, run.config("diffusion", DiffusionConfig))
+
+    @classmethod
+    def from_pretrained(cls, source: str, **options: Any) -> "Teacher":
+        """Reads published weights.
+
+        Args:
+            source: `hf:owner/name` on the Hugging Face Hub, a folder of diffusers, a
+                TensorFlow checkpoint of DDPM, a PyTorch checkpoint (`.pth`, `.ckpt`),
+                or an `.h5` file of the Denoising Student.
+            **options: fields of `UNetConfig` that correct what the source implies, such
+                as `image_size` where a file does not store it.
+
+        Raises:
+            InputError: if the source cannot be read, does not fit, or is a student.
+
+        Example:
+
+        >>> teacher = Teacher.from_pretrained("hf:google/ddpm-cifar10-32")
+        """
+        published = pretrained.read(source, **options)
+        if published.is_student:
+            raise InputError(
+                f"`source` must be a teacher. Received: the student {source}; "
+                "`tf-student convert` reads it."
+            )
+        return cls(published.unet, published.diffusion)
+
+    def save(self, directory: str) -> None:
+        """Writes `model.keras` and `config.json`, for `load` and for the commands.
+
+        Raises:
+            InputError: if the directory belongs to another command.
+
+        Example:
+
+        >>> teacher.save("runs/digits/copy_of_teacher")
+        """
+        configs = {"unet": self.unet.config, "diffusion": self.diffusion}
+        RunDirectory.claim(directory, "save", configs, network="teacher")
+        weights_file.save(directory, self.unet)
+
+    def sampler(
+        self, config: SamplerConfig = SamplerConfig()
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The teacher as a function from noise to images, both float32.
+
+        Example:
+
+        >>> sample = teacher.sampler(SamplerConfig("quadratic", 100))
+        >>> images = sample(tf.random.normal([4, *teacher.image_shape]))
+        """
+        return samplers.make_sampler(_noise_of(self.unet), self.diffusion, config)
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        sampler: SamplerConfig = SamplerConfig(),
+        run: RunConfig = RunConfig(),
+    ) -> np.ndarray:
+        """Images of a seed: those of `tf-student sample --network=teacher`.
+
+        Args:
+            n: number of images.
+            seed: of the noise; a student draws the same noise from the same seed.
+            sampler: solver and steps.
+            run: how to use the devices; all visible ones share the work.
+
+        Returns:
+            uint8 `[n, height, width, channels]`.
+
+        Example:
+
+        >>> teacher.sample(16, seed=7, sampler=SamplerConfig(calls=20)).dtype
+        dtype('uint8')
+        """
+        strategy = devices.open_devices(run)
+        run = devices.for_count(run, n, strategy)
+        generator = self.generator(strategy, sampler, run)
+        return generator.from_seed(seed, noise.EVALUATION, n)
+
+    def generator(
+        self,
+        strategy: tf.distribute.Strategy,
+        sampler: SamplerConfig,
+        run: RunConfig,
+    ) -> Generator:
+        """The teacher's sampler on all replicas of a strategy, as `run` says."""
+        policy, unet = devices.policy(run.dtype), self.unet
+        if strategy.num_replicas_in_sync > 1 or unet.dtype_policy.name != policy:
+            with strategy.scope():
+                unet = unet.copy(dtype=policy)
+        sample = samplers.make_sampler(_noise_of(unet), self.diffusion, sampler)
+        return Generator(strategy, sample, self.image_shape, run=run)
+
+    def network_calls(self, sampler: SamplerConfig) -> int:
+        """Network calls that the sampler needs for an image."""
+        return len(schedules.sampling_timesteps(sampler, self.diffusion))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of architecture and weights, which names the teacher of pairs."""
+        return self.unet.fingerprint()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, channels)` of an image."""
+        return self.unet.config.image_shape
+
+
+def as_teacher(teacher: Teacher | str) -> Teacher:
+    """The teacher itself, or the one in that directory."""
+    return teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
+
+
+def _noise_of(unet: UNet) -> samplers.EpsFn:
+    return lambda x, t: unet(x, t, training=False)

@@ -1,0 +1,47 @@
+"""The weights of a finished network: `model.keras` in the run's directory."""
+
+import os
+import shutil
+import tempfile
+
+import keras
+import tensorflow as tf
+
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError, first_line
+
+MODEL = "model.keras"
+
+
+def save(directory: str, model: keras.Model) -> None:
+    """Writes `model.keras` atomically."""
+    with tempfile.TemporaryDirectory() as scratch:
+        local = os.path.join(scratch, MODEL)
+        keras.Model.save(model, local)
+        with files.replacing(os.path.join(directory, MODEL)) as temporary:
+            _copy(local, temporary)
+
+
+def load(directory: str, model: keras.Model) -> None:
+    """Reads the weights of `model.keras` into a network of the same architecture.
+
+    Raises:
+        InputError: if the file is missing, damaged or of another network.
+    """
+    path = os.path.join(directory, MODEL)
+    if not tf.io.gfile.exists(path):
+        raise InputError(f"{directory} has no {MODEL}; has its training finished?")
+    with tempfile.TemporaryDirectory() as scratch:
+        local = os.path.join(scratch, MODEL)
+        _copy(path, local)
+        try:
+            model.load_weights(local)
+        # Keras wraps zip, HDF5 and shape errors in many types.
+        except Exception as error:
+            reason = first_line(error)
+            raise InputError(f"{path} cannot be loaded: {reason}") from error
+
+
+def _copy(source: str, target: str) -> None:
+    with tf.io.gfile.GFile(source, "rb") as old, tf.io.gfile.GFile(target, "wb") as new:
+        shutil.copyfileobj(old, new)

@@ -1,0 +1,222 @@
+"""The manifest of a pair set: what the pairs are, and which files hold them."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from tf_student.diffusion import noise
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.runtime import files
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.options import from_dict, to_dict
+from tf_student.runtime.run_config import RunConfig
+
+MANIFEST = "manifest.json"
+VERSION = 1
+TRAIN, HELD_OUT = "train", "held_out"
+_STREAMS = {TRAIN: noise.TRAINING, HELD_OUT: noise.HELD_OUT}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of consecutive pairs; digest and size are known once it is written."""
+
+    name: str
+    split: str
+    first_index: int
+    pairs: int
+    sha256: str = ""
+    size: int = 0
+
+    @property
+    def written(self) -> bool:
+        """Whether the file is known to be whole."""
+        return bool(self.sha256)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a pair set is, and which files hold it.
+
+    Attributes:
+        teacher: fingerprint of the teacher's weights.
+        image_shape: `(height, width, channels)`.
+        diffusion: the teacher's process.
+        sampler: how its images were made.
+        pairs: counts, seed and encoding.
+        dtype: what the network computed in.
+        device_batch: images a device made at once; kernels may round another batch
+            otherwise.
+        noise_sha256: digest of the first noise, so that a reader whose TensorFlow
+            draws other noise from the same seed finds out; empty if noise is stored.
+        shards: every file, in order.
+        imported: whether the pairs were made elsewhere, so that the sampler is hearsay.
+    """
+
+    teacher: str
+    image_shape: tuple[int, int, int]
+    diffusion: DiffusionConfig
+    sampler: SamplerConfig
+    pairs: PairsConfig
+    dtype: str
+    device_batch: int
+    noise_sha256: str
+    shards: tuple[Shard, ...]
+    imported: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard is written."""
+        return all(shard.written for shard in self.shards)
+
+    def split(self, name: str) -> tuple[Shard, ...]:
+        """The shards of one split."""
+        return tuple(shard for shard in self.shards if shard.split == name)
+
+
+def plan(
+    teacher: str,
+    image_shape: tuple[int, int, int],
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    pairs: PairsConfig,
+    run: RunConfig,
+) -> Manifest:
+    """The manifest of a pair set before any of it exists."""
+    if pairs.encoding == "png" and image_shape[-1] not in (1, 3, 4):
+        raise InputError(
+            "`encoding` must be raw for images that PNG cannot hold. "
+            f"Received: encoding=png, channels={image_shape[-1]}."
+        )
+    counts = {TRAIN: pairs.pairs, HELD_OUT: pairs.held_out_pairs}
+    shards = []
+    for split, count in counts.items():
+        total = -(-count // pairs.shard_pairs)
+        for number in range(total):
+            first = number * pairs.shard_pairs
+            shards.append(
+                Shard(
+                    name=f"pairs-{split}.tfrecord-{number:05d}-of-{total:05d}",
+                    split=split,
+                    first_index=_STREAMS[split] + first,
+                    pairs=min(pairs.shard_pairs, count - first),
+                )
+            )
+    digest = "" if pairs.store_noise else noise_digest(pairs.pairs_seed, image_shape)
+    return Manifest(
+        teacher=teacher,
+        image_shape=image_shape,
+        diffusion=diffusion,
+        sampler=sampler,
+        pairs=pairs,
+        dtype=run.dtype,
+        device_batch=run.device_batch,
+        noise_sha256=digest,
+        shards=tuple(shards),
+    )
+
+
+def noise_digest(seed: int, image_shape: tuple[int, int, int]) -> str:
+    """SHA-256 of the first training and the first held-out noise."""
+    first = noise.normal(seed, list(_STREAMS.values()), image_shape)
+    return hashlib.sha256(first.numpy().tobytes()).hexdigest()
+
+
+def check_noise(directory: str, manifest: Manifest) -> None:
+    """Raises an `InputError` if this TensorFlow draws other noise than the set's."""
+    if not manifest.noise_sha256:
+        return
+    found = noise_digest(manifest.pairs.pairs_seed, manifest.image_shape)
+    if found != manifest.noise_sha256:
+        raise InputError(
+            f"{directory} was made with noise that this TensorFlow ({tf.__version__}) "
+            "draws differently. Use the version that made it."
+        )
+
+
+def check_teacher(directory: str, manifest: Manifest, fingerprint: str) -> None:
+    """Raises an `InputError` unless the teacher of that fingerprint made the pairs."""
+    if fingerprint != manifest.teacher:
+        raise InputError(
+            f"{directory} was made by another teacher. Expected: "
+            f"{manifest.teacher[:16]}, received: {fingerprint[:16]}."
+        )
+
+
+def write(directory: str, manifest: Manifest) -> None:
+    """Writes `manifest.json` atomically."""
+    files.write_json(os.path.join(directory, MANIFEST), _values(manifest))
+
+
+def fingerprint(manifest: Manifest) -> str:
+    """SHA-256 over what the pairs are and the digests of all their files."""
+    text = json.dumps(_values(manifest), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _values(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "teacher": manifest.teacher,
+        "image_shape": list(manifest.image_shape),
+        "diffusion": to_dict(manifest.diffusion),
+        "sampler": to_dict(manifest.sampler),
+        "pairs": to_dict(manifest.pairs),
+        "dtype": manifest.dtype,
+        "device_batch": manifest.device_batch,
+        "noise_sha256": manifest.noise_sha256,
+        "imported": manifest.imported,
+        "shards": [dataclasses.asdict(shard) for shard in manifest.shards],
+    }
+
+
+def read(directory: str) -> Manifest:
+    """Reads `manifest.json`.
+
+    Raises:
+        InputError: if there is none, or another version wrote it.
+    """
+    path = os.path.join(directory, MANIFEST)
+    if not tf.io.gfile.exists(path):
+        raise InputError(f"{directory} holds no {MANIFEST}; is it a pair set?")
+    values = files.read_json(path)
+    if values.get("version") != VERSION:
+        raise InputError(
+            f"{path} has a version this program does not read. Expected: {VERSION}, "
+            f"received: {values.get('version')}."
+        )
+    try:
+        return Manifest(
+            teacher=values["teacher"],
+            image_shape=tuple(values["image_shape"]),
+            diffusion=from_dict(DiffusionConfig, values["diffusion"]),
+            sampler=from_dict(SamplerConfig, values["sampler"]),
+            pairs=from_dict(PairsConfig, values["pairs"]),
+            dtype=values["dtype"],
+            device_batch=values["device_batch"],
+            noise_sha256=values["noise_sha256"],
+            shards=tuple(Shard(**shard) for shard in values["shards"]),
+            imported=values.get("imported", False),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged: {error!r}.") from error
+
+
+def differences(old: Manifest, new: Manifest) -> str:
+    """What sets two pair sets apart, for an error message; empty if nothing does."""
+    names = ("teacher", "image_shape", "dtype", "device_batch", "imported")
+    for name in (*names, "noise_sha256"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            return f"Expected: {name}={before!r}, received: {after!r}."
+    for name in ("diffusion", "sampler", "pairs"):
+        before, after = to_dict(getattr(old, name)), to_dict(getattr(new, name))
+        for key, value in before.items():
+            if value != after[key]:
+                return f"Expected: {key}={value!r}, received: {after[key]!r}."
+    return ""

@@ -1,0 +1,34 @@
+"""Lets Keras load this library's models without importing TensorFlow first.
+
+`keras.models.load_model` finds custom classes in a registry, which their modules fill
+when they are imported. `import tf_student` imports neither TensorFlow nor Keras, so it
+registers stand-ins, which import the real classes, as soon as Keras is imported.
+"""
+
+import importlib
+from typing import Any
+
+import wrapt
+
+PACKAGE = "tf_student"
+# The models that a user saves, and their modules; these register all layers.
+_MODELS = {"Student": "tf_student.models.student", "UNet": "tf_student.models.unet"}
+
+
+def register_on_import() -> None:
+    """Registers the models with Keras, now or when it is imported."""
+    wrapt.register_post_import_hook(_register, "keras")
+
+
+def _register(keras: Any) -> None:
+    for name, module in _MODELS.items():
+        if keras.saving.get_registered_object(f"{PACKAGE}>{name}") is None:
+            register = keras.saving.register_keras_serializable(PACKAGE, name)
+            register(_stand_in(name, module))
+
+
+def _stand_in(name: str, module: str) -> type:
+    def from_config(cls: type, config: dict[str, Any]) -> Any:
+        return getattr(importlib.import_module(module), name).from_config(config)
+
+    return type(name, (), {"from_config": classmethod(from_config), "get_config": None})
