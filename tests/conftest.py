@@ -1,6 +1,7 @@
 """Two CPU devices for every test, and no files outside pytest's own folders."""
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,3 +42,20 @@ def contents():
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory, cache):
+    """Every command in this process, once for all tests."""
+    # Imported here, because tests of single modules do not need it.
+    from tests.tiny_run import RUN, TINY, DemoRun
+    from tf_student.demo import run_demo
+
+    directory = tmp_path_factory.mktemp("demo_run") / "demo"
+    return DemoRun(directory, run_demo(str(directory), preset=TINY, run=RUN))
+
+
+@pytest.fixture
+def copied_pairs(demo_run, tmp_path):
+    """A copy of the pairs that a test may damage."""
+    return Path(shutil.copytree(demo_run.pairs, tmp_path / "damaged_pairs"))

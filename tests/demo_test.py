@@ -54,7 +54,7 @@ def test_second_run_goes_on(demo_run):
         return [os.stat(path).st_mtime_ns for path in paths]
 
     before = stamps()
-    again = run_demo(str(demo_run.directory), TINY, RUN)
+    again = run_demo(str(demo_run.directory), preset=TINY, run=RUN)
     assert stamps() == before
     for name, measured in again.networks.items():
         first = demo_run.evaluation.networks[name].scores["FID"].mean

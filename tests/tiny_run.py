@@ -1,13 +1,9 @@
-"""One run of the whole demo_run in this process, on a system as small as can be."""
+"""The smallest system that has every part, and what its demo writes."""
 
 import dataclasses
-import shutil
 from pathlib import Path
 
-import pytest
-
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.demo import run_demo
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.pairs.pairs_config import PairsConfig
@@ -44,7 +40,7 @@ TINY = dataclasses.replace(
 
 @dataclasses.dataclass
 class DemoRun:
-    """What the demo left, and what it returned."""
+    """What the demo wrote, and what it returned."""
 
     directory: Path
     evaluation: object
@@ -63,15 +59,3 @@ class DemoRun:
     @property
     def student(self):
         return self / "student"
-
-
-@pytest.fixture(scope="session")
-def demo_run(tmp_path_factory, cache):
-    directory = tmp_path_factory.mktemp("demo_run") / "demo"
-    return DemoRun(directory, run_demo(str(directory), TINY, RUN))
-
-
-@pytest.fixture
-def copied_pairs(demo_run, tmp_path):
-    """A copy of the pairs that a test may damage."""
-    return Path(shutil.copytree(demo_run.pairs, tmp_path / "damaged_pairs"))

@@ -113,14 +113,12 @@ class PairSet:
                 f"batch_size={batch_size}, pairs={self.manifest.pairs.pairs}."
             )
         stream = stream.map(self._float_pair, tf.data.AUTOTUNE)
-        stream = stream.batch(batch_size, drop_remainder=True)
-        cardinality = tf.data.experimental.assert_cardinality(batches)
-        return stream.apply(cardinality).prefetch(2)
+        return _of_length(stream.batch(batch_size, drop_remainder=True), batches)
 
     def held_out_dataset(self, batch_size: int) -> tf.data.Dataset:
         """Held-out pairs once, in batches as of `dataset`, for `validation_data`."""
-        stream = self._once(manifests.HELD_OUT, self._float_pair)
-        return stream.batch(batch_size).prefetch(2)
+        batches = self._once(manifests.HELD_OUT, self._float_pair).batch(batch_size)
+        return _of_length(batches, -(-self.manifest.pairs.held_out_pairs // batch_size))
 
     def _float_pair(self, record):
         z, image = self._pair(record)
@@ -172,6 +170,12 @@ class PairSet:
                 f"{path} is missing or cut off. Expected: {shard.size:,} bytes, "
                 f"received: {size:,}. Run `tf-student pairs` again to make it."
             )
+
+
+def _of_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:
+    """Batches in the background, whose number Keras can see."""
+    known = batches.apply(tf.data.experimental.assert_cardinality(length))
+    return known.prefetch(2)
 
 
 def _first_bad(path: str) -> str:
