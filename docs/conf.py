@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 
 # TensorFlow's log of its start says nothing about the documentation.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -24,6 +25,8 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_static"]
 
+# Docstrings mark code with single backticks.
+default_role = "code"
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -44,20 +47,23 @@ if pathlib.Path(__file__).with_name("_static").joinpath("mathjax").is_dir():
     mathjax_path = "mathjax/tex-mml-chtml.js"
 
 
+def _escape(text: str) -> str:
+    """Docstrings use | for absolute values and names that end in _ or have a *."""
+    return re.sub(r"\||\*|_(?![\w`])", r"\\\g<0>", text)
+
+
 def _document_options(app, what, name, obj, options, lines) -> None:
     """Lists the fields of a config dataclass with the text of their flags."""
-    if what != "class" or not dataclasses.is_dataclass(obj):
+    lines[:] = [line if ">>>" in line else line.replace("|", r"\|") for line in lines]
+    if what != "class" or not dataclasses.is_dataclass(obj) or "Args:" in lines:
         return
-    fields = [f for f in dataclasses.fields(obj) if "doc" in f.metadata]
-    if not fields or "Args:" in lines:
-        return
-    lines += ["", "Args:"]
+    fields = [field for field in dataclasses.fields(obj) if "doc" in field.metadata]
+    lines += ["", "Args:"] if fields else []
     for field in fields:
-        choices = ", ".join(f"``{c}``" for c in field.metadata.get("choices", ()))
-        text = field.metadata["doc"].replace("*", r"\*")
-        lines.append(
-            f"    {field.name}: {text}" + f" One of: {choices}." * bool(choices)
-        )
+        text = _escape(field.metadata["doc"])
+        if choices := field.metadata.get("choices"):
+            text += f" One of: {', '.join(f'``{choice}``' for choice in choices)}."
+        lines.append(f"    {field.name}: {text}")
 
 
 def setup(app) -> None:
