@@ -58,7 +58,8 @@ setuptools.setup(
     + [p for name, folder in FOLDERS.items() for p in subpackages(name, folder)],
     package_dir={"tf_student": "tf_student", **FOLDERS},
     package_data={
-        "tf_student": ["data/*.npz"],
+        "tf_student": ["py.typed"],
+        "tf_student.data": ["*.npz"],
         "tf_student.serving": ["cc/*.cc"],
         "tf_student.gallery": ["page.*"],
         "tf_student.flags": ["recipes/*.flags"],

@@ -1,13 +1,15 @@
-"""Times the evaluator: statistics, distance and neighbours, and what it adds.
+"""Times evaluation: statistics, distance and neighbours, and feature extraction.
 
     python benchmarks/evaluation.py [--images=50000] [--neighbours=50000] \
         [--extracted=256] [--rounds=3]
 
-First two sets of float32 features, 50,000 x 2048 as of Inception: seconds and peak
-memory of their float64 statistics and Frechet distance, and of precision, recall,
-density and coverage, each in a process of its own. Then the extraction of images with
-FID's Inception (random weights): the evaluator, with its hashing, cache and statistics,
-against a bare loop over the same network, in turns; the ratio is of the least times.
+First it measures two sets of float32 features, 50,000 x 2048 as from Inception. It
+prints the seconds and the peak memory of their float64 statistics and Frechet distance,
+and of precision, recall, density and coverage, each in its own process.
+
+Then it extracts features of images with FID's Inception (random weights). It compares
+the extractor, with its hashing, cache and statistics, with a bare loop over the same
+network. They take turns, and the printed ratio is that of the shortest times.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import os
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,7 +25,7 @@ DIMENSIONS = 2048
 
 
 def write_features(folder: str, count: int) -> None:
-    """Two files of features as of a last layer with ReLU."""
+    """Writes two files of features that resemble those of a layer with ReLU."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=[DIMENSIONS, DIMENSIONS]).astype(np.float32) / 50
     for number in range(2):
@@ -33,45 +36,45 @@ def write_features(folder: str, count: int) -> None:
                 file.write(np.maximum(part + 0.1 * number, 0).data)
 
 
+def map_features(folder: str, number: int, count: int) -> np.ndarray:
+    """Maps one of the files."""
+    path = os.path.join(folder, str(number))
+    return np.memmap(path, np.float32, "r", shape=(count, DIMENSIONS))
+
+
 def statistics_and_distance(folder: str, count: int) -> None:
-    """Prints seconds and peak memory, mapped files included."""
+    """Prints seconds and peak memory, which includes the mapped files."""
     from tf_student.evaluation import frechet, statistics
 
     before, start = _peak(), time.perf_counter()
-    found = []
-    for number in range(2):
-        path = os.path.join(folder, str(number))
-        rows = np.memmap(path, np.float32, "r", shape=(count, DIMENSIONS))
-        found.append(statistics.of(rows))
-        del rows
-    gathered = time.perf_counter()
-    distance = frechet.distance(*found)
-    ended = time.perf_counter()
+    # Each file is unmapped before the next one is read.
+    first, second = (statistics.of(map_features(folder, n, count)) for n in range(2))
+    collected = time.perf_counter()
+    distance = frechet.distance(first, second)
+    end = time.perf_counter()
     print(
-        f"2 x {count:,} x {DIMENSIONS}: statistics {gathered - start:.1f} s, distance "
-        f"{ended - gathered:.1f} s, together {ended - start:.1f} s, FID "
+        f"2 x {count:,} x {DIMENSIONS}: statistics {collected - start:.1f} s, distance "
+        f"{end - collected:.1f} s, together {end - start:.1f} s, FID "
         f"{distance:.3f}; peak {_peak():.2f} GiB, {before:.2f} before",
         flush=True,
     )
 
 
 def neighbours_of(folder: str, count: int) -> None:
-    """Prints seconds and peak memory, mapped files included."""
+    """Prints seconds and peak memory, which includes the mapped files."""
     from tf_student.evaluation import neighbours
 
     before, start = _peak(), time.perf_counter()
-    manifolds = []
-    for number in range(2):
-        path = os.path.join(folder, str(number))
-        rows = np.memmap(path, np.float32, "r", shape=(count, DIMENSIONS))
-        manifolds.append(neighbours.manifold(rows))
-    found = time.perf_counter()
-    scores = neighbours.scores(*manifolds)
-    ended = time.perf_counter()
+    first, second = (
+        neighbours.manifold(map_features(folder, n, count)) for n in range(2)
+    )
+    computed = time.perf_counter()
+    scores = neighbours.scores(first, second)
+    end = time.perf_counter()
     values = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
     print(
-        f"2 x {count:,} x {DIMENSIONS}: neighbours {found - start:.1f} s, scores "
-        f"{ended - found:.1f} s ({values}); peak {_peak():.2f} GiB, {before:.2f} "
+        f"2 x {count:,} x {DIMENSIONS}: neighbours {computed - start:.1f} s, scores "
+        f"{end - computed:.1f} s ({values}); peak {_peak():.2f} GiB, {before:.2f} "
         "before",
         flush=True,
     )
@@ -81,8 +84,8 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def in_a_process(function, *arguments) -> None:
-    """Calls a function where nothing else takes memory."""
+def in_a_process(function: Callable[..., None], *arguments: object) -> None:
+    """Calls a function in a new process, whose memory only it uses."""
     if pid := os.fork():
         os.waitpid(pid, 0)
     else:
@@ -91,10 +94,10 @@ def in_a_process(function, *arguments) -> None:
 
 
 def extraction(count: int, rounds: int) -> None:
-    """Prints the evaluator's time as a part of a bare loop's."""
+    """Prints the ratio of the extractor's time to that of a bare loop."""
     import tensorflow as tf
 
-    from tf_student.evaluation import inception
+    from tf_student.evaluation import inception, inception_preprocessing
     from tf_student.evaluation.cache import Cache
     from tf_student.evaluation.features import Extractor
     from tf_student.runtime.devices import make_strategy
@@ -106,7 +109,7 @@ def extraction(count: int, rounds: int) -> None:
 
     @tf.function
     def network(images):
-        return tuple(model(inception.preprocess_tf1(images), training=False))
+        return tuple(model(inception_preprocessing.tf1(images), training=False))
 
     images = np.random.default_rng(0).integers(0, 256, [count, 32, 32, 3])
     images = images.astype(np.uint8)
@@ -117,36 +120,41 @@ def extraction(count: int, rounds: int) -> None:
         for part in batches:
             network(tf.constant(part))[0].numpy()
 
-    def evaluator():
+    def extract():
         with tempfile.TemporaryDirectory() as folder:
             extractor = Extractor("inception", "random", run)
-            found = extractor.extract(batches, cache=Cache(folder, "random"))
-            assert found.statistics.n == count
+            features = extractor.extract(batches, cache=Cache(folder, "random"))
+            assert features.statistics.n == count
 
-    times = {"bare": [], "evaluator": []}
-    for turn in range(rounds + 1):
-        for name, function in (("bare", bare), ("evaluator", evaluator)):
-            start = time.perf_counter()
-            function()
-            # The first turn compiles.
-            if turn:
-                times[name].append(time.perf_counter() - start)
-    least = {name: min(values) for name, values in times.items()}
+    loop, extractor = shortest_times(rounds, bare, extract)
     print(
-        f"{count} images of 32x32: bare loop {least['bare']:.2f} s, evaluator "
-        f"{least['evaluator']:.2f} s, ratio {least['evaluator'] / least['bare']:.3f}"
+        f"{count} images of 32x32: bare loop {loop:.2f} s, extractor "
+        f"{extractor:.2f} s, ratio {extractor / loop:.3f}"
     )
 
 
+def shortest_times(rounds: int, *functions: Callable[[], None]) -> list[float]:
+    """The shortest time of each function; they take turns."""
+    times: list[list[float]] = [[] for _ in functions]
+    for turn in range(rounds + 1):
+        for function, values in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            # The first call compiles.
+            if turn:
+                values.append(time.perf_counter() - start)
+    return [min(values) for values in times]
+
+
 def main() -> None:
-    """Runs both."""
+    """Runs all measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--neighbours", type=int, default=50_000)
     parser.add_argument("--extracted", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    # Before TensorFlow's threads are there.
+    # Processes are forked before TensorFlow starts its threads.
     with tempfile.TemporaryDirectory() as folder:
         for function in (write_features, statistics_and_distance):
             in_a_process(function, folder, arguments.images)

@@ -1,12 +1,12 @@
-"""The fused GroupNorm-SiLU op against Keras and PyTorch, in ratios of one run.
+"""Compares the fused GroupNorm-SiLU op with Keras and PyTorch in the same run.
 
     python benchmarks/group_norm_silu.py [--rounds=N] [--shapes=K]
 
-Each peer lives in a process of its own and they take turns, so that what else the
-machine does meets all of them. A figure is the least time of a call over the rounds.
-TensorFlow makes many calls inside one `tf.function`, each on the last one's result.
-PyTorch is measured where it is installed, eager and compiled, with contiguous and with
-channels-last tensors.
+Each implementation runs in its own process and the processes take turns, so that other
+load on the machine affects all of them. Each result is the shortest time of a call over
+the rounds. TensorFlow makes many calls inside one `tf.function`, each on the result of
+the previous one. PyTorch, if it is installed, runs eager and compiled, with contiguous
+and with channels-last tensors.
 """
 
 import argparse
@@ -26,11 +26,11 @@ PASSES = ("forward", "forward+backward")
 
 
 def calls(shape) -> int:
-    """So many that a round is long beside its overhead."""
+    """Returns the number of calls in a round; many, to hide the overhead of a round."""
     return int(np.clip(2**26 // np.prod(shape), 2, 16))
 
 
-# The peers. Each function returns one that makes `calls` calls.
+# The implementations. Each function returns a function that makes `calls` calls.
 
 
 def tensorflow_peer(formula, shape, backward: bool):
@@ -59,7 +59,7 @@ def tensorflow_peer(formula, shape, backward: bool):
 
 
 def fused(x, gamma, beta):
-    """The op."""
+    """Calls the fused op."""
     from tf_student.custom_ops.group_norm_silu.python import ops
 
     return ops.group_norm_silu(x, gamma, beta, groups=GROUPS, epsilon=EPSILON)
@@ -75,7 +75,7 @@ def _keras_layer(channels: int):
 
 
 def keras_peer(shape, backward: bool):
-    """Keras' layer and SiLU, with its own parameters."""
+    """Calls the Keras layer, which has its own parameters, and SiLU."""
     import keras
     import tensorflow as tf
 
@@ -102,7 +102,7 @@ def keras_peer(shape, backward: bool):
 
 
 def torch_peer(shape, backward: bool, compiled: bool, channels_last: bool):
-    """PyTorch's group_norm and silu."""
+    """Calls group_norm and silu of PyTorch."""
     import torch
 
     def formula(x, gamma, beta):
@@ -132,7 +132,7 @@ def torch_peer(shape, backward: bool, compiled: bool, channels_last: bool):
 
 
 def copy_peer(shape):
-    """A copy of x by two threads."""
+    """Copies x with two threads."""
     size = int(np.prod(shape)) * 4
     source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
     half = size // 2
@@ -152,7 +152,7 @@ def copy_peer(shape):
 
 
 def make(case: dict):
-    """A case's peer."""
+    """Returns the function to time for a case."""
     peer, shape, backward = case["peer"], case["shape"], case["backward"]
     if peer == "copy":
         return copy_peer(shape)
@@ -165,19 +165,19 @@ def make(case: dict):
 
 
 def measure(workers, shape, backward: bool, rounds: int) -> dict[str, float]:
-    """The least seconds of each peer's call."""
+    """Returns the shortest seconds of a call for each implementation."""
     case = {"shape": shape, "backward": backward}
-    found = peers.alternate(workers, case, rounds)
-    return {name: each["seconds"] / calls(shape) for name, each in found.items()}
+    results = peers.alternate(workers, case, rounds)
+    return {name: each["seconds"] / calls(shape) for name, each in results.items()}
 
 
 def geometric_mean(values) -> float:
-    """Of positive numbers."""
+    """Returns the geometric mean of positive numbers."""
     return float(np.exp(np.mean(np.log(list(values)))))
 
 
 def report(name: str, times: dict, against: dict[str, list[str]]) -> None:
-    """Prints, for one pass, a line a shape and the geometric means."""
+    """Prints, for one pass, a line for each shape and the geometric means."""
     print(f"\n{name}, milliseconds (ratio to the op)")
     ratios = {peer: [] for peer in against}
     for shape, of_shape in times.items():
@@ -197,7 +197,7 @@ def report(name: str, times: dict, against: dict[str, list[str]]) -> None:
 
 
 def main() -> None:
-    """Measures and reports."""
+    """Measures and prints the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=15)
@@ -224,7 +224,9 @@ def main() -> None:
         report(name, times[name], against)
     for worker in workers:
         worker.close()
-    print("\nbandwidth of the forward pass (x read twice, y written) to a copy's")
+    print(
+        "\nbandwidth of the forward pass (x read twice, y written), relative to a copy"
+    )
     for shape, of_shape in times["forward"].items():
         ratio = 1.5 * of_shape["copy"] / of_shape["fused"]
         copied = 8 * np.prod(shape) / of_shape["copy"] / 1e9

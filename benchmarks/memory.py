@@ -1,10 +1,10 @@
-"""The peak memory of a training step: as computed, and as a process shows it.
+"""Compares the computed peak memory of a training step with the measured one.
 
     python benchmarks/memory.py [--cases=NAME:IMAGES,...]
 
-Each step runs in a process of its own. Measured is its greatest resident memory, less
-what it held when its libraries were loaded. A case that does not fit into this
-machine's memory is computed only.
+Each step runs in its own process. The measured value is the peak resident memory of the
+process minus its resident memory after the libraries were imported. Cases that do not
+fit into this machine's memory are only computed.
 """
 
 import argparse
@@ -19,45 +19,26 @@ CASES = "digits:128,cifar10:8,cifar10:16,celeba64:4,lsun_bedroom:1"
 
 
 def measure(name: str, images: int, recompute: bool) -> None:
-    """Prints the bytes that two training steps added."""
+    """Prints the bytes that two training steps add to the process."""
     import dataclasses
     import resource
 
-    import tensorflow as tf
+    import student_step
 
-    from tf_student.diffusion import losses
-    from tf_student.models.student import Student
-    from tf_student.models.unet import UNet
-    from tf_student.runtime import devices
-    from tf_student.training.state import TrainState
-    from tf_student.training.step import make_train_step
-
-    def peak():
+    def peak() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     before = peak()
-    system = systems.get_preset(name)
-    strategy = devices.make_strategy(["CPU:0"])
-
-    train = dataclasses.replace(system.student, batch_size=images)
-    state = TrainState(
-        strategy, lambda: Student(UNet(system.unet, recompute=recompute)), train
-    )
-
-    def loss(model, pair, seed):
-        z, image = pair
-        generated = model(z, training=True, seed=seed)
-        return losses.distillation_loss(generated, image, distance="l1")
-
-    step = make_train_step(strategy, state, loss, config=train, xla=False)
-    z = tf.random.normal([images, *system.unet.image_shape])
+    preset = systems.get_preset(name)
+    train = dataclasses.replace(preset.student, batch_size=images)
+    step = student_step.make_step(preset.unet, train, recompute=recompute)
     for _ in range(2):
-        float(step((z, z), tf.constant(0.0)).loss)
+        step()
     print(peak() - before)
 
 
 def report(name: str, images: int) -> None:
-    """Prints a line for each way."""
+    """Prints a line without and one with gradient checkpointing."""
     config = systems.get_preset(name).unet
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for recompute in (False, True):
@@ -80,7 +61,7 @@ def report(name: str, images: int) -> None:
 
 
 def main() -> None:
-    """Measures the cases, or one in a process of its own."""
+    """Measures all cases, or a single one in this process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", default=CASES)
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)

@@ -1,12 +1,12 @@
-"""Measures writing against bare sampling, reading against training, bytes a pair.
+"""Measures the writer against bare sampling, the reader against training, and sizes.
 
     python benchmarks/pairs.py [--rounds=15] [--training]
 
-The writer and the bare sampler loop take turns with the same teacher and the same
-shards; the ratio is the median over these rounds. The writer alone, with a teacher that
-does nothing, is the most that it can add. With --training the reader takes turns with
-the training step of the CIFAR-10 student, which takes minutes on a CPU. The writer's
-memory is that of a process with a teacher that does nothing.
+The writer and a bare sampling loop take turns with the same sampler and the same
+shards; the ratio is the median over these rounds. The writer with a trivial sampler
+gives an upper bound of the time that storing adds. With --training, the reader takes
+turns with the training step of the CIFAR-10 student, which takes minutes on a CPU. The
+writer's memory is that of a process with a trivial sampler.
 """
 
 import argparse
@@ -21,10 +21,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student.diffusion import losses, noise
+from tf_student.data import images
+from tf_student.diffusion import noise
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.models.generator import Generator
 from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
 from tf_student.pairs import manifests, writer
 from tf_student.pairs.pairs_config import PairsConfig
@@ -34,7 +36,7 @@ from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
-from tf_student.training.teacher_task import make_sampler
+from tf_student.training.student_task import student_loss
 
 SIZES = (8, 32, 64, 256)
 
@@ -54,43 +56,38 @@ def plan(
 
 
 def seconds(function: Callable[[], None]) -> float:
-    """How long a call takes."""
+    """Seconds that a call takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
-def digits_teacher() -> Generator:
-    """The sampler of the digits, around a network that has learnt nothing."""
-    system = systems.DIGITS
-    return Generator(
-        devices.make_strategy(),
-        make_sampler(UNet(system.unet), system.diffusion, system.sampler),
-        system.unet.image_shape,
-        device_batch=RunConfig().device_batch,
-        xla=devices.use_xla("auto"),
-    )
+def digits_sampler() -> Generator:
+    """The digits teacher's sampler, with a network that has not been trained."""
+    system, run = systems.DIGITS, RunConfig()
+    teacher = Teacher(UNet(system.unet), system.diffusion)
+    return teacher.generator(devices.make_strategy(), system.sampler, run)
 
 
 def write_against_bare_loop(rounds: int, batches: int) -> None:
     """Prints the time that storing adds to sampling, shard by shard."""
-    teacher = digits_teacher()
-    pairs, shape = batches * teacher.batch, teacher.shape
+    sample = digits_sampler()
+    pairs, shape = batches * sample.batch, sample.shape
     manifest = plan(shape, (rounds + 1) * pairs, shard_pairs=pairs)
 
     def bare(shard):
         end = shard.first_index + shard.pairs
-        for first in range(shard.first_index, end, teacher.batch):
-            indices = np.arange(first, first + teacher.batch)
-            teacher(noise.normal(0, indices, shape).numpy())
+        for first in range(shard.first_index, end, sample.batch):
+            indices = np.arange(first, first + sample.batch)
+            sample(noise.normal(0, indices, shape).numpy())
 
     def write(shard):
-        writer.write_shard(directory, manifest, shard, teacher, teacher.batch)
+        writer.write_shard(directory, manifest, shard, sample, sample.batch)
 
-    def write_alone(shard):
-        writer.write_shard(other, manifest, shard, nothing, teacher.batch)
+    def write_trivial(shard):
+        writer.write_shard(other, manifest, shard, trivial, sample.batch)
 
-    found = []
+    times = []
     with (
         tempfile.TemporaryDirectory() as directory,
         tempfile.TemporaryDirectory() as other,
@@ -98,17 +95,21 @@ def write_against_bare_loop(rounds: int, batches: int) -> None:
         shards = writer.prepare(directory, manifest, manifest.split(manifests.TRAIN))
         writer.prepare(other, manifest, shards)
         for number, shard in enumerate(shards):
-            # Who comes first alternates too.
-            turns = [bare, write, write_alone][:: -1 if number % 2 else 1]
-            times = {turn: seconds(lambda t=turn, s=shard: t(s)) for turn in turns}
-            found.append((times[bare], times[write], times[write_alone]))
-    # The first shard waits for tracing.
-    found = found[1:]
-    ratios = [stored / bare for bare, stored, _ in found]
-    least = [min(column) for column in zip(*found, strict=True)]
+            # The order alternates too.
+            turns = [bare, write, write_trivial][:: -1 if number % 2 else 1]
+            taken = {turn: seconds(lambda t=turn, s=shard: t(s)) for turn in turns}
+            times.append((taken[bare], taken[write], taken[write_trivial]))
+    # The first shard includes tracing.
+    report_writing(times[1:], pairs)
+
+
+def report_writing(times: list[tuple[float, float, float]], pairs: int) -> None:
+    """Prints the seconds of the loop, the writer and the trivial writer, by shard."""
+    ratios = [stored / bare for bare, stored, _ in times]
+    least = [min(column) for column in zip(*times, strict=True)]
     print(
-        f"bare sampler loop {1000 * least[0] / pairs:.2f} ms a pair "
-        f"({rounds} shards of {pairs:,} pairs of 8x8, 20 calls)"
+        f"bare sampling loop {1000 * least[0] / pairs:.2f} ms a pair "
+        f"({len(times)} shards of {pairs:,} pairs of 8x8, 20 calls)"
     )
     print(
         f"writer / bare loop {statistics.median(ratios):.3f} in the median "
@@ -116,38 +117,38 @@ def write_against_bare_loop(rounds: int, batches: int) -> None:
         f"{least[1] / least[0]:.3f} of the least times"
     )
     print(
-        f"writer alone {1000 * least[2] / pairs:.3f} ms a pair, noise included: "
-        f"{least[2] / least[0]:.1%} of the loop"
+        f"writer with a trivial sampler {1000 * least[2] / pairs:.3f} ms a pair, noise "
+        f"included: {least[2] / least[0]:.1%} of the loop"
     )
 
 
-def nothing(z: np.ndarray) -> np.ndarray:
-    """A teacher's images that cost nothing."""
+def trivial(z: np.ndarray) -> np.ndarray:
+    """A sampler that takes no time."""
     return np.full(z.shape, 127, np.uint8)
 
 
 def smooth(z: np.ndarray) -> np.ndarray:
-    """Noise as an image that PNG can do something with: blurred, then rounded."""
+    """Blurs and rounds noise, so that PNG can compress it."""
     small = tf.nn.avg_pool2d(z, 2, 1, "SAME")
     return np.clip(np.round(small.numpy() * 60 + 128), 0, 255).astype(np.uint8)
 
 
 def bytes_a_pair() -> None:
-    """Prints what a pair takes on disk."""
+    """Prints the bytes of a pair on disk, by encoding."""
     print("\nbytes a value   raw     png   float16 noise and uint8 image")
     for size in SIZES:
         shape, values = (size, size, 3), size * size * 3
-        found = []
+        sizes = []
         for encoding in ("raw", "png"):
             with tempfile.TemporaryDirectory() as directory:
                 manifest = plan(shape, 256, encoding=encoding)
                 done = writer.write_pairs(directory, manifest, smooth, batch=64)
-                found.append(sum(s.size for s in done.shards) / 257 / values)
-        print(f"{size:3}x{size:<3}        {found[0]:6.3f}  {found[1]:6.3f}   3.000")
+                sizes.append(sum(s.size for s in done.shards) / 257 / values)
+        print(f"{size:3}x{size:<3}        {sizes[0]:6.3f}  {sizes[1]:6.3f}   3.000")
 
 
 def memory(counts: tuple[int, ...]) -> None:
-    """Prints the writer's peak memory, each count in a process of its own."""
+    """Prints the writer's peak memory; each count runs in its own process."""
     fork = multiprocessing.get_context("fork")
     for count in counts:
         process = fork.Process(target=write_and_report_memory, args=(count,))
@@ -157,7 +158,7 @@ def memory(counts: tuple[int, ...]) -> None:
 
 
 def write_and_report_memory(count: int) -> None:
-    """Writes so many pairs and prints how far memory grew."""
+    """Writes `count` pairs and prints how much memory they took."""
     # 100,000 images of 32x32 are 0.3 GB, and their noise is 1.2 GB.
     shape = (32, 32, 3)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -165,12 +166,12 @@ def write_and_report_memory(count: int) -> None:
         writer.write_pairs(
             directory,
             plan(shape, count),
-            nothing,
+            trivial,
             batch=256,
         )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"{count:7,} pairs of 32x32, a trivial teacher: peak {peak:,.0f} MiB, "
+        f"{count:7,} pairs of 32x32, a trivial sampler: peak {peak:,.0f} MiB, "
         f"{peak - before:,.0f} MiB more than before",
         flush=True,
     )
@@ -185,20 +186,20 @@ def read_against_training(rounds: int) -> None:
                 directory, plan((size, size, 3), count), smooth, batch=64
             )
             pairs = PairSet(directory).train(seed=0, start=0).batch(64)
-            # Without prefetching, which would go on while training takes its turn.
+            # Without prefetching, which would continue while training takes its turn.
             batches = iter(pairs)
 
-            # A whole epoch, with the window that is read before its first pair.
+            # An epoch includes the window that is read before its first pair.
             def read(batches=batches, count=count):
                 for _ in range(count // 64):
                     next(batches)
 
             read()
-            found = [
+            rates = [
                 (16 / seconds(train), count / seconds(read)) for _ in range(rounds)
             ]
-        trained, read_pairs = (max(column) for column in zip(*found, strict=True))
-        ratios = [reads / trains for trains, reads in found]
+        trained, read_pairs = (max(column) for column in zip(*rates, strict=True))
+        ratios = [reads / trains for trains, reads in rates]
         print(
             f"reader at {size}x{size}: {read_pairs:,.0f} pairs a second, "
             f"{statistics.median(ratios):,.0f} times the {trained:.1f} on which the "
@@ -207,23 +208,22 @@ def read_against_training(rounds: int) -> None:
 
 
 def training(system: systems.Preset, batch: int) -> Callable[[], None]:
-    """The student's training step, which waits for its end."""
+    """The student's training step; a call returns when the step has ended."""
     strategy = devices.make_strategy()
     train = dataclasses.replace(system.student, batch_size=batch)
     state = TrainState(strategy, lambda: Student(UNet(system.unet)), train)
 
     def loss(model, pair, seed):
-        z, image = pair
-        generated = model(z, training=True, seed=seed)
-        return losses.distillation_loss(generated, image, distance="l1")
+        return student_loss(model, pair, seed, distance="l1")
 
     step = make_train_step(
         strategy, state, loss, config=train, xla=devices.use_xla("auto")
     )
     z = tf.random.normal([batch, *system.unet.image_shape])
+    image = images.to_uint8(z)
 
     def run():
-        float(step((z, z), tf.constant(0.0)).loss)
+        float(step((z, image), tf.constant(0.0)).loss)
 
     run()
     return run
@@ -236,7 +236,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=8, help="of a shard")
     parser.add_argument("--training", action="store_true")
     arguments = parser.parse_args()
-    # Before TensorFlow's threads are there.
+    # Before TensorFlow starts threads, which a forked process does not have.
     memory((1_000, 100_000))
     print()
     write_against_bare_loop(arguments.rounds, arguments.batches)

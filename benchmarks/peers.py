@@ -1,7 +1,7 @@
-"""Processes that measure peers and take turns, so that disturbances meet them all.
+"""Runs implementations in processes that take turns, so that load affects them equally.
 
-All of them tell glibc to keep freed memory, which is PyTorch's strong setting: without
-it, page faults on large outputs cost it more than the arithmetic, now and then.
+All processes tell glibc to keep freed memory. This is the faster setting for PyTorch:
+without it, page faults on large outputs sometimes cost more than the arithmetic.
 """
 
 import json
@@ -18,11 +18,11 @@ KEEP_MEMORY = (
 
 
 class Peer:
-    """A process that measures one peer when asked.
+    """A process that measures one implementation on request.
 
     Args:
-        name: for the reader.
-        script: which, run with `--worker`, calls `serve`.
+        name: of the implementation.
+        script: a script that calls `serve` if it is run with `--worker`.
     """
 
     def __init__(self, name: str, script: str):
@@ -41,7 +41,7 @@ class Peer:
         """Runs a case once.
 
         Returns:
-            `seconds`, and `peak`, the process' greatest resident memory in bytes.
+            `seconds`, and `peak`, the largest resident memory of the process in bytes.
         """
         self._process.stdin.write(json.dumps({"peer": self.name, **case}) + "\n")
         self._process.stdin.flush()
@@ -57,11 +57,11 @@ class Peer:
 
 
 def serve(make: Callable[[dict], Callable[[], object]]) -> None:
-    """Answers a line of input, a case as JSON, with a measurement.
+    """Reads cases from stdin, one JSON object in each line, and writes measurements.
 
     Args:
-        make: from a case that differs from the last to what is timed. It is first
-            called twice without being timed.
+        make: returns the function to time for a case, which runs twice for warm-up. It
+            is called again only if the case changes.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print must not mix with the answers.
@@ -75,20 +75,20 @@ def serve(make: Callable[[dict], Callable[[], object]]) -> None:
         run()
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        found = {"seconds": seconds, "peak": peak}
-        print(json.dumps(found), file=answers, flush=True)
+        measurement = {"seconds": seconds, "peak": peak}
+        print(json.dumps(measurement), file=answers, flush=True)
 
 
 def alternate(peers: list[Peer], case: dict, rounds: int) -> dict[str, dict]:
-    """The least seconds, and the greatest memory, of each over rounds in turn."""
-    found = {peer.name: [] for peer in peers}
+    """Returns the shortest seconds and largest memory of each process over rounds."""
+    measurements = {peer.name: [] for peer in peers}
     for _ in range(rounds):
         for peer in peers:
-            found[peer.name].append(peer.measure(case))
+            measurements[peer.name].append(peer.measure(case))
     return {
         name: {
             "seconds": min(each["seconds"] for each in values),
             "peak": max(each["peak"] for each in values),
         }
-        for name, values in found.items()
+        for name, values in measurements.items()
     }

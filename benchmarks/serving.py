@@ -1,12 +1,13 @@
-"""Times an exported student against the network in process, and measures the export.
+"""Compares an exported student with the same network in the process.
 
     python benchmarks/serving.py [--preset=cifar10] [--rounds=7] [--ops=stock]
 
-Weights are random: times do not depend on them. The loaded SavedModel and the network
-in process, with the same operations and with the fused op, take turns; ratios are of
-the least times. A cold load is that of a process of its own, from `tf.saved_model.load`
-to the first image, beside what importing TensorFlow took; in C++, where there is a
-compiler, from the start of the process.
+The weights are random, because times do not depend on them. The loaded SavedModel and
+the network in the process, with TensorFlow's operations and with the fused op, take
+turns; the ratios are of the smallest times. The script also measures the size of the
+export and the cold load in a new process: from `tf.saved_model.load` to the first
+image, with the time of importing TensorFlow beside it, and, if a C++ compiler is
+installed, from the start of a C++ process to the first image.
 """
 
 import argparse
@@ -15,19 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
-from tf_student import __version__
 from tf_student.data import images
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
 from tf_student.serving import native
-from tf_student.serving.metadata import Metadata
-from tf_student.serving.saved_model import export
-from tf_student.serving.signatures import ServedModel
+from tf_student.serving.export import export
+from tf_student.serving.export_config import ExportConfig
 
 _BATCHES = (1, 64)
 _COLD = """
@@ -43,33 +43,14 @@ print(imported - begun, loaded - imported, done - loaded)
 """
 
 
-def make_export(student: Student, preset: str, which: str, base: str) -> str:
-    """Writes the student as a version."""
-    shape = student.unet.config.image_shape
-    about = Metadata(
-        name=preset,
-        network="student",
-        preset=preset,
-        network_calls=1,
-        image_shape=shape,
-        max_count=max(_BATCHES),
-        parameters=student.count_params(),
-        weights="ema",
-        dtype="float32",
-        ops=which,
-        fingerprint="",
-        teacher="",
-        pairs="",
-        tf_student=__version__,
-        tensorflow=tf.__version__,
-    )
-    variables = [variable.value for variable in student.variables]
-    model = ServedModel(student, variables, shape, max(_BATCHES))
-    return export(base, model, about)
+def make_export(student: Student, preset: str, operations: str, base: str) -> str:
+    """Exports the student, and returns the directory of the version."""
+    config = ExportConfig(ops=operations, max_count=max(_BATCHES))
+    return export(student, base, config=config, preset=preset).directory
 
 
-def in_process(student: Student, mode: str):
-    """The network as a function, traced under a mode of the fused op."""
+def in_process(student: Student, mode: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The network as a function that is traced with a mode of the fused op."""
     z = tf.TensorSpec([None, *student.unet.config.image_shape])
     before = ops.get_mode()
     ops.set_mode(mode)
@@ -79,9 +60,14 @@ def in_process(student: Student, mode: str):
     return function
 
 
-def compare(runs: dict, z: tf.Tensor, rounds: int) -> dict[str, float]:
-    """The least seconds of each, in turns; the first turn only warms up."""
-    times = {name: [] for name in runs}
+def compare(
+    runs: dict[str, Callable[[tf.Tensor], tf.Tensor]], z: tf.Tensor, rounds: int
+) -> dict[str, float]:
+    """The smallest seconds of each function; the functions take turns.
+
+    The first round is a warm-up.
+    """
+    times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
             begun = time.perf_counter()
@@ -90,8 +76,8 @@ def compare(runs: dict, z: tf.Tensor, rounds: int) -> dict[str, float]:
     return {name: min(values[1:]) for name, values in times.items()}
 
 
-def bytes_a_parameter(directory: str, parameters: int) -> float:
-    """Everything in the version's directory over the number of weights."""
+def bytes_per_parameter(directory: str, parameters: int) -> float:
+    """The size of the version's directory, divided by the number of parameters."""
     sizes = [
         os.path.getsize(os.path.join(folder, name))
         for folder, _, names in os.walk(directory)
@@ -101,14 +87,14 @@ def bytes_a_parameter(directory: str, parameters: int) -> float:
 
 
 def cold_load(directory: str) -> None:
-    """Prints what a new process takes for its first image."""
-    done = subprocess.run(
+    """Prints the times of a new process until its first image."""
+    finished = subprocess.run(
         [sys.executable, "-c", _COLD, directory],
         capture_output=True,
         text=True,
         check=True,
     )
-    imported, loaded, first = map(float, done.stdout.split())
+    imported, loaded, first = map(float, finished.stdout.split())
     print(
         f"cold load {loaded + first:6.2f} s: load {loaded:.2f} s, first image "
         f"{first:.2f} s (importing TensorFlow took {imported:.2f} s)"
@@ -122,44 +108,56 @@ def cold_load(directory: str) -> None:
         begun = time.perf_counter()
         native.run(program, directory, [request])
         seconds = time.perf_counter() - begun
-    print(f"cold load {seconds:6.2f} s: a C++ process, from its start to the image")
+    print(f"cold load {seconds:6.2f} s: from the start of a C++ process")
 
 
-def main() -> None:
-    """Prints milliseconds and ratios for each batch, seconds and bytes."""
+def print_ratios(
+    runs: dict[str, Callable[[tf.Tensor], tf.Tensor]], z: tf.Tensor, rounds: int
+) -> None:
+    """Prints the milliseconds of a batch, and the ratios to the other functions."""
+    seconds = compare(runs, z, rounds)
+    exported = seconds.pop("SavedModel")
+    ratios = ", ".join(
+        f"{exported / other:.3f} of {name} ({other * 1e3:.1f})"
+        for name, other in seconds.items()
+    )
+    print(f"batch {len(z):3} SavedModel {exported * 1e3:8.1f} ms: {ratios}", flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The options of the command line."""
+    assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="cifar10", choices=systems.PRESETS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--ops", default="stock", choices=("stock", "fused"))
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Prints the size, the cold load, and the times and ratios of each batch."""
+    arguments = parse_arguments()
     student = Student(UNet(systems.get_preset(arguments.preset).unet))
     with tempfile.TemporaryDirectory() as folder:
         directory = make_export(
             student, arguments.preset, arguments.ops, os.path.join(folder, "model")
         )
-        size = bytes_a_parameter(directory, student.count_params())
-        print(f"{arguments.preset}: {size:.3f} bytes a parameter", flush=True)
+        size = bytes_per_parameter(directory, student.count_params())
+        print(f"{arguments.preset}: {size:.3f} bytes per parameter", flush=True)
         if arguments.ops == "stock":
             cold_load(directory)
-        served = tf.saved_model.load(directory).signatures["serving_default"]
-        runs = {"SavedModel": lambda z: served(noise=z)["images"]}
-        runs["in process, stock"] = in_process(student, "off")
+        # The signature does not keep the variables of its model alive.
+        loaded = tf.saved_model.load(directory)
+        signature = loaded.signatures["serving_default"]
+        runs = {
+            "SavedModel": lambda z: signature(noise=z)["images"],
+            "in process, stock": in_process(student, "off"),
+        }
         if ops.library_loaded():
             runs["in process, fused"] = in_process(student, "on")
         for batch in _BATCHES:
-            z = tf.random.normal([batch, *student.unet.config.image_shape])
-            rounds = arguments.rounds * (1 if batch > 1 else 5)
-            least = compare(runs, z, rounds)
-            ratios = ", ".join(
-                f"{least['SavedModel'] / seconds:.3f} of {name} ({seconds * 1e3:.1f})"
-                for name, seconds in least.items()
-                if name != "SavedModel"
-            )
-            print(
-                f"batch {batch:3} SavedModel {least['SavedModel'] * 1e3:8.1f} ms: "
-                f"{ratios}",
-                flush=True,
-            )
+            z = tf.random.normal([batch, *student.image_shape])
+            print_ratios(runs, z, arguments.rounds * (1 if batch > 1 else 5))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Kills workers at random while they make pairs, and compares the final bytes.
+"""Kills workers at random while they generate pairs, and compares the final bytes.
 
     python benchmarks/soak_pairs.py --kills=200
 
 Workers are `tf-student pairs` with 1, 2 and 4 indices and, where Apache Beam is
-installed, one with --engine=beam. Each kill is SIGKILL to a worker that has begun to
-write, after a random time, and the worker is started again. A set is finished when all
-its workers end by themselves; then the next begins, until the kills are used up. Where
-a kill found a file half-written is counted. Needs Linux' /proc.
+installed, one with --engine=beam. Each kill sends SIGKILL to a worker that has begun to
+write, after a random time, and restarts the worker. A set is finished when all its
+workers have ended by themselves; then the next set begins, until the number of kills is
+reached. Kills during the writing of a file are counted. Needs /proc of Linux.
 
-Workers are forked from this process, which has imported TensorFlow and never runs it:
-imports take most of a small worker's time.
+Workers are forked from this process, which has imported TensorFlow and never runs it,
+because imports take most of a small worker's time.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from tf_student.flags import launch
 from tf_student.flags import pairs as command
 
 BEAM = importlib.util.find_spec("apache_beam") is not None
-# What the workers will import.
+# Modules that the workers import.
 MODULES = ["tf_student.pairs.make_pairs"] + ["tf_student.pairs.beam"] * BEAM
 
 NETWORK = (
@@ -54,16 +54,16 @@ PAIRS = (
     "--device_batch=64",
     "--deterministic",
 )
-# Seconds in which a worker that writes is killed: those of some shards.
+# A writing worker is killed within this time, in seconds, in which it writes shards.
 SPAN = 0.6
 
 
 class Worker:
-    """A process of `tf-student pairs` that can be killed and started again.
+    """A process of `tf-student pairs` that can be killed and restarted.
 
     Args:
         arguments: its flags.
-        log: a file for what it says.
+        log: a file for its output.
     """
 
     def __init__(self, arguments: list[str], log: pathlib.Path):
@@ -71,7 +71,7 @@ class Worker:
         self.restart()
 
     def restart(self) -> None:
-        """Starts it, in a process group of its own, so that its children die too."""
+        """Starts it in its own process group, so that `kill` reaches its children."""
         fork = multiprocessing.get_context("fork")
         self.process = fork.Process(target=self._work)
         self.process.start()
@@ -86,12 +86,12 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it has not ended."""
         return self.process.is_alive()
 
     @property
     def writing(self) -> bool:
-        """Whether it holds a file that is not whole yet."""
+        """Whether it has an unfinished file open."""
         folder = f"/proc/{self.process.pid}/fd"
         try:
             links = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
@@ -100,9 +100,9 @@ class Worker:
         return any(".tmp-" in link for link in links)
 
     def kill(self) -> None:
-        """SIGKILL, to its children too."""
+        """Sends SIGKILL to it and its children."""
         if self.running:
-            # It may not have a group yet.
+            # It may not have created its group.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
@@ -110,7 +110,7 @@ class Worker:
 
 
 def contents(directory: pathlib.Path) -> dict[str, str]:
-    """Digests by name of everything in a directory."""
+    """SHA-256 of every file in a directory, by relative path."""
     return {
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))
@@ -118,19 +118,19 @@ def contents(directory: pathlib.Path) -> dict[str, str]:
     }
 
 
-def apart(found: dict[str, str], expected: dict[str, str]) -> list[str]:
-    """Names of files that are there once, or not the same."""
-    names = sorted(found.keys() | expected.keys())
-    return [name for name in names if found.get(name) != expected.get(name)]
+def different(actual: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """Names of files that differ, or that only one of the sets has."""
+    names = sorted(actual.keys() | expected.keys())
+    return [name for name in names if actual.get(name) != expected.get(name)]
 
 
 def disturbed(workers: list[Worker], kills: int, rng: random.Random) -> tuple[int, int]:
-    """Lets workers come to their end, killing some.
+    """Waits until all workers have ended, and kills some of them meanwhile.
 
     Returns:
-        How many were killed, and how many of these held a file half-written.
+        The number of kills, and the number of kills during the writing of a file.
     """
-    used = amid = 0
+    used = during_write = 0
     while any(worker.running for worker in workers):
         time.sleep(0.01)
         begun = [worker for worker in workers if worker.writing]
@@ -139,20 +139,24 @@ def disturbed(workers: list[Worker], kills: int, rng: random.Random) -> tuple[in
         victim = rng.choice(begun)
         time.sleep(rng.uniform(0.0, SPAN))
         if victim.running:
-            amid += victim.writing
+            during_write += victim.writing
             victim.kill()
             victim.restart()
             used += 1
     for worker in workers:
         code = worker.process.exitcode
         assert code == 0, f"a worker ended with {code}:\n{worker.log.read_text()}"
-    return used, amid
+    return used, during_write
 
 
 def make_set(
     scratch: str, number: int, count: int, kills: int, rng: random.Random
 ) -> tuple[dict[str, str], int, int]:
-    """One set by `count` workers, or by Beam's for 0: its contents and its kills."""
+    """Generates a set with `count` workers, or with Beam for 0.
+
+    Returns:
+        The contents of the set, and the two numbers of `disturbed`.
+    """
     directory = pathlib.Path(scratch, f"set{number}")
     base = [f"--work_dir={scratch}", *PAIRS, f"--pairs_dir={directory}"]
     parts = [
@@ -161,15 +165,15 @@ def make_set(
     logs = [pathlib.Path(scratch, f"set{number}-{i}.log") for i in range(len(parts))]
     workers = [Worker(part, log) for part, log in zip(parts, logs, strict=True)]
     try:
-        used, amid = disturbed(workers, kills, rng)
+        used, during_write = disturbed(workers, kills, rng)
     finally:
         for worker in workers:
             worker.kill()
-    return contents(directory), used, amid
+    return contents(directory), used, during_write
 
 
 def main() -> None:
-    """Prints a line for each set, and fails if any differs."""
+    """Prints a line for each set, and fails if a set differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--each", type=int, default=10, help="kills of one set")
@@ -182,31 +186,34 @@ def main() -> None:
     if BEAM:
         ways["Apache Beam"] = 0
     totals = dict.fromkeys(ways, 0)
-    amid = number = 0
+    during_write = number = 0
     with tempfile.TemporaryDirectory() as scratch:
-        station = [sys.executable, "-m", "tf_student.flags.main"]
+        command_line = [sys.executable, "-m", "tf_student.flags.main", "teacher"]
         flags = [f"--work_dir={scratch}", *NETWORK, "--calls=2"]
-        subprocess.run([*station, "teacher", *flags], check=True)
+        subprocess.run([*command_line, *flags], check=True)
         expected, _, _ = make_set(scratch, 0, 1, 0, rng)
         while (left := arguments.kills - sum(totals.values())) > 0:
             name = list(ways)[number % len(ways)]
             number += 1
             kills, start = min(arguments.each, left), time.monotonic()
-            found, used, half = make_set(scratch, number, ways[name], kills, rng)
+            actual, used, interrupted = make_set(
+                scratch, number, ways[name], kills, rng
+            )
             totals[name] += used
-            amid += half
+            during_write += interrupted
             print(
-                f"{name}: {used} kills, {half} amid a file, "
+                f"{name}: {used} kills, {interrupted} while writing a file, "
                 f"{time.monotonic() - start:.0f} s, the same bytes: "
-                f"{found == expected}",
+                f"{actual == expected}",
                 flush=True,
             )
-            assert found == expected, apart(found, expected)
+            assert actual == expected, different(actual, expected)
     print(
         f"{sum(totals.values())} kills in {number} sets and "
         f"{(time.monotonic() - begun) / 60:.0f} minutes "
-        f"({', '.join(f'{name}: {used}' for name, used in totals.items())}), {amid} "
-        "amid a file; every set has the bytes of the undisturbed one."
+        f"({', '.join(f'{name}: {used}' for name, used in totals.items())}), "
+        f"{during_write} while writing a file; every set has the bytes of the "
+        "uninterrupted one."
     )
 
 

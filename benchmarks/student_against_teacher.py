@@ -1,53 +1,63 @@
-"""Times the student's image against one call, and all calls, of its teacher.
+"""Times a student's image against one network call and all calls of its teacher.
 
     python benchmarks/student_against_teacher.py [--preset=cifar10] [--batch=64]
 
-Networks have random weights: the time does not depend on them. The three are timed in
-turn, in one process, and the ratios are of medians.
+The networks have random weights, because the time does not depend on them. All run in
+one process and take turns; the ratios are those of the median times.
 """
 
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
-from tf_student.training.teacher_task import make_sampler
+
+
+def median_seconds(
+    functions: dict[str, Callable[[], object]], rounds: int
+) -> dict[str, float]:
+    """Returns the median time of each function; the first call is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def main() -> None:
-    """Prints milliseconds an image and the two ratios."""
+    """Prints milliseconds per image and the two ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="digits", choices=systems.PRESETS)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    system = systems.get_preset(arguments.preset)
-    unet = UNet(system.unet)
-    student = Student(unet, system.diffusion.timesteps)
-    ddim = make_sampler(unet, system.diffusion, system.sampler)
-    z = tf.random.normal([arguments.batch, *system.unet.image_shape])
-    t = tf.fill([arguments.batch], system.diffusion.timesteps - 1)
-    runs = {
-        "one teacher call": tf.function(lambda: unet(z, t)),
-        "student": tf.function(lambda: student(z)),
-        "teacher, all calls": tf.function(lambda: ddim(z)),
-    }
-    times = {name: [] for name in runs}
-    for _ in range(arguments.rounds + 1):
-        for name, function in runs.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}
+    preset = systems.get_preset(arguments.preset)
+    teacher = Teacher(UNet(preset.unet), preset.diffusion)
+    student = Student(teacher.unet, preset.diffusion)
+    sample = teacher.sampler(preset.sampler)
+    z = tf.random.normal([arguments.batch, *preset.unet.image_shape])
+    t = tf.fill([arguments.batch], preset.diffusion.timesteps - 1)
+    medians = median_seconds(
+        {
+            "one teacher call": tf.function(lambda: teacher.unet(z, t)),
+            "student": tf.function(lambda: student(z)),
+            "teacher, all calls": tf.function(lambda: sample(z)),
+        },
+        arguments.rounds,
+    )
     for name, seconds in medians.items():
         print(f"{name:20} {seconds / arguments.batch * 1e3:9.3f} ms an image")
-    call, one, every = medians.values()
-    print(f"student / one teacher call   {one / call:8.3f}")
-    print(f"teacher / student            {every / one:8.1f}")
+    call, student_image, teacher_image = medians.values()
+    print(f"student / one teacher call   {student_image / call:8.3f}")
+    print(f"teacher / student            {teacher_image / student_image:8.1f}")
 
 
 if __name__ == "__main__":

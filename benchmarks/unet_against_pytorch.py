@@ -1,23 +1,26 @@
-"""The UNet against diffusers' UNet2DModel in PyTorch, in ratios of one run.
+"""Times the UNet against diffusers' UNet2DModel in PyTorch.
 
     python benchmarks/unet_against_pytorch.py [--cases=NAME,...] [--rounds=N]
 
 Both have the same architecture, from one config, and random weights. A training step
-is L1, backward and Adam; this project's also averages the weights, clips and counts.
-PyTorch takes part eagerly, eagerly with channels-last tensors and compiled; each is
-tried alone, then the fastest takes turns with this project's, one process each. A
-figure is the least time over the rounds, and the peak memory of the whole process.
+computes the L1 loss, the gradients and an Adam update; this project's step also updates
+the EMA weights and computes the norm of the gradients. Each way of running PyTorch
+(eager, eager with channels-last tensors, compiled) is measured first; the fastest one
+then takes turns with this project, each in its own process. The printed time is the
+shortest one, and the printed memory is the peak of the process.
 """
 
 import argparse
 import dataclasses
 import os
+from collections.abc import Callable
 
 import peers
 
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.presets import systems
 
-# System, batch, bfloat16, training; and what this project's time may be of PyTorch's.
+# Preset, batch, bfloat16, training, and the largest acceptable ratio of times.
 CASES = {
     "inference-8": ("cifar10", 8, False, False, 0.90),
     "training-8": ("cifar10", 8, False, True, 0.90),
@@ -28,49 +31,40 @@ CASES = {
 TORCH = ("eager", "eager-last", "compiled-last", "compiled")
 
 
-def network(system: str):
-    """The config of a network, without dropout."""
-    if system == "small":
-        digits = systems.DIGITS.unet
+def network(preset: str) -> UNetConfig:
+    """Returns the config of a network without dropout."""
+    if preset == "small":
+        digits = systems.get_preset("digits").unet
         return dataclasses.replace(digits, image_size=32, attention_resolutions=(16,))
-    return dataclasses.replace(systems.get_preset(system).unet, dropout=0.0)
+    return dataclasses.replace(systems.get_preset(preset).unet, dropout=0.0)
 
 
-def tensorflow_peer(config, batch: int, bfloat16: bool, training: bool):
-    """This project's inference or training step."""
+def tensorflow_peer(
+    config: UNetConfig, batch: int, bfloat16: bool, training: bool
+) -> Callable[[], object]:
+    """Returns this project's inference or training step."""
     import keras
+    import student_step
     import tensorflow as tf
 
-    from tf_student.diffusion import losses
-    from tf_student.models.student import Student
     from tf_student.models.unet import UNet
-    from tf_student.runtime import devices
-    from tf_student.training.state import TrainState
-    from tf_student.training.step import make_train_step
 
     if bfloat16:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    if training:
+        digits = systems.get_preset("digits").student
+        train = dataclasses.replace(digits, batch_size=batch)
+        return student_step.make_step(config, train)
+    unet, t = UNet(config), tf.fill([batch], 500)
     z = tf.random.normal([batch, *config.image_shape])
-    if not training:
-        unet = UNet(config)
-        t = tf.fill([batch], 500)
-        call = tf.function(lambda x: unet(x, t))
-        return lambda: call(z).numpy()
-    train = dataclasses.replace(systems.DIGITS.student, batch_size=batch)
-    strategy = devices.make_strategy(["CPU:0"])
-    state = TrainState(strategy, lambda: Student(UNet(config)), train)
-
-    def loss(model, pair, seed):
-        x, image = pair
-        generated = model(x, training=True, seed=seed)
-        return losses.distillation_loss(generated, image, distance="l1")
-
-    step = make_train_step(strategy, state, loss, config=train, xla=False)
-    return lambda: float(step((z, z), tf.constant(0.0)).loss)
+    call = tf.function(lambda x: unet(x, t))
+    return lambda: call(z).numpy()
 
 
-def torch_peer(config, batch: int, bfloat16: bool, training: bool, how: str):
-    """PyTorch's, one of `TORCH`."""
+def torch_peer(
+    config: UNetConfig, batch: int, bfloat16: bool, training: bool, how: str
+) -> Callable[[], object]:
+    """Returns PyTorch's inference or training step, run in one of the ways `TORCH`."""
     import diffusers
     import torch
 
@@ -106,38 +100,38 @@ def torch_peer(config, batch: int, bfloat16: bool, training: bool, how: str):
     return step
 
 
-def make(case: dict):
-    """What a process times."""
-    system, *how = case["case"]
-    config = network(system)
+def make(case: dict) -> Callable[[], object]:
+    """Returns the function that a process times."""
+    preset, *how = case["case"]
+    config = network(preset)
     if case["peer"] == "tf_student":
         return tensorflow_peer(config, *how)
     return torch_peer(config, *how, case["peer"])
 
 
 def measure(name: str, rounds: int) -> None:
-    """Prints a line for each peer of a case, and the ratio."""
-    *case, limit = CASES[name]
-    case = {"case": case}
-    alone = {}
+    """Prints a line for each peer of a case, and the ratios."""
+    *options, limit = CASES[name]
+    case = {"case": options}
+    torch = {}
     for how in TORCH:
         peer = peers.Peer(how, __file__)
-        alone[how] = peers.alternate([peer], case, 3)[how]
+        torch[how] = peers.alternate([peer], case, 3)[how]
         peer.close()
-        print(f"{name:22} {how:14} {alone[how]['seconds'] * 1e3:9.1f} ms", flush=True)
-    best = min(alone, key=lambda how: alone[how]["seconds"])
+        print(f"{name:22} {how:14} {torch[how]['seconds'] * 1e3:9.1f} ms", flush=True)
+    best = min(torch, key=lambda how: torch[how]["seconds"])
     pair = [peers.Peer("tf_student", __file__), peers.Peer(best, __file__)]
     ours, theirs = peers.alternate(pair, case, rounds).values()
     for peer in pair:
         peer.close()
-    for label, found in (("tf_student", ours), (best, theirs)):
+    for label, measured in (("tf_student", ours), (best, theirs)):
         print(
-            f"{name:22} {label:14} {found['seconds'] * 1e3:9.1f} ms  "
-            f"{found['peak'] / 2**30:6.2f} GiB"
+            f"{name:22} {label:14} {measured['seconds'] * 1e3:9.1f} ms  "
+            f"{measured['peak'] / 2**30:6.2f} GiB"
         )
     print(
         f"{name:22} time {ours['seconds'] / theirs['seconds']:.3f} of PyTorch's "
-        f"(asked {limit}), memory {ours['peak'] / theirs['peak']:.3f}",
+        f"(limit {limit}), memory {ours['peak'] / theirs['peak']:.3f}",
         flush=True,
     )
 

@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
-import pathlib
 import re
 
 # TensorFlow's log of its start says nothing about the documentation.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from docutils import nodes
+from docutils.utils.math import latex2mathml
+from sphinx.util import inspect
 
 import tf_student
 
@@ -17,13 +20,12 @@ release = version = tf_student.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_static"]
+myst_update_mathjax = False
 
 # Docstrings mark code with single backticks.
 default_role = "code"
@@ -40,11 +42,17 @@ html_title = f"tf-student {release}"
 html_theme_options = {"show_toc_level": 2, "show_navbar_depth": 1}
 html_copy_source = False
 
-# Browsers load MathJax from its public server. A copy in docs/_static/mathjax, which is
-# not part of the repository, makes formulas readable without a network.
-if pathlib.Path(__file__).with_name("_static").joinpath("mathjax").is_dir():
-    html_static_path = ["_static"]
-    mathjax_path = "mathjax/tex-mml-chtml.js"
+# Browsers draw MathML themselves, so formulas need no network and no script.
+html_math_renderer = "mathml"
+
+
+def _write_mathml(translator, node) -> None:
+    as_block = isinstance(node, nodes.math_block)
+    formula = latex2mathml.tex2mathml(node.astext(), as_block=as_block)
+    if as_block:
+        formula = f'<div style="margin: 1.2em 0; font-size: 115%">{formula}</div>'
+    translator.body.append(formula)
+    raise nodes.SkipNode
 
 
 def _escape(text: str) -> str:
@@ -54,7 +62,9 @@ def _escape(text: str) -> str:
 
 def _document_options(app, what, name, obj, options, lines) -> None:
     """Lists the fields of a config dataclass with the text of their flags."""
-    lines[:] = [line if ">>>" in line else line.replace("|", r"\|") for line in lines]
+    # Names of arguments may continue on a second line, which napoleon does not read.
+    joined = re.sub(r",\n {4,}(?=[\w, ]+: )", ", ", "\n".join(lines)).splitlines()
+    lines[:] = [t if ">>>" in t else t.replace("|", r"\|") for t in joined]
     if what != "class" or not dataclasses.is_dataclass(obj) or "Args:" in lines:
         return
     fields = [field for field in dataclasses.fields(obj) if "doc" in field.metadata]
@@ -63,9 +73,21 @@ def _document_options(app, what, name, obj, options, lines) -> None:
         text = _escape(field.metadata["doc"])
         if choices := field.metadata.get("choices"):
             text += f" One of: {', '.join(f'``{choice}``' for choice in choices)}."
+        if field.metadata.get("advanced"):
+            text += " The flag is advanced: see ``--helpfull``."
         lines.append(f"    {field.name}: {text}")
 
 
+def _show_init(app, what, name, obj, options, signature, returned):
+    """Keras hides the arguments of a model's constructor behind `__new__`."""
+    if what != "class" or signature != "(*args, **kwargs)":
+        return None
+    own = inspect.signature(obj.__init__, bound_method=True)
+    return inspect.stringify_signature(own, unqualified_typehints=True), None
+
+
 def setup(app) -> None:
-    """Called by Sphinx; 1 is before napoleon, which formats the list."""
+    """Called by Sphinx; priority 1 is before napoleon, which formats the list."""
+    app.add_html_math_renderer("mathml", (_write_mathml, None), (_write_mathml, None))
     app.connect("autodoc-process-docstring", _document_options, priority=1)
+    app.connect("autodoc-process-signature", _show_init)

@@ -10,6 +10,7 @@ import pathlib
 import sys
 
 import matplotlib
+import tomllib
 
 matplotlib.use("Agg")
 
@@ -24,22 +25,24 @@ from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 FOLDER = pathlib.Path(__file__).parent
 BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d9730d", "#2e7d4f", "#777777"
 
-# Packages from top to bottom: a package imports only from the rows below its own.
-LAYERS = (
-    (("flags", "the command line"),),
-    (("demo", "every step in one call"),),
-    (("presets", "the paper's systems"),),
-    (("gallery", "a page in the browser"), ("client", "asks a model server")),
-    (("serving", "SavedModels"), ("evaluation", "FID, KID, IS, ...")),
-    (("training", "teachers and students"),),
-    (("pairs", "noise and the teacher's images"),),
-    (("models", "UNet, Teacher, Student"),),
-    (("convert", "tables of published weights"),),
-    (("architecture", "blocks and layers as data"),),
-    (("data", "real images"), ("diffusion", "schedules, samplers, losses")),
-    (("runtime", "options, run directories, devices"),),
-    (("custom_ops", "the fused GroupNorm-SiLU op"),),
-)
+PACKAGES = {
+    "flags": "the command line",
+    "demo": "every step in one call",
+    "presets": "the paper's systems",
+    "gallery": "a page in the browser",
+    "client": "asks a model server",
+    "evaluation": "FID, KID, IS, ...",
+    "serving": "SavedModels",
+    "training": "teachers and students",
+    "pairs": "noise and the teacher's images",
+    "models": "UNet, Teacher, Student",
+    "convert": "tables of published weights",
+    "architecture": "blocks and layers as data",
+    "data": "real images",
+    "diffusion": "schedules, samplers, losses",
+    "runtime": "options, run directories, devices",
+    "custom_ops": "the fused GroupNorm-SiLU op",
+}
 
 
 def schedule() -> plt.Figure:
@@ -47,9 +50,9 @@ def schedule() -> plt.Figure:
     diffusion = DiffusionConfig()
     alpha_bars = schedules.alpha_bars(diffusion)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.1), layout="constrained")
-    left.plot(np.sqrt(alpha_bars), color=BLUE, label=r"image: $\sqrt{\bar\alpha_t}$")
+    left.plot(np.sqrt(alpha_bars), color=BLUE, label=r"image: $\sqrt{\alpha_t}$")
     left.plot(
-        np.sqrt(1 - alpha_bars), color=ORANGE, label=r"noise: $\sqrt{1-\bar\alpha_t}$"
+        np.sqrt(1 - alpha_bars), color=ORANGE, label=r"noise: $\sqrt{1-\alpha_t}$"
     )
     left.set(xlabel="time step t", ylabel="factor", title="The forward process")
     left.legend(frameon=False)
@@ -134,24 +137,35 @@ def _fit(basis, x, weights, power) -> np.ndarray:
 
 def layers() -> plt.Figure:
     """The packages of the library and the order of their imports."""
-    figure, axes = plt.subplots(figsize=(7.2, 6.2))
-    for row, packages in enumerate(LAYERS):
+    rows = _layers()
+    figure, axes = plt.subplots(figsize=(7.2, 0.45 * len(rows) + 0.2))
+    for row, packages in enumerate(rows):
         width = 10 / len(packages)
-        for column, (name, text) in enumerate(packages):
+        for column, name in enumerate(packages):
             left = column * width + 0.06
             box = plt.Rectangle(
-                (left, -row), width - 0.12, 0.78, facecolor="#e8f0fa", edgecolor=BLUE
+                (left, -row), width - 0.12, 0.82, facecolor="#e8f0fa", edgecolor=BLUE
             )
             axes.add_patch(box)
             middle = left + (width - 0.12) / 2
-            axes.text(middle, 0.48 - row, name, ha="center", va="center", weight="bold")
-            axes.text(middle, 0.17 - row, text, ha="center", va="center", fontsize=8)
+            axes.text(middle, 0.57 - row, name, ha="center", va="center", weight="bold")
+            axes.text(
+                middle, 0.22 - row, PACKAGES[name], ha="center", va="center", size=8
+            )
     arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
-    axes.annotate("", (10.5, 1 - len(LAYERS)), (10.5, 0.78), arrowprops=arrow)
-    axes.text(10.7, -len(LAYERS) / 2 + 0.9, "imports", color=GREY, rotation=270)
-    axes.set(xlim=(0, 11.2), ylim=(0.9 - len(LAYERS), 0.9))
+    axes.annotate("", (10.5, 1 - len(rows)), (10.5, 0.82), arrowprops=arrow)
+    axes.text(10.7, -len(rows) / 2 + 0.9, "imports", color=GREY, rotation=270)
+    axes.set(xlim=(0, 11.2), ylim=(0.9 - len(rows), 0.9))
     axes.axis("off")
     return figure
+
+
+def _layers() -> list[list[str]]:
+    """Rows of packages from top to bottom: what import-linter checks."""
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (rows,) = (c["layers"] for c in contracts if c["type"] == "layers")
+    return [row.split(" | ") for row in rows]
 
 
 FIGURES = {f.__name__: f for f in (schedule, forward, regression, layers)}

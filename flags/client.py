@@ -1,7 +1,9 @@
-"""Asks a model server for images, saves them and says how long the answers took.
+"""Requests images from a model server, saves them and prints the latencies.
 
-tf-student client --server=http://127.0.0.1:8501 --count=16 --requests=100
-tf-student client --server=grpc://127.0.0.1:8500 --signature=serving_default
+    tf-student client --server=http://127.0.0.1:8501 --count=16 --requests=100
+    tf-student client --server=grpc://127.0.0.1:8500 --signature=serving_default
+
+REST needs no TensorFlow on this machine; gRPC does.
 """
 
 from absl import flags
@@ -14,7 +16,7 @@ config_flags.define(ClientConfig)
 
 
 def _config() -> ClientConfig:
-    config_flags.preset()  # Refuses an unknown one, whose name is the model's.
+    config_flags.preset()  # Raises an error if the preset is unknown.
     return config_flags.resolve(ClientConfig(model=flags.FLAGS.preset))
 
 
@@ -22,31 +24,31 @@ def main() -> None:
     """Requests images."""
     config, directory = _config(), config_flags.directory("served")
     if config.server.startswith("grpc"):
-        # Its messages are TensorFlow's.
+        # TensorFlow defines the messages of gRPC requests.
         launch.import_quietly("tensorflow")
     from tf_student.client import fetch
 
-    load = fetch.fetch_images(directory, config=config)
-    print(f"{config.count} images of seed {config.seed} are in {directory}.")
-    print(_latencies(load, config))
+    latencies = fetch.fetch_images(directory, config=config)
+    print(f"Saved {config.count} images of seed {config.seed} in {directory}.")
+    print(_summary(latencies, config))
 
 
 def plan() -> launch.Plan:
-    """What would be requested."""
+    """Returns what the command would request."""
     config = _config()
     cost = {"requests": config.requests, "images": config.requests * config.count}
     return f"request images from {config.server}", cost
 
 
-def _latencies(load, config: ClientConfig) -> str:
+def _summary(latencies, config: ClientConfig) -> str:
     from tf_student.client import benchmark
 
     percentiles = ", ".join(
-        f"p{p} {1000 * load.percentile(p):.1f} ms" for p in benchmark.PERCENTILES
+        f"p{p} {1000 * latencies.percentile(p):.1f} ms" for p in benchmark.PERCENTILES
     )
-    images = config.requests * config.count / load.seconds
+    images = config.requests * config.count / latencies.seconds
     return (
-        f"{config.requests} requests, {config.concurrency} at once: {percentiles}; "
+        f"{config.requests} requests, {config.concurrency} at a time: {percentiles}; "
         f"{images:.1f} images/s."
     )
 

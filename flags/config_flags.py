@@ -1,8 +1,9 @@
-"""absl flags derived from the fields of config dataclasses."""
+"""Defines the absl flags of a command from the fields of config dataclasses."""
 
 import dataclasses
 import typing
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import Any, TypeVar, cast
 
 from absl import flags
 
@@ -10,72 +11,89 @@ from tf_student.presets import systems
 
 T = TypeVar("T")
 
-# Flags defined through this module count as the calling station's own in --help.
-flags.disclaim_key_flags()
-
 FLAGS = flags.FLAGS
 
+# Fields of RunConfig that only training uses.
+TRAINING_ONLY = ("accumulate", "recompute")
 
-def define_common(*directories: str) -> None:
-    """Defines --preset, --work_dir, --dry_run and a flag for each directory.
+# Groups of flags in the help. absl prints them in the order of their names, its own
+# groups (absl.app and others) last.
+GROUP = "Flags"
+ADVANCED_GROUP = "Flags for advanced use"
+
+
+def define_common(*directories: str, work_dir: str = "runs/<preset>") -> None:
+    """Defines --preset, --work_dir and a flag for each directory.
 
     Args:
-        *directories: `teacher`, `pairs`, .. : parts of the work directory that can be
-            somewhere else.
+        *directories: names of subdirectories of the work directory, such as `teacher`,
+            that have flags to replace them.
+        work_dir: the default of --work_dir, for the help.
     """
-    flags.DEFINE_string(
-        "preset", "digits", f"The system: {', '.join(systems.PRESETS)}."
-    )
-    flags.DEFINE_string(
-        "work_dir", None, "Where everything is kept (default: runs/<preset>)."
+    names = ", ".join(systems.PRESETS)
+    define_string("preset", "digits", f"The preset: {names}.")
+    define_string(
+        "work_dir",
+        None,
+        f"Directory of everything that the commands write (default: {work_dir}).",
     )
     for name in directories:
-        flags.DEFINE_string(
-            f"{name}_dir", None, f"The {name} (default: <work_dir>/{name})."
-        )
-    define_dry_run()
+        text = f"Directory to use in place of <work_dir>/{name}."
+        define_string(f"{name}_dir", None, text)
 
 
-def define_dry_run() -> None:
-    """Defines --dry_run."""
-    flags.DEFINE_boolean("dry_run", False, "Say what would be done, and do nothing.")
+def define_string(name: str, default: str | None, text: str) -> None:
+    """Defines a flag that belongs to no config."""
+    flags.DEFINE_string(name, default, text, module_name=GROUP)
 
 
 def define_network(*choices: str) -> None:
     """Defines --network, which selects a network; the first choice is the default."""
-    text = f"The network: {', '.join(choices)}."
-    flags.DEFINE_enum("network", choices[0], list(choices), text)
+    flags.DEFINE_enum(
+        "network", choices[0], list(choices), "The network to use.", module_name=GROUP
+    )
 
 
-def define(*kinds: type) -> None:
-    """Defines a flag for every field of the given config dataclasses.
+def define(
+    *kinds: type, source: str = "from the preset", without: Collection[str] = ()
+) -> None:
+    """Defines a flag for every field of config dataclasses.
 
-    A flag that is not given leaves the preset's value, or the config's own.
+    An unset flag keeps the value of the preset or, for configs that presets do not
+    hold, the default of the field.
+
+    Args:
+        *kinds: config dataclasses whose fields were made by `options.option`.
+        source: for the help, where the values of unset flags of the configs come from
+            that presets hold.
+        without: names of fields that have no effect on the command.
     """
-    of_preset = typing.get_type_hints(systems.Preset).values()
+    in_preset = typing.get_type_hints(systems.Preset).values()
     for kind in kinds:
         types = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
-            default = "the preset's" if kind in of_preset else repr(field.default)
-            _define_field(field, types[field.name], default)
+            if field.name not in without:
+                default = source if kind in in_preset else repr(field.default)
+                _define_field(field, types[field.name], default)
 
 
 def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
     text = f"{field.metadata['doc']} (default: {default})"
+    group = ADVANCED_GROUP if field.metadata.get("advanced") else GROUP
     if field.metadata["choices"]:
         choices = list(field.metadata["choices"])
-        flags.DEFINE_enum(field.name, None, choices, text)
+        flags.DEFINE_enum(field.name, None, choices, text, module_name=group)
     elif kind is bool:
-        flags.DEFINE_boolean(field.name, None, text)
+        flags.DEFINE_boolean(field.name, None, text, module_name=group)
     elif kind is int:
-        flags.DEFINE_integer(field.name, None, text)
+        flags.DEFINE_integer(field.name, None, text, module_name=group)
     elif kind is float:
-        flags.DEFINE_float(field.name, None, text)
+        flags.DEFINE_float(field.name, None, text, module_name=group)
     elif kind is str:
-        flags.DEFINE_string(field.name, None, text)
+        flags.DEFINE_string(field.name, None, text, module_name=group)
     else:
         assert typing.get_args(kind) == (int, ...), kind
-        flags.DEFINE_list(field.name, None, text)
+        flags.DEFINE_list(field.name, None, text, module_name=group)
         flags.register_validator(
             field.name, _are_integers, "expected integers separated by commas"
         )
@@ -85,30 +103,31 @@ def _are_integers(words: list[str] | None) -> bool:
     return all(word.strip().lstrip("-").isdigit() for word in words or ())
 
 
-def given(kind: type) -> dict[str, Any]:
-    """Fields of a config whose flags are on the command line, with their values."""
+def overrides(kind: type) -> dict[str, Any]:
+    """Returns the fields of a config whose flags are set, with their values."""
     values = {}
     types = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         flag = FLAGS[field.name] if field.name in FLAGS else None
         if flag is None or flag.value is None:
             continue
-        many = typing.get_origin(types[field.name]) is tuple
-        values[field.name] = tuple(map(int, flag.value)) if many else flag.value
+        is_tuple = typing.get_origin(types[field.name]) is tuple
+        values[field.name] = tuple(map(int, flag.value)) if is_tuple else flag.value
     return values
 
 
 def resolve(config: T) -> T:
-    """A config with the values of the flags on the command line."""
-    return dataclasses.replace(config, **given(type(config)))
+    """Returns a config whose values come from the command line where flags are set."""
+    return dataclasses.replace(cast(Any, config), **overrides(type(config)))
 
 
 def preset(*parts: str) -> systems.Preset:
-    """The preset that --preset names.
+    """Returns the preset that --preset names.
 
     Args:
-        *parts: names of its configs that take the values of the flags on the command
-            line. A preset has two of the same kind, for teacher and student.
+        *parts: names of its configs that take values from the command line. A preset
+            has two configs of the same type, one for the teacher and one for the
+            student, so that a command must select its own.
     """
     values = systems.get_preset(FLAGS.preset)
     resolved = {part: resolve(getattr(values, part)) for part in parts}
@@ -116,13 +135,12 @@ def preset(*parts: str) -> systems.Preset:
 
 
 def directory(name: str) -> str:
-    """The directory of that part of the work: its own flag, or below --work_dir."""
+    """Returns the value of --<name>_dir, by default <work_dir>/<name>."""
     flag = f"{name}_dir"
-    if flag in FLAGS and FLAGS[flag].value:
-        return FLAGS[flag].value
-    return f"{work_dir()}/{name}"
+    value = FLAGS[flag].value if flag in FLAGS else None
+    return value or f"{work_dir()}/{name}"
 
 
 def work_dir() -> str:
-    """--work_dir, by default runs/<preset>."""
+    """Returns the value of --work_dir, by default runs/<preset>."""
     return FLAGS.work_dir or f"runs/{FLAGS.preset}"

@@ -1,40 +1,52 @@
-"""Converts published weights into a teacher or student, or ours into diffusers' layout.
+"""Converts published weights into a teacher or a student, or back to diffusers.
 
     tf-student convert --from=hf:google/ddpm-cifar10-32 --to=runs/cifar10/teacher
     tf-student convert --from=model_tf2_celeba.h5 --to=runs/celeba64/teacher
     tf-student convert --from=runs/cifar10/student --to=student_for_diffusers
 
-Reads folders of diffusers' UNet2DModel, DDPM's TensorFlow checkpoints, PyTorch
-checkpoints of DDIM's layout, and the Denoising Student's .h5 files. Flags of the
-network correct what a file says or implies about its architecture.
+Reads diffusers folders of a UNet2DModel, TensorFlow checkpoints of DDPM, PyTorch
+checkpoints in the layout of DDIM, and .h5 files of the Denoising Student. The flags of
+the network override the architecture that a file states or implies. The run directory
+of a teacher or a student is written as a diffusers folder.
 """
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
 from tf_student.architecture.unet_config import UNetConfig
+from tf_student.runtime.errors import InputError
 
-flags.DEFINE_string("from", None, "The weights: a path, or hf:owner/name.")
-flags.DEFINE_string("to", None, "The directory to write.")
-config_flags.define_dry_run()
-flags.mark_flags_as_required(["from", "to"])
-config_flags.define(UNetConfig)
+config_flags.define_string(
+    "from", None, "Required: the weights, a path or hf:owner/name."
+)
+config_flags.define_string("to", None, "Required: the directory to write.")
+config_flags.define(UNetConfig, source="from the weights")
+
+
+def _path(name: str) -> str:
+    """Returns the value of --from or --to."""
+    value = flags.FLAGS[name].value
+    if not value:
+        raise InputError(f"`{name}` must be set; see tf-student convert --help.")
+    return value
 
 
 def main() -> None:
     """Converts."""
-    source, directory = flags.FLAGS["from"].value, flags.FLAGS.to
+    source, directory = _path("from"), _path("to")
     models = launch.import_quietly("tf_student.models.convert")
-    model = models.convert_weights(source, directory, **config_flags.given(UNetConfig))
+    model = models.convert_weights(
+        source, directory, **config_flags.overrides(UNetConfig)
+    )
     count = model.unet.count_params()
-    print(f"{directory} has all {count:,} parameters of {source}.")
+    print(f"Wrote all {count:,} parameters of {source} to {directory}.")
 
 
 def plan() -> launch.Plan:
-    """What there is to convert."""
-    source = flags.FLAGS["from"].value
-    cost = launch.costs().conversion(source, **config_flags.given(UNetConfig))
-    return f"convert {source} to {flags.FLAGS.to}", cost
+    """Returns the size of the conversion."""
+    source, directory = _path("from"), _path("to")
+    cost = launch.costs().conversion(source, **config_flags.overrides(UNetConfig))
+    return f"convert {source} to {directory}", cost
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a command would cost, for --dry_run."""
+"""Computes what a command would cost, for --dry_run."""
 
 import dataclasses
 from typing import Any
@@ -17,25 +17,25 @@ from tf_student.runtime.run_config import RunConfig
 from tf_student.runtime.run_directory import RunDirectory
 from tf_student.training.training_config import TrainConfig
 
-# Weights, their averages, and Adam's two moments.
+# Weights, EMA weights and Adam's two moments.
 _TRAINING_COPIES = 4
 
 
 def training(
     unet: UNetConfig, train: TrainConfig, run: RunConfig, checkpoints: int
 ) -> dict[str, int]:
-    """Cost of a training run on the devices of this machine."""
+    """Returns the cost of a training run on the devices of this machine."""
     count = memory.parameters(unet)
     devices = max(1, len(tf.config.list_physical_devices("GPU")))
-    held = -(-train.batch_size // (devices * run.accumulate))
+    batch = -(-train.batch_size // (devices * run.accumulate))
     peak = memory.training(
-        unet, held, half=run.dtype != "float32", recompute=run.recompute
+        unet, batch, half=run.dtype != "float32", recompute=run.recompute
     )
     return {
         "parameters": count,
         "steps": train.steps,
         "images in a step": train.batch_size,
-        "images that a device holds at once": held,
+        "images that a device holds at once": batch,
         "bytes of memory on each device (about)": peak,
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
@@ -48,13 +48,13 @@ def online(
     pairs: PairsConfig,
     train: TrainConfig,
 ) -> dict[str, int]:
-    """What it costs beside training that the pairs are made on the way."""
+    """Returns the additional cost of generating the pairs on demand."""
     calls = len(schedules.sampling_timesteps(sampler, diffusion))
     images = train.steps * train.batch_size + pairs.held_out_pairs
     return {
-        "teacher's images": images,
-        "teacher's calls for an image": calls,
-        "teacher's calls": calls * images,
+        "images of the teacher": images,
+        "network calls of the teacher for an image": calls,
+        "network calls of the teacher": calls * images,
     }
 
 
@@ -66,7 +66,7 @@ def sampling(
     *,
     student: bool = False,
 ) -> dict[str, int]:
-    """Cost of drawing `count` images with the teacher, or with the student alone."""
+    """Returns the cost of drawing `count` images with the teacher or the student."""
     timesteps = schedules.sampling_timesteps(sampler, diffusion)
     calls = 1 if student else len(timesteps)
     return {
@@ -85,12 +85,12 @@ def serving(
     *,
     student: bool,
 ) -> dict[str, int]:
-    """Cost of an exported network, and of an image from it."""
-    one = sampling(unet, diffusion, sampler, 1, student=student)
-    count = one["parameters"]
+    """Returns the cost of an exported network and of one image from it."""
+    image = sampling(unet, diffusion, sampler, 1, student=student)
+    count = image["parameters"]
     return {
         "parameters": count,
-        "network calls for an image": one["network calls"],
+        "network calls for an image": image["network calls"],
         "bytes on disk (about)": (4 if dtype == "float32" else 2) * count,
     }
 
@@ -102,7 +102,7 @@ def pairs(
     config: PairsConfig,
     run: RunConfig,
 ) -> dict[str, int]:
-    """Cost of a pair set."""
+    """Returns the cost of a pair set."""
     manifest = manifests.plan("", unet.image_shape, diffusion, sampler, config, run)
     count = config.pairs + config.held_out_pairs
     values = int(np.prod(unet.image_shape))
@@ -115,7 +115,7 @@ def pairs(
 
 
 def conversion(source: str, **options: Any) -> dict[str, int]:
-    """Cost of a conversion; only names and shapes of the source's tensors are read."""
+    """Returns the size of a conversion from the names and shapes of the tensors."""
     if RunDirectory.exists(source):
         config = RunDirectory.open(source).config("unet", UNetConfig)
     else:

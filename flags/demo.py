@@ -1,7 +1,9 @@
 """Runs all commands on 1,797 real digits and writes one page with the results.
 
-tf-student demo
-tf-student demo --preset=digits_long --work_dir=runs/long
+    tf-student demo
+    tf-student demo --preset=digits_long --work_dir=runs/long
+
+Run the same command again to continue after an interruption.
 """
 
 import os
@@ -11,7 +13,7 @@ from tf_student.flags import config_flags, launch
 
 from tf_student.runtime.run_config import RunConfig
 
-config_flags.define_common()
+config_flags.define_common(work_dir="runs/demo")
 config_flags.define(RunConfig)
 
 
@@ -34,13 +36,13 @@ def main() -> None:
     for name in ("samples.png", "interpolation.png", "curves.png", "report.html"):
         print(f"  {os.path.join(directory, name)}")
     print(
-        f"Open {os.path.join(directory, 'report.html')}. The same command continues "
-        f"where it was stopped; rm -r {directory} to start over."
+        f"Open {os.path.join(directory, 'report.html')} in a browser. "
+        f"To start over, remove {directory}."
     )
 
 
 def plan() -> launch.Plan:
-    """What the demo would cost."""
+    """Returns what the demo would cost."""
     preset, run = config_flags.preset(), config_flags.resolve(RunConfig())
     cost = launch.costs().pairs(
         preset.unet, preset.diffusion, preset.sampler, preset.pairs, run

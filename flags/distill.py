@@ -1,11 +1,11 @@
-"""Trains a student, from the teacher's weights, to generate its image in one call.
+"""Trains a student, which generates an image in one network call.
 
     tf-student distill --preset=digits
     tf-student distill --flagfile=flags/recipes/cifar10.flags
     tf-student distill --preset=digits --online
 
-Run the same command again to continue after an interruption. The flags of the pairs and
-of the sampler are only for --online: stored pairs are as they were made.
+Run the same command again to continue after an interruption. Flags of the pairs and
+of the sampler are accepted only with --online: stored pairs cannot change.
 """
 
 import dataclasses
@@ -33,43 +33,41 @@ config_flags.define(
 
 
 def _preset() -> tuple[Preset, bool]:
-    """The preset, and whether the pairs are generated on demand."""
+    """Returns the preset, and whether to generate the pairs on demand."""
     online = config_flags.resolve(OnlineConfig()).online
     if online and flags.FLAGS.pairs_dir:
         raise InputError(
-            "`pairs_dir` must be left out with `online`, which stores no pairs. "
+            "`pairs_dir` must not be set with `online`, which stores no pairs. "
             f"Received: pairs_dir={flags.FLAGS.pairs_dir}."
         )
     if not online:
-        _refuse_flags_of(PairsConfig, SamplerConfig)
+        _check_unset(PairsConfig, SamplerConfig)
     preset = config_flags.preset("distill", "pairs", "sampler", "student", "log")
     return preset, online
 
 
-def _refuse_flags_of(*kinds: type) -> None:
+def _check_unset(*kinds: type) -> None:
     for name in (field.name for kind in kinds for field in dataclasses.fields(kind)):
         if (value := flags.FLAGS[name].value) is not None:
             raise InputError(
-                f"`{name}` must be given only with `online`: stored pairs are as they "
-                f"were made. Received: {name}={value}."
+                f"`{name}` can be set only with `online`: stored pairs cannot change. "
+                f"Received: {name}={value}."
             )
 
 
 def main() -> None:
     """Trains."""
     preset, online = _preset()
-    run, directory = (
-        config_flags.resolve(RunConfig()),
-        config_flags.directory("student"),
-    )
+    run = config_flags.resolve(RunConfig())
     teacher = config_flags.directory("teacher")
     pairs = config_flags.directory("pairs")
     training = launch.import_quietly("tf_student.training.distill")
     if online:
-        pairs_commands = launch.import_quietly("tf_student.pairs.make_pairs")
-        pairs = pairs_commands.online_pairs(
+        generation = launch.import_quietly("tf_student.pairs.make_pairs")
+        pairs = generation.online_pairs(
             teacher, config=preset.pairs, sampler=preset.sampler, run=run
         )
+    directory = config_flags.directory("student")
     training.distill(
         teacher,
         pairs,
@@ -84,7 +82,7 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """What training would cost."""
+    """Returns what training would cost."""
     preset, online = _preset()
     run, costs = config_flags.resolve(RunConfig()), launch.costs()
     cost = costs.training(preset.unet, preset.student, run, preset.log.checkpoints)

@@ -1,10 +1,10 @@
-"""Measures teacher and student against real images: FID, KID, IS and others.
+"""Measures teacher and student against real images: FID, KID, IS and other scores.
 
     tf-student evaluate --preset=digits
     tf-student evaluate --preset=cifar10 --extractor=/models/inception --fid_infinity
 
-Writes evaluation.json and evaluation.html into the work directory. Any two sources of
-images are measured with --source and --against:
+Writes evaluation.json and evaluation.html to the work directory. --source and --against
+compare any two sources of images instead:
 
     tf-student evaluate --source=/models/digits/1 --extractor=digits --samples=10000
     tf-student evaluate --source=samples/ --against=reference.npz --samples=50000
@@ -19,7 +19,14 @@ from tf_student.presets.systems import Preset
 from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher", "pairs", "student")
-config_flags.define(EvaluateConfig, CompareConfig, DataConfig, SamplerConfig, RunConfig)
+config_flags.define(
+    EvaluateConfig,
+    CompareConfig,
+    DataConfig,
+    SamplerConfig,
+    RunConfig,
+    without=(*config_flags.TRAINING_ONLY, "flip"),
+)
 
 
 def _preset() -> Preset:
@@ -50,21 +57,21 @@ def main() -> None:
             **options,
         )
     print(evaluation)
-    print(f"The page is {directory}/evaluation.html.")
+    print(f"The report is {directory}/evaluation.html.")
 
 
 def plan() -> launch.Plan:
-    """What measuring would cost."""
+    """Returns what the evaluation would cost."""
     preset, comparison = _preset(), config_flags.resolve(CompareConfig())
     directory, config = config_flags.work_dir(), preset.evaluate
     count = config.samples * config.repeats
     if comparison.source:
         cost = {"images (at most)": count}
-        return f"measure {comparison.source} into {directory}", cost
+        return f"measure {comparison.source} and write to {directory}", cost
     cost = launch.costs().sampling(
         preset.unet, preset.diffusion, preset.sampler, count + config.same_noise
     )
-    return f"evaluate, without stored pairs, {directory}", cost
+    return f"evaluate {directory} (cost without stored pairs)", cost
 
 
 if __name__ == "__main__":

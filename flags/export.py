@@ -1,11 +1,11 @@
-"""Writes a network as a version of a model that stock TF Serving runs.
+"""Exports a network as a version of a model for unmodified TF Serving.
 
     tf-student export --preset=digits
     tf-student export --preset=digits --verify
     tf-student export --preset=digits --network=teacher
 
-The version appears atomically in <export_dir>/<version>, beside models.config and
-batching.config. A teacher goes to <work_dir>/export_teacher.
+Writes the version atomically to <export_dir>/<version>, beside models.config and
+batching.config. The default directory of a teacher is <work_dir>/export_teacher.
 """
 
 from absl import flags
@@ -39,7 +39,7 @@ def main() -> None:
     )
     if config.warmup != "none" and not exported.warm:
         print(
-            "It has no warm-up requests, because tensorflow-serving-api is not "
+            "The model has no warm-up requests, because tensorflow-serving-api is not "
             "installed: pip install 'tf-student[serving]'."
         )
     if exported.verification:
@@ -48,11 +48,9 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """What the model would take."""
-    preset, config = (
-        config_flags.preset("sampler"),
-        config_flags.resolve(ExportConfig()),
-    )
+    """Returns what the model would cost."""
+    preset = config_flags.preset("sampler")
+    config = config_flags.resolve(ExportConfig())
     network = flags.FLAGS.network
     cost = launch.costs().serving(
         preset.unet,

@@ -1,6 +1,9 @@
-"""Shows teacher and student side by side, on a page in the browser.
+"""Shows teacher and student side by side on a page in the browser.
 
-tf-student gallery --preset=digits
+    tf-student gallery --preset=digits
+
+The page runs exported models: run `tf-student export` first and, to compare with the
+teacher, `tf-student export --network=teacher`.
 """
 
 import os
@@ -15,7 +18,7 @@ config_flags.define(GalleryConfig)
 
 
 def _models() -> tuple[GalleryConfig, str, str]:
-    """The config, and the directories of the student's and the teacher's export."""
+    """Returns the config and the directories of the exported student and teacher."""
     config = config_flags.resolve(GalleryConfig())
     student = config.student_model or config_flags.directory("export")
     teacher = config.teacher_model or config_flags.directory("export_teacher")
@@ -27,25 +30,25 @@ def main() -> None:
     config, student, teacher = _models()
     gallery = launch.import_quietly("tf_student.gallery.server")
     required = bool(config.teacher_model)
-    # There is nothing to save, and a request within TensorFlow may delay the end.
+    # The server has nothing to save, and a request in TensorFlow could delay the exit.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     gallery.serve(
         lambda: gallery.open_models(teacher, student, teacher_required=required),
         config,
-        _say,
+        _print_address,
     )
 
 
 def plan() -> launch.Plan:
-    """Where the page would be."""
+    """Returns the address of the page."""
     config, student, teacher = _models()
     address = {"address": f"http://{config.host}:{config.port}/"}
     return f"show {student} and, if it exists, {teacher}", address
 
 
-def _say(address: str) -> None:
-    # Flushed, for a program that waits for it.
-    print(f"The gallery is at {address} (Ctrl-C ends it).", flush=True)
+def _print_address(address: str) -> None:
+    # Flushed for programs that wait for this line.
+    print(f"The gallery is at {address} (Ctrl-C stops it).", flush=True)
 
 
 if __name__ == "__main__":

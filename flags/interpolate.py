@@ -1,6 +1,9 @@
-"""Draws interpolations from one image of the student to another (slerp of the noise).
+"""Draws interpolations between images of the student.
 
-tf-student interpolate --preset=digits --rows=8 --columns=10
+    tf-student interpolate --preset=digits --rows=8 --columns=10
+
+Each row interpolates spherically between two noise tensors. Writes interpolation.png to
+the work directory.
 """
 
 from tf_student.flags import config_flags, launch
@@ -9,7 +12,7 @@ from tf_student.models.draw_config import InterpolateConfig
 from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("student")
-config_flags.define(InterpolateConfig, RunConfig)
+config_flags.define(InterpolateConfig, RunConfig, without=config_flags.TRAINING_ONLY)
 
 
 def main() -> None:
@@ -25,7 +28,7 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """What drawing would cost."""
+    """Returns what drawing would cost."""
     preset, config = config_flags.preset(), config_flags.resolve(InterpolateConfig())
     cost = launch.costs().sampling(
         preset.unet,

@@ -1,4 +1,4 @@
-"""Runs a station: parses its flags, and turns errors into one line and an exit code."""
+"""Runs a command: parses its flags and turns errors into a line and an exit code."""
 
 import contextlib
 import importlib
@@ -7,10 +7,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
-from tf_student.flags import output
+from tf_student.flags import config_flags, output
 
 from tf_student.runtime.errors import (
     DivergedError,
@@ -24,11 +25,11 @@ from tf_student.runtime.errors import (
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
 EXIT_UNVERIFIED = 4
-# EX_TEMPFAIL: the same command, run again, goes on.
+# EX_TEMPFAIL: running the same command again continues.
 EXIT_PREEMPTED = 75
+EXIT_INTERRUPTED = 130
 
-
-# What a command would do, and what that costs by name.
+# What a command would do, and its costs by name.
 Plan = tuple[str, dict[str, Any]]
 
 
@@ -37,75 +38,101 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
 
     Args:
         main: runs the command.
-        plan: what the command would do; printed in place of running it with --dry_run.
+        plan: returns what the command would do and its cost, which --dry_run prints
+            instead of running `main`. A command without a plan has no such flag.
     """
-
-    def guarded(argv: list[str]) -> None:
-        if len(argv) > 1:
-            _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
-        logging.use_absl_handler()
-        # What happens is for a person: no time, no line of a source file.
-        plain = standard_logging.Formatter("%(message)s")
-        logging.get_absl_handler().setFormatter(plain)
-        logging.get_absl_logger().addFilter(_concerns_the_user)
-        try:
-            if plan is not None and flags.FLAGS.dry_run:
-                _print_plan(*plan())
-            else:
-                main()
-        except InputError as error:
-            _fail(str(error), EXIT_INPUT)
-        except DivergedError as error:
-            _fail(str(error), EXIT_DIVERGED)
-        except VerificationError as error:
-            _fail(str(error), EXIT_UNVERIFIED)
-        except Preempted as error:
-            _fail(f"stopped by SIGTERM. {error}", EXIT_PREEMPTED)
-        except WorkerLost as error:
-            _fail(f"{error} The same command goes on.", EXIT_PREEMPTED)
-        except KeyboardInterrupt:
-            _fail("interrupted; the same command goes on", 130)
-        except BrokenPipeError:
-            # Of a reader of the output, which `output.flushed` knows about.
-            raise
-        except (OSError, ImportError) as error:
-            _fail(str(error), EXIT_INPUT)
-        except Exception as error:
-            if not _is_file_system_error(error):
-                raise
-            _fail(first_line(error), EXIT_INPUT)
-
+    if plan is not None:
+        text = "Print what the command would do and what it would cost, and exit."
+        flags.DEFINE_boolean("dry_run", False, text, module_name=config_flags.GROUP)
     try:
         with output.flushed():
-            app.run(guarded, flags_parser=_parse)
+            app.run(lambda argv: _execute(argv, main, plan), flags_parser=_parse)
     except SystemExit as end:
         if os.environ.get("TF_CONFIG"):
-            # TensorFlow's own end waits for the other workers, who may be gone.
+            # TensorFlow's own shutdown waits for workers that may have died.
             sys.stderr.flush()
-            os._exit(end.code or 0)
+            os._exit(end.code if isinstance(end.code, int) else end.code is not None)
         raise
 
 
+def _execute(
+    argv: list[str], main: Callable[[], None], plan: Callable[[], Plan] | None
+) -> None:
+    if len(argv) > 1:
+        _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
+    _log_plainly()
+    try:
+        if plan is not None and flags.FLAGS.dry_run:
+            _print_plan(*plan())
+        else:
+            main()
+    except KeyboardInterrupt:
+        message = "interrupted; run the same command again to continue"
+        _fail(message, EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of the output has gone, which `output.flushed` handles.
+        raise
+    except Exception as error:
+        explained = _explain(error)
+        if explained is None:
+            raise
+        _fail(*explained)
+
+
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """Returns the message and exit code of an error that a user can correct."""
+    match error:
+        case Preempted():
+            return f"stopped by SIGTERM. {error}", EXIT_PREEMPTED
+        case WorkerLost():
+            return f"{error} Run the same command again to continue.", EXIT_PREEMPTED
+        case DivergedError():
+            return str(error), EXIT_DIVERGED
+        case VerificationError():
+            return str(error), EXIT_UNVERIFIED
+        case InputError() | OSError() | ImportError():
+            return str(error), EXIT_INPUT
+        case _ if _is_file_system_error(error):
+            return first_line(error), EXIT_INPUT
+    return None
+
+
 def _parse(argv: list[str]) -> list[str]:
-    if {"--help", "-help", "-h"} & set(argv):
-        print(f"{sys.modules['__main__'].__doc__}{flags.FLAGS.main_module_help()}")
-        sys.exit(0)
+    asked = {argument.lstrip("-") for argument in argv[1:] if argument[:1] == "-"}
+    if asked & {"help", "helpshort", "h", "?"}:
+        listing = flags.FLAGS.module_help(config_flags.GROUP)
+        _print_help(f"{listing}\n\nAdvanced flags: --helpfull")
+    if "helpfull" in asked:
+        _print_help(flags.FLAGS.get_help())
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
         _fail(" ".join(str(error).split()), EXIT_INPUT)
 
 
-def _fail(message: str, code: int) -> None:
-    station = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    print(f"tf-student {station}: {message}", file=sys.stderr)
+def _print_help(listing: str) -> NoReturn:
+    print(f"{sys.modules['__main__'].__doc__}{listing}")
+    sys.exit(0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
+    print(f"tf-student {command}: {message}", file=sys.stderr)
     sys.exit(code)
 
 
-def _concerns_the_user(record: Any) -> bool:
-    """Leaves out TensorFlow's bookkeeping, which it logs through absl."""
-    of_tensorflow = f"{os.sep}tensorflow{os.sep}" in record.pathname
-    return record.levelname != "INFO" or not of_tensorflow
+def _log_plainly() -> None:
+    """Logs messages without the time and the source line: users read them."""
+    logging.use_absl_handler()
+    plain = standard_logging.Formatter("%(message)s")
+    logging.get_absl_handler().setFormatter(plain)
+    logging.get_absl_logger().addFilter(_concerns_the_user)
+
+
+def _concerns_the_user(record: standard_logging.LogRecord) -> bool:
+    """Drops TensorFlow's own information messages, which it logs through absl."""
+    from_tensorflow = f"{os.sep}tensorflow{os.sep}" in record.pathname
+    return record.levelname != "INFO" or not from_tensorflow
 
 
 def _print_plan(title: str, cost: dict[str, Any]) -> None:
@@ -114,13 +141,8 @@ def _print_plan(title: str, cost: dict[str, Any]) -> None:
         print(f"  {name}: {value if isinstance(value, str) else format(value, ',')}")
 
 
-def costs() -> Any:
-    """The module `tf_student.flags.costs`, which imports TensorFlow."""
-    return import_quietly("tf_student.flags.costs")
-
-
 def _is_file_system_error(error: Exception) -> bool:
-    """What TensorFlow raises for a full disk, a missing right and their like."""
+    """Whether TensorFlow reports a full disk, missing permissions or the like."""
     if "tensorflow" not in sys.modules:
         return False
     errors = sys.modules["tensorflow"].errors
@@ -129,23 +151,28 @@ def _is_file_system_error(error: Exception) -> bool:
         errors.ResourceExhaustedError,
         errors.NotFoundError,
         errors.FailedPreconditionError,
-        # A file beyond the size that is allowed.
+        # The file exceeds the allowed size.
         errors.OutOfRangeError,
         errors.UnavailableError,
     )
     return isinstance(error, kinds)
 
 
-def import_quietly(name: str):
-    """Imports a module that imports TensorFlow, without the banner of its libraries.
+def costs() -> ModuleType:
+    """Returns the module `tf_student.flags.costs`, which imports TensorFlow."""
+    return import_quietly("tf_student.flags.costs")
+
+
+def import_quietly(name: str) -> ModuleType:
+    """Imports TensorFlow and a module, hiding the messages that its libraries print.
 
     What they write to stderr is shown only if the import fails.
     """
     with _silenced_stderr():
         tf = importlib.import_module("tensorflow")
         tf.get_logger().setLevel("ERROR")
-        # Not the logical devices: making them would start TensorFlow's runtime before
-        # a worker could become a server to the others.
+        # Listing logical devices instead would initialise TensorFlow's runtime before
+        # a worker can start its server.
         tf.config.list_physical_devices()
         return importlib.import_module(name)
 
@@ -154,15 +181,15 @@ def import_quietly(name: str):
 def _silenced_stderr() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    kept = os.dup(2)
+    original = os.dup(2)
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
             captured.seek(0)
-            os.write(kept, captured.read())
+            os.write(original, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(original, 2)
+            os.close(original)

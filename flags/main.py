@@ -1,4 +1,4 @@
-"""The `tf-student` command: hands the rest of the line to one command."""
+"""The program `tf-student`: runs one command with the rest of the command line."""
 
 import runpy
 import sys
@@ -9,39 +9,40 @@ from tf_student.runtime.version import __version__
 
 COMMANDS = {
     "teacher": "train a diffusion model on real images",
-    "convert": "read published weights instead, or write ours for diffusers",
-    "verify-teacher": "inspect a teacher: images, and its loss on real ones",
-    "pairs": "sample from the teacher and store (noise seed, image)",
+    "convert": "read published weights, or write our own for diffusers",
+    "verify-teacher": "check a teacher: images, and its loss on real images",
+    "pairs": "sample from the teacher and store (noise seed, image) pairs",
     "distill": "train a student that needs one network call",
     "sample": "draw images",
-    "interpolate": "draw walks from one image to another",
-    "evaluate": "measure teacher and student, or any two sets of images",
+    "interpolate": "draw interpolations between images",
+    "evaluate": "measure teacher and student, or compare any two sets of images",
     "export": "write a SavedModel for TF Serving",
-    "client": "request images from a model server, and measure it",
+    "client": "request images from a model server and measure the latency",
     "gallery": "show teacher and student in the browser",
-    "demo": "all of the above on small real images, in minutes",
-    "doctor": "check this machine and say what is missing",
+    "demo": "run all of the above on small real images, in minutes",
+    "doctor": "check this machine and report what is missing",
 }
 
 
 def usage() -> str:
-    """The list of commands."""
+    """Returns the help text of the program."""
     rows = "\n".join(f"  {name:14} {text}" for name, text in COMMANDS.items())
     return (
-        "Distills a diffusion model into a one-step generator.\n\n"
+        "Distills a diffusion model into a student that needs one network call.\n\n"
         "usage: tf-student COMMAND [--flag=value ...]\n"
-        "       tf-student COMMAND --help\n\n"
+        "       tf-student COMMAND --help | --helpfull\n"
+        "       tf-student --version\n\n"
         f"commands:\n{rows}"
     )
 
 
 def run() -> None:
-    """Entry point of the console script."""
+    """Runs the program, as the console script does."""
     with output.flushed():
-        _hand_over(sys.argv[1:])
+        _dispatch(sys.argv[1:])
 
 
-def _hand_over(arguments: list[str]) -> None:
+def _dispatch(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         sys.exit(0 if arguments else 2)
@@ -50,7 +51,7 @@ def _hand_over(arguments: list[str]) -> None:
         sys.exit(0)
     if arguments[0] not in COMMANDS:
         print(
-            f"tf-student: there is no command {arguments[0]!r}; expected one of "
+            f"tf-student: unknown command {arguments[0]!r}; expected one of "
             f"{', '.join(COMMANDS)}",
             file=sys.stderr,
         )

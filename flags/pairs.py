@@ -1,12 +1,12 @@
-"""Lets the teacher sample, and stores (noise seed, image) pairs.
+"""Samples from the teacher and stores (noise seed, image) pairs.
 
     tf-student pairs --preset=digits
     tf-student pairs --flagfile=flags/recipes/cifar10.flags --num_workers=8
     tf-student pairs --preset=digits --check
 
-Run the same command again to go on after an interruption; finished files are kept.
-Several workers share a set by their index: in a job array of Slurm and an indexed job
-of Kubernetes they know it by themselves.
+Run the same command again to continue after an interruption; finished shards are kept.
+Several workers can share the shards of a set: --worker_index tells each worker its
+part. In a Slurm job array or a Kubernetes indexed job, the flag is set automatically.
 """
 
 import os
@@ -22,49 +22,59 @@ from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher", "pairs")
-config_flags.define(PairsConfig, SamplerConfig, EngineConfig, CheckConfig, RunConfig)
+config_flags.define(
+    PairsConfig,
+    SamplerConfig,
+    EngineConfig,
+    CheckConfig,
+    RunConfig,
+    without=config_flags.TRAINING_ONLY,
+)
 
 
 def _preset() -> Preset:
     return config_flags.preset("pairs", "sampler")
 
 
+def _engine() -> EngineConfig:
+    return config_flags.resolve(worker_from(os.environ, flags.FLAGS.num_workers))
+
+
 def main() -> None:
     """Writes the pairs, imports them or checks them."""
     preset, run = _preset(), config_flags.resolve(RunConfig())
-    engine = config_flags.resolve(worker_from(os.environ, flags.FLAGS.num_workers))
+    engine = _engine()
+    check = config_flags.resolve(CheckConfig())
+    pairs = launch.import_quietly("tf_student.pairs.make_pairs")
     teacher = config_flags.directory("teacher")
     directory = config_flags.directory("pairs")
-    pairs = launch.import_quietly("tf_student.pairs.make_pairs")
     options = {"config": preset.pairs, "sampler": preset.sampler, "run": run}
     if engine.import_from:
         pairs.import_pairs(teacher, engine.import_from, directory, **options)
-        print(
-            f"The pairs of {engine.import_from} are in {directory}. "
-            "Next: tf-student distill"
-        )
+        print(f"The pairs are in {directory}. Next: tf-student distill")
         return
-    check, damaged = config_flags.resolve(CheckConfig()), ()
+    damaged = ()
     if check.check or check.repair:
         findings = _check(pairs, teacher, directory, check, run)
-        if not findings.to_make:
+        if not findings.to_generate:
             return
         damaged = findings.damaged
-    made = pairs.make_pairs(
+    pair_set = pairs.make_pairs(
         teacher, directory, engine=engine, remake=damaged, progress=True, **options
     )
-    if made:
-        print(f"The pairs are in {directory}. Next: tf-student distill")
-    else:
+    if pair_set is None:
         print(
             f"The pairs of worker {engine.worker_index} of {engine.num_workers} are in "
-            f"{directory}; those of other workers are missing."
+            f"{directory}. Shards of other workers are still missing."
         )
+    else:
+        print(f"The pairs are in {directory}. Next: tf-student distill")
 
 
 def plan() -> launch.Plan:
-    """What the pairs would cost."""
+    """Returns what the pairs would cost."""
     preset, run = _preset(), config_flags.resolve(RunConfig())
+    _engine()  # Raises an error if the index of the worker is wrong.
     cost = launch.costs().pairs(
         preset.unet, preset.diffusion, preset.sampler, preset.pairs, run
     )
@@ -72,10 +82,10 @@ def plan() -> launch.Plan:
 
 
 def _check(pairs, teacher: str, directory: str, check: CheckConfig, run: RunConfig):
-    """What is wrong with the pairs; an error unless they are to be repaired."""
+    """Checks the pairs; raises an error on faults unless they are to be repaired."""
     findings = pairs.check_pairs(teacher, directory, images=check.check_images, run=run)
-    if findings.to_make and not check.repair:
-        raise InputError(f"{findings.text()} --repair generates them again.")
+    if findings.to_generate and not check.repair:
+        raise InputError(f"{findings.text()} --repair re-generates them.")
     print(findings.text(), flush=True)
     return findings
 
@@ -83,34 +93,40 @@ def _check(pairs, teacher: str, directory: str, check: CheckConfig, run: RunConf
 def worker_from(
     environment: Mapping[str, str], num_workers: int | None = None
 ) -> EngineConfig:
-    """This process' place in a job array of Slurm, or in Kubernetes' indexed job.
+    """Returns the worker index that Slurm or Kubernetes assigned to this process.
 
     Args:
-        environment: the process' variables.
-        num_workers: as the command line says; else Slurm does, and for Kubernetes,
-            which does not, the variable NUM_WORKERS.
+        environment: the environment variables. Slurm job arrays set
+            SLURM_ARRAY_TASK_ID and others; Kubernetes indexed jobs set
+            JOB_COMPLETION_INDEX but not the number of workers, for which a manifest
+            must set NUM_WORKERS.
+        num_workers: number of workers, in place of the one in the environment.
+
+    Returns:
+        The default config if the environment has no index.
 
     Raises:
-        InputError: if a place is known and the number of workers is not.
+        InputError: if the environment has an index but no number of workers.
     """
     index = environment.get("JOB_COMPLETION_INDEX")
-    count, first, step = environment.get("NUM_WORKERS"), 0, 1
+    count, first, step = environment.get("NUM_WORKERS"), "0", "1"
     if "SLURM_ARRAY_TASK_ID" in environment:
         index = environment["SLURM_ARRAY_TASK_ID"]
         count = environment.get("SLURM_ARRAY_TASK_COUNT")
-        first = environment.get("SLURM_ARRAY_TASK_MIN", 0)
-        step = environment.get("SLURM_ARRAY_TASK_STEP", 1)
+        first = environment.get("SLURM_ARRAY_TASK_MIN", "0")
+        step = environment.get("SLURM_ARRAY_TASK_STEP", "1")
     if index is None:
         return EngineConfig()
-    count = count if num_workers is None else num_workers
+    if num_workers is not None:
+        count = str(num_workers)
     try:
-        place = (int(index) - int(first)) // int(step)
-        return EngineConfig(worker_index=place, num_workers=int(count))
-    except (TypeError, ValueError) as error:
+        position, workers = (int(index) - int(first)) // int(step), int(count or "")
+    except ValueError as error:
         raise InputError(
-            "`num_workers` must be given, or the variable NUM_WORKERS, where a job has "
-            f"an index. Received: index={index}, num_workers={count}."
+            "`num_workers`, or the environment variable NUM_WORKERS, must be a number "
+            f"in a job with an index. Received: index={index}, num_workers={count}."
         ) from error
+    return EngineConfig(worker_index=position, num_workers=workers)
 
 
 if __name__ == "__main__":

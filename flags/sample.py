@@ -1,6 +1,8 @@
-"""Draws images: a grid, and a folder of PNGs.
+"""Draws images of the student, of the teacher or of both from the same noise.
 
-tf-student sample --preset=digits --network=both --count=64
+    tf-student sample --preset=digits --network=both --count=64
+
+Writes the grid samples.png and a folder of PNG files to the work directory.
 """
 
 from absl import flags
@@ -12,13 +14,15 @@ from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher", "student")
 config_flags.define_network("student", "teacher", "both")
-config_flags.define(SampleConfig, SamplerConfig, RunConfig)
+config_flags.define(
+    SampleConfig, SamplerConfig, RunConfig, without=config_flags.TRAINING_ONLY
+)
 
 
 def _directory_of(network: str) -> str | None:
-    """Of a network, if its images are asked for."""
-    wanted = flags.FLAGS.network in (network, "both")
-    return config_flags.directory(network) if wanted else None
+    """Returns the directory of a network if --network selects it."""
+    selected = flags.FLAGS.network in (network, "both")
+    return config_flags.directory(network) if selected else None
 
 
 def main() -> None:
@@ -37,11 +41,9 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """What drawing would cost."""
-    preset, config = (
-        config_flags.preset("sampler"),
-        config_flags.resolve(SampleConfig()),
-    )
+    """Returns what drawing would cost."""
+    preset = config_flags.preset("sampler")
+    config = config_flags.resolve(SampleConfig())
     cost = launch.costs().sampling(
         preset.unet,
         preset.diffusion,

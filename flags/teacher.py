@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """What training would cost."""
+    """Returns what training would cost."""
     preset, run = _preset(), config_flags.resolve(RunConfig())
     cost = launch.costs().training(
         preset.unet, preset.teacher, run, preset.log.checkpoints

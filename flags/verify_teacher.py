@@ -1,11 +1,11 @@
-"""Inspects a teacher, such as a converted one, before a million pairs are made with it.
+"""Checks a teacher, such as a converted one, before it generates many pairs.
 
     tf-student verify-teacher --preset=cifar10
     tf-student verify-teacher --preset=cifar10 --dataset=cifar10
 
-Samples a few images and, where --dataset names real images, prints the loss of the
-noise prediction on them: 1 for a network that predicts nothing, about 0.03 for a good
-one on CIFAR-10.
+Draws a few images. If --dataset names real images, also prints the noise-prediction
+loss on them: 1 for a network that predicts zero, about 0.03 for a good network on
+CIFAR-10.
 """
 
 from absl import flags
@@ -17,14 +17,20 @@ from tf_student.evaluation.evaluation_config import VerifyConfig
 from tf_student.runtime.run_config import RunConfig
 
 config_flags.define_common("teacher")
-config_flags.define(VerifyConfig, DataConfig, SamplerConfig, RunConfig)
+config_flags.define(
+    VerifyConfig,
+    DataConfig,
+    SamplerConfig,
+    RunConfig,
+    without=(*config_flags.TRAINING_ONLY, "flip"),
+)
 
 
 def main() -> None:
-    """Samples and measures."""
+    """Draws images and measures the loss."""
     preset = config_flags.preset("data", "sampler")
-    evaluation = launch.import_quietly("tf_student.evaluation.verify_teacher")
-    verification = evaluation.verify_teacher(
+    verification = launch.import_quietly("tf_student.evaluation.verify_teacher")
+    result = verification.verify_teacher(
         config_flags.directory("teacher"),
         config_flags.work_dir(),
         real=preset.data if flags.FLAGS.dataset else None,
@@ -32,19 +38,17 @@ def main() -> None:
         sampler=preset.sampler,
         run=config_flags.resolve(RunConfig()),
     )
-    print(verification.text())
+    print(result.text())
 
 
 def plan() -> launch.Plan:
-    """What sampling would cost."""
-    preset, config = (
-        config_flags.preset("sampler"),
-        config_flags.resolve(VerifyConfig()),
-    )
+    """Returns what sampling would cost."""
+    preset = config_flags.preset("sampler")
+    config = config_flags.resolve(VerifyConfig())
     cost = launch.costs().sampling(
         preset.unet, preset.diffusion, preset.sampler, config.count
     )
-    return f"draw a teacher's images into {config_flags.work_dir()}", cost
+    return f"draw images of the teacher and write to {config_flags.work_dir()}", cost
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ def cache(tmp_path_factory):
 @pytest.fixture(params=[1, 2], ids=["1-replica", "2-replicas"])
 def strategy(request):
     """MirroredStrategy over one and over two CPU devices."""
+    from tf_student.runtime import devices
+
     return devices.make_strategy([f"CPU:{i}" for i in range(request.param)])
 
 

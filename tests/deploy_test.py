@@ -1,4 +1,4 @@
-"""What can be known of deploy/ without Docker and a cluster: it is YAML, and agrees."""
+"""Checks deploy/ without Docker and a cluster: the files parse and agree."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import yaml
 from tf_student.client.client_config import ClientConfig
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
-# Of `tensorflow_model_server --help`.
+# Flags that `tensorflow_model_server --help` lists.
 FLAGS = {
     "allow_version_labels_for_unavailable_models",
     "batching_parameters_file",
@@ -27,7 +27,7 @@ def _flags(arguments):
 
 
 def _filled(text):
-    """The text with the defaults of its variables, as Compose puts them in."""
+    """Replaces variables by their defaults, as Compose does."""
     return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
 
 
@@ -47,7 +47,7 @@ def pod(manifest):
     return manifest["Deployment"]["spec"]["template"]["spec"]
 
 
-def test_compose_starts_one_server_and_another_if_asked(services):
+def test_compose_starts_one_server_and_another_on_request(services):
     assert list(services) == ["serving", "batching"]
     assert "profiles" not in services["serving"]
     assert services["batching"]["profiles"] == ["batching"]
@@ -70,7 +70,7 @@ def test_only_the_second_server_batches(services):
     assert flags["batching_parameters_file"] == "/models/digits/batching.config"
 
 
-def test_compose_is_open_to_this_machine_alone(services):
+def test_compose_is_open_only_to_this_machine(services):
     ports = [port for service in services.values() for port in service["ports"]]
     assert all(port.startswith("127.0.0.1:") for port in ports)
     assert len({port.split(":")[1] for port in ports}) == len(ports) == 4
@@ -81,7 +81,7 @@ def test_the_client_finds_the_server(services):
     assert ClientConfig().server == f"http://{published.rpartition(':')[0]}"
 
 
-def test_manifest_has_a_server_and_a_way_to_it(manifest, pod):
+def test_manifest_has_a_server_and_its_service(manifest, pod):
     assert set(manifest) == {"Service", "Deployment"}
     labels = manifest["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert manifest["Service"]["spec"]["selector"] == labels
@@ -114,7 +114,7 @@ def test_both_serve_the_same_release(services, pod):
     assert images == {pod["containers"][0]["image"]}
 
 
-def test_the_training_job_asks_for_workers_that_are_started_again():
+def test_the_training_job_restarts_its_workers():
     job = yaml.safe_load((DEPLOY / "tfjob.yaml").read_text())
     assert (job["kind"], list(job["spec"]["tfReplicaSpecs"])) == ("TFJob", ["Worker"])
     worker = job["spec"]["tfReplicaSpecs"]["Worker"]
@@ -138,14 +138,14 @@ def test_the_slurm_script_gives_each_task_its_tf_config(tmp_path):
         path.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "SLURM_JOB_NODELIST": "node[1-2]"}
-    said = subprocess.run(
+    output = subprocess.run(
         ["bash", script, "--preset=digits"],
         env=environment,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    config, _, arguments = said.rstrip("\n").rpartition("\n")
+    config, _, arguments = output.rstrip("\n").rpartition("\n")
     assert arguments == "distill --preset=digits"
     assert json.loads(config) == {
         "cluster": {"worker": ["node1:23456", "node2:23456"]},

@@ -1,9 +1,9 @@
-"""Starts a training station as several workers on this machine.
+"""Starts a training command as several workers on this machine.
 
     python tests/local_workers.py 2 distill --preset=digits --work_dir=runs/digits
 
 Each worker gets its own TF_CONFIG, as Kubeflow or a Slurm script would set it. Workers
-that end with the code that asks for it, or by a signal, are started again.
+are restarted if they end by a signal or with an exit code that asks for it.
 """
 
 import json
@@ -13,22 +13,28 @@ import subprocess
 import sys
 import time
 
-# A wrong flag or input and a loss that diverged: starting again would not help.
+# Success, a wrong flag or input, a loss that diverged: a restart would not help.
 FINAL = (0, 2, 3)
 
 
 class LocalWorkers:
-    """Processes of one station that train together over the loopback interface.
+    """Processes of one command that train together over the loopback interface.
 
     Args:
-        count: workers; the first is the chief.
-        arguments: of `tf-student`: the station and its flags.
-        restarts: how often one worker is started again.
-        log: a file for each worker's output, with `{}` for its index; by default all
-            write to this process's.
+        count: number of workers; the first is the chief.
+        arguments: the arguments of `tf-student`: the command and its flags.
+        restarts: how often each worker may be restarted.
+        log: the path of each worker's output, with `{}` for its index. By default
+            workers inherit the output of this process.
     """
 
-    def __init__(self, count: int, arguments: list[str], restarts=5, log=None):
+    def __init__(
+        self,
+        count: int,
+        arguments: list[str],
+        restarts: int = 5,
+        log: str | None = None,
+    ):
         self._arguments, self._restarts, self._log = arguments, restarts, log
         self._addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
         self._starts = [0] * count
@@ -47,24 +53,24 @@ class LocalWorkers:
         )
 
     def tend(self) -> bool:
-        """Starts again who needs it; whether all have ended."""
+        """Restarts workers that need it; returns whether all have ended."""
         codes = [process.poll() for process in self.processes]
         for index, code in enumerate(codes):
-            again = code is not None and code not in FINAL
-            if again and self._starts[index] <= self._restarts:
+            failed = code is not None and code not in FINAL
+            if failed and self._starts[index] <= self._restarts:
                 self.processes[index] = self._start(index)
                 codes[index] = None
         return all(code is not None for code in codes)
 
-    def wait(self, timeout: float = float("inf")) -> list[int]:
-        """The exit codes, once all have ended or the time, in seconds, is over."""
+    def wait(self, timeout: float = float("inf")) -> list[int | None]:
+        """Returns the exit codes once all have ended or after `timeout` seconds."""
         end = time.monotonic() + timeout
         while not self.tend() and time.monotonic() < end:
             time.sleep(0.1)
         return [process.poll() for process in self.processes]
 
     def close(self) -> None:
-        """Kills whoever is left."""
+        """Kills the workers that still run."""
         for process in self.processes:
             process.kill()
             process.wait()
@@ -72,17 +78,17 @@ class LocalWorkers:
 
 def _free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for unused in sockets:
+        unused.bind(("127.0.0.1", 0))
+    ports = [unused.getsockname()[1] for unused in sockets]
+    for unused in sockets:
+        unused.close()
     return ports
 
 
 if __name__ == "__main__":
     workers = LocalWorkers(int(sys.argv[1]), sys.argv[2:])
     try:
-        sys.exit(max(abs(code) for code in workers.wait()))
+        sys.exit(max(abs(code or 0) for code in workers.wait()))
     finally:
         workers.close()

@@ -1,4 +1,4 @@
-"""Tiny networks whose every weight matters."""
+"""Tiny networks in which every weight affects the output."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ TINY = UNetConfig(
 
 
 def randomise(model: keras.layers.Layer, seed: int = 0) -> keras.layers.Layer:
-    """Draws all weights anew: networks start with zeros in their last layers."""
+    """Replaces all weights by random ones: some layers are initialized with zeros."""
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         fan_in = np.prod(weight.shape[:-1]) if len(weight.shape) > 1 else 16.0

@@ -1,7 +1,10 @@
-"""The plan of the house: who may import whom, and what no module may do."""
+"""How the code is arranged, and what no module may do."""
 
 import ast
+import collections
 import runpy
+import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -10,71 +13,23 @@ from unittest import mock
 import pytest
 
 ROOT = Path(__file__).parents[1]
-
-# A module imports from floors below its own alone.
-FLOORS = [
-    # Formulas and plain machinery.
-    "__init__ errors images losses noise sampler streams evaluation.precision "
-    "evaluation.similarity evaluation.tfgan gallery.gate "
-    "serving.environment serving.native serving.stranger "
-    "custom_ops.group_norm_silu.reference progress training.ema preemption "
-    "training.profile",
-    "options client.arrays evaluation.neighbours serving.signatures "
-    "serving.verification",
-    "config convert.config evaluation.config files pairs.config serving.config "
-    "custom_ops.group_norm_silu.python.ops "
-    "training.distribute",
-    "datasets evaluation.cache evaluation.statistics generator layers pairs.records "
-    "presets run_directory schedules serving.metadata training.optimizer "
-    "client.config gallery.app gallery.config "
-    "training.reporter architecture convert.rows",
-    "serving.versions serving.warmup convert.ddpm "
-    "convert.denoising_student "
-    "convert.diffusers convert.diffusers_config convert.tensor_files "
-    "convert.torch_file evaluation.digits_classifier evaluation.features "
-    "evaluation.frechet evaluation.pictures",
-    "memory convert.sources evaluation.inception pairs.ledger pairs.order "
-    "pairs.tfds_metadata client.load client.rest client.rpc gallery.models "
-    "training.state unet",
-    "convert.load evaluation.extractors evaluation.metrics pairs.online pairs.reader "
-    "pairs.writer student training.checkpoints training.step training.teacher",
-    "training.results",
-    "costs evaluation.result model_directory pairs.beam pairs.checker "
-    "pairs.importer serving.export training.loop",
-    "evaluation.report stations.session stations.training training.distill",
-    "stations.client stations.convert stations.distill stations.draw stations.export "
-    "stations.gallery stations.pairs stations.sources stations.teacher stations.verify",
-    "stations.measure",
-    "stations.evaluate",
-    "stations.demo",
-    # The command line.
-    "flags.output",
-    "flags.config_flags flags.launch flags.main",
-    "flags.client flags.convert flags.demo flags.distill flags.doctor flags.evaluate "
-    "flags.export flags.gallery "
-    "flags.interpolate flags.pairs flags.sample flags.teacher flags.verify_teacher",
-]
+# Folders of the repository, and where the installed package has them.
+FOLDERS = {"tf_student": (), "custom_ops": ("custom_ops",), "flags": ("flags",)}
 
 
 def _modules() -> dict[str, Path]:
-    """Every module below the import name, without `tf_student.`."""
+    """Every module of the package, without `tf_student.`."""
     modules = {}
-    for folder, prefix in (
-        ("tf_student", ()),
-        ("custom_ops", ("custom_ops",)),
-        ("flags", ("flags",)),
-    ):
+    for folder, prefix in FOLDERS.items():
         for path in sorted((ROOT / folder).rglob("*.py")):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
-            # Scripts that build and check the op; no part of the package.
-            if "cc" in parts:
-                continue
-            modules[".".join(prefix + parts)] = path
+            # Scripts that build and check the op; not a part of the package.
+            if "cc" not in parts:
+                modules[".".join(prefix + parts)] = path
     return modules
 
 
 MODULES = _modules()
-FLOOR = {name: i for i, floor in enumerate(FLOORS) for name in floor.split()}
 
 
 def is_package(name: str) -> bool:
@@ -93,27 +48,34 @@ def absolute_imports(path: Path) -> set[str]:
     return names
 
 
-def own_imports(path: Path) -> set[str]:
-    """The modules of this library that a file imports."""
-    own = set()
-    for name in absolute_imports(path):
-        if name == "tf_student.__version__":
-            own.add("__init__")
-        elif name.removeprefix("tf_student.") in MODULES:
-            own.add(name.removeprefix("tf_student."))
-    return own
+def run_python(code: str, cwd: Path | str = "/") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd
+    )
 
 
-def test_every_module_has_a_floor_and_every_floor_its_modules():
-    assert set(FLOOR) == {name for name in MODULES if not is_package(name)}
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The package's modules as an installation has them, in one folder."""
+    target = tmp_path_factory.mktemp("installed")
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "cc")
+    for folder, place in FOLDERS.items():
+        shutil.copytree(
+            ROOT / folder, target.joinpath("tf_student", *place), ignore=ignore
+        )
+    return target
 
 
-@pytest.mark.parametrize("name", FLOOR)
-def test_imports_go_strictly_down(name):
-    upward = {
-        other for other in own_imports(MODULES[name]) if not FLOOR[other] < FLOOR[name]
-    }
-    assert not upward
+def test_packages_import_downwards_only_and_without_cycles(installed):
+    command = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [command, "--no-cache", str(ROOT / "pyproject.toml")],
+        capture_output=True,
+        text=True,
+        cwd=installed,
+        env={"PYTHONPATH": str(installed)},
+    )
+    assert "2 kept, 0 broken" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", list(filter(is_package, MODULES)))
@@ -144,19 +106,43 @@ def test_the_library_prints_nothing():
     assert {name for name in printing if not name.startswith("flags.")} == set()
 
 
-def test_the_op_knows_nothing_of_the_library():
+def test_the_op_imports_nothing_of_the_library():
     for name, path in MODULES.items():
         if name.startswith("custom_ops"):
-            assert all(o.startswith("custom_ops.") for o in own_imports(path)), name
+            own = {n for n in absolute_imports(path) if n.startswith("tf_student")}
+            assert all(n.startswith("tf_student.custom_ops.") for n in own), name
+
+
+def test_only_entry_points_are_at_the_top():
+    files = {path.name for path in (ROOT / "tf_student").iterdir() if path.is_file()}
+    assert files == {"__init__.py", "demo.py", "py.typed"}
+
+
+def test_no_file_name_exists_three_times():
+    names = collections.Counter(path.name for path in MODULES.values())
+    del names["__init__.py"]
+    assert [name for name, count in names.items() if count > 2] == []
 
 
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_module_is_long(name):
-    assert lines(MODULES[name]) <= 300
+def test_modules_are_short():
+    sizes = {name: lines(path) for name, path in MODULES.items()}
+    assert {name: size for name, size in sizes.items() if size > 300} == {}
+    modules = [size for name, size in sizes.items() if not name.endswith("__init__")]
+    assert statistics.median(modules) <= 110
+
+
+def test_functions_are_short():
+    long = [
+        f"{name}.{node.name}"
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 45
+    ]
+    assert long == []
 
 
 def test_no_test_is_long():
@@ -165,25 +151,24 @@ def test_no_test_is_long():
 
 
 LIGHT = [
-    "options",
-    "presets",
-    "errors",
-    "client.load",
+    "__init__",
+    "runtime.errors",
+    "runtime.options",
+    "presets.systems",
+    "client.benchmark",
+    "client.fetch",
     "client.rest",
-    "stations.client",
-    *(n for n in FLOOR if n.split(".")[-1] == "config"),
-    *(n for n in FLOOR if n.startswith("flags.")),
+    *(n for n in MODULES if n.endswith("_config")),
+    *(n for n in MODULES if n.startswith("flags.") and n != "flags.costs"),
 ]
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_help_does_not_wait_for_tensorflow(name):
-    program = (
-        f"import sys, tf_student.{name}\n"
+def test_help_does_not_import_tensorflow(name):
+    name = f"tf_student.{name}".removesuffix(".__init__")
+    done = run_python(
+        f"import sys, {name}\n"
         "sys.exit(' '.join({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, cwd="/"
     )
     # An empty message exits with 1 and says nothing.
     assert done.stderr.strip() == ""
@@ -191,7 +176,7 @@ def test_help_does_not_wait_for_tensorflow(name):
 
 @pytest.fixture(scope="module")
 def wheel():
-    """What setup.py says of the wheel."""
+    """The arguments of setup.py for the wheel."""
     with mock.patch("setuptools.setup") as setup:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(ROOT)
@@ -200,31 +185,46 @@ def wheel():
     return arguments
 
 
-def test_the_wheel_carries_the_page(wheel):
-    folder = ROOT / "tf_student" / "gallery"
-    patterns = wheel["package_data"]["tf_student.gallery"]
-    carried = {path.name for pattern in patterns for path in folder.glob(pattern)}
-    assert carried == {"page.html", "page.css", "page.js"}
+def test_the_wheel_has_every_data_file(wheel):
+    data = {
+        path.relative_to(ROOT)
+        for folder in ("tf_student", "flags")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+        and path.suffix not in (".py", ".pyc", ".so")
+        and path.name != "BUILD"
+    }
+    folders = wheel["package_dir"]
+    packed = set()
+    for package, patterns in wheel["package_data"].items():
+        folder = Path(folders.get(package, package.replace(".", "/")))
+        for pattern in patterns:
+            packed |= {p.relative_to(ROOT) for p in (ROOT / folder).glob(pattern)}
+    assert packed == data
 
 
 def test_the_wheel_adds_one_name(wheel):
     packages = wheel["packages"]
     assert {package.split(".")[0] for package in packages} == {"tf_student"}
-    found = {"tf_student." + name for name in MODULES if is_package(name)}
-    expected = {"tf_student", *(name.removesuffix(".__init__") for name in found)}
+    folders = {"tf_student." + name for name in MODULES if is_package(name)}
+    expected = {"tf_student", *(name.removesuffix(".__init__") for name in folders)}
     assert set(packages) == expected
     assert len(packages) == len(expected)
 
 
-def test_a_clone_has_the_whole_package_without_being_installed():
-    code = (
-        "import sys; "
-        "sys.meta_path = [f for f in sys.meta_path if 'editable' not in f.__module__]; "
-        "import tf_student.flags.main as flags, tf_student.custom_ops as ops; "
-        "print(flags.__file__, ops.__file__)"
+@pytest.mark.parametrize("name", ["setup", "tests", "benchmarks", "tf_student"])
+def test_a_clone_adds_nothing_to_the_package(name):
+    done = run_python(f"import tf_student.{name}", cwd=ROOT)
+    assert f"No module named 'tf_student.{name}'" in done.stderr
+
+
+def test_no_class_exists_twice_in_a_clone():
+    done = run_python(
+        "import importlib, sys\n"
+        "import tf_student.flags.main, tf_student.models.student, flags\n"
+        "files = [m.__file__ for n, m in sys.modules.items()\n"
+        "         if n.startswith('tf_student') and m.__file__]\n"
+        "print(len(files) - len(set(files)))",
+        cwd=ROOT,
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
-    )
-    expected = [ROOT / "flags" / "main.py", ROOT / "custom_ops" / "__init__.py"]
-    assert found.stdout.split() == [str(path) for path in expected], found.stderr
+    assert done.stdout.strip() == "0", done.stderr

@@ -1,10 +1,11 @@
 """tf-student: one-step generators distilled from diffusion models.
 
->>> import tf_student as ts
->>> teacher = ts.Teacher.from_pretrained("hf:google/ddpm-cifar10-32")
->>> pairs = ts.make_pairs(teacher, "runs/a/pairs", count=1_024_000)
->>> student = ts.distill(teacher, pairs, "runs/a/student")
->>> images = student.generate(16, seed=7)
+    import tf_student as ts
+
+    teacher = ts.Teacher.from_pretrained("hf:google/ddpm-cifar10-32")
+    pairs = ts.make_pairs(teacher, "runs/a/pairs", count=1_024_000)
+    student = ts.distill(teacher, pairs, "runs/a/student")
+    images = student.generate(16, seed=7)
 
 Names are imported when they are first used, and TensorFlow with them.
 """
@@ -36,12 +37,7 @@ if TYPE_CHECKING:
         VerifyConfig as VerifyConfig,
     )
     from tf_student.evaluation.result import Evaluation as Evaluation
-    from tf_student.evaluation.verify_teacher import (
-        Verification as Verification,
-    )
-    from tf_student.evaluation.verify_teacher import (
-        verify_teacher as verify_teacher,
-    )
+    from tf_student.evaluation.verify_teacher import verify_teacher as verify_teacher
     from tf_student.models.convert import convert_weights as convert_weights
     from tf_student.models.draw import (
         draw_interpolations as draw_interpolations,
@@ -77,27 +73,16 @@ if TYPE_CHECKING:
         PairsConfig as PairsConfig,
     )
     from tf_student.pairs.reader import PairSet as PairSet
-    from tf_student.presets.systems import (
-        PRESETS as PRESETS,
-    )
-    from tf_student.presets.systems import (
-        Preset as Preset,
-    )
-    from tf_student.presets.systems import (
-        get_preset as get_preset,
-    )
+    from tf_student.presets.systems import Preset as Preset
+    from tf_student.presets.systems import get_preset as get_preset
     from tf_student.runtime.errors import (
         DivergedError as DivergedError,
     )
     from tf_student.runtime.errors import (
         InputError as InputError,
     )
-    from tf_student.runtime.errors import (
-        Preempted as Preempted,
-    )
     from tf_student.runtime.run_config import RunConfig as RunConfig
     from tf_student.runtime.run_directory import RunDirectory as RunDirectory
-    from tf_student.serving.export import Exported as Exported
     from tf_student.serving.export import export as export
     from tf_student.serving.export_config import ExportConfig as ExportConfig
     from tf_student.training.distill import distill as distill
@@ -122,7 +107,7 @@ _NAMES = {
     "evaluation.evaluate": ("evaluate",),
     "evaluation.evaluation_config": ("EvaluateConfig", "VerifyConfig"),
     "evaluation.result": ("Evaluation",),
-    "evaluation.verify_teacher": ("Verification", "verify_teacher"),
+    "evaluation.verify_teacher": ("verify_teacher",),
     "models.convert": ("convert_weights",),
     "models.draw": ("draw_interpolations", "draw_samples"),
     "models.draw_config": ("InterpolateConfig", "SampleConfig"),
@@ -132,11 +117,11 @@ _NAMES = {
     "pairs.make_pairs": ("check_pairs", "import_pairs", "make_pairs", "online_pairs"),
     "pairs.pairs_config": ("EngineConfig", "PairsConfig"),
     "pairs.reader": ("PairSet",),
-    "presets.systems": ("PRESETS", "Preset", "get_preset"),
-    "runtime.errors": ("DivergedError", "InputError", "Preempted"),
+    "presets.systems": ("Preset", "get_preset"),
+    "runtime.errors": ("DivergedError", "InputError"),
     "runtime.run_config": ("RunConfig",),
     "runtime.run_directory": ("RunDirectory",),
-    "serving.export": ("Exported", "export"),
+    "serving.export": ("export",),
     "serving.export_config": ("ExportConfig",),
     "training.distill": ("distill",),
     "training.train_teacher": ("train_teacher",),

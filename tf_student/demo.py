@@ -10,7 +10,9 @@ from tf_student.evaluation.result import Evaluation
 from tf_student.models.draw import draw_interpolations, draw_samples
 from tf_student.models.draw_config import InterpolateConfig, SampleConfig
 from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.pairs.make_pairs import make_pairs
+from tf_student.pairs.reader import PairSet
 from tf_student.presets import systems
 from tf_student.presets.systems import Preset
 from tf_student.runtime.run_config import RunConfig
@@ -47,43 +49,10 @@ def run_demo(
 
     Example:
 
-    >>> print(run_demo("runs/demo"))
+    >>> print(run_demo("runs/demo"))  # doctest: +SKIP
     """
-
-    def part(name: str) -> str:
-        return os.path.join(directory, name)
-
-    options = {"run": run, "progress": progress}
-    teacher = train_teacher(
-        part("teacher"),
-        data=preset.data,
-        unet=preset.unet,
-        diffusion=preset.diffusion,
-        train=preset.teacher,
-        sampler=preset.sampler,
-        log=preset.log,
-        **options,
-    )
-    pairs = make_pairs(
-        teacher, part("pairs"), config=preset.pairs, sampler=preset.sampler, **options
-    )
-    assert pairs is not None  # This process makes all shards.
-    student = distill(
-        teacher,
-        pairs,
-        part("student"),
-        config=preset.distill,
-        train=preset.student,
-        log=preset.log,
-        **options,
-    )
-    samples = SampleConfig(count=48)
-    draw_samples(
-        teacher, student, directory, config=samples, sampler=preset.sampler, run=run
-    )
-    draw_interpolations(
-        student, directory, config=InterpolateConfig(columns=16), run=run
-    )
+    teacher, pairs, student = _train(directory, preset, run, progress)
+    _draw(teacher, student, directory, preset, run)
     evaluation = evaluate(
         teacher,
         student,
@@ -92,13 +61,59 @@ def run_demo(
         pairs=pairs,
         config=preset.evaluate,
         sampler=preset.sampler,
-        **options,
+        run=run,
+        progress=progress,
     )
-    _export(student, part("export"), name)
-    _report(
-        directory, evaluation, {"Teacher": part("teacher"), "Student": part("student")}
-    )
+    _export(student, os.path.join(directory, "export"), name)
+    _report(directory, evaluation)
     return evaluation
+
+
+def _train(
+    directory: str, preset: Preset, run: RunConfig, progress: bool
+) -> tuple[Teacher, PairSet, Student]:
+    paths = [os.path.join(directory, n) for n in ("teacher", "pairs", "student")]
+    teacher = train_teacher(
+        paths[0],
+        data=preset.data,
+        unet=preset.unet,
+        diffusion=preset.diffusion,
+        train=preset.teacher,
+        sampler=preset.sampler,
+        log=preset.log,
+        run=run,
+        progress=progress,
+    )
+    pairs = make_pairs(
+        teacher,
+        paths[1],
+        config=preset.pairs,
+        sampler=preset.sampler,
+        run=run,
+        progress=progress,
+    )
+    assert pairs is not None  # This process makes all shards.
+    student = distill(
+        teacher,
+        pairs,
+        paths[2],
+        config=preset.distill,
+        train=preset.student,
+        log=preset.log,
+        run=run,
+        progress=progress,
+    )
+    return teacher, pairs, student
+
+
+def _draw(
+    teacher: Teacher, student: Student, directory: str, preset: Preset, run: RunConfig
+) -> None:
+    samples, walks = SampleConfig(count=48), InterpolateConfig(columns=16)
+    draw_samples(
+        teacher, student, directory, config=samples, sampler=preset.sampler, run=run
+    )
+    draw_interpolations(student, directory, config=walks, run=run)
 
 
 def _export(student: Student, directory: str, name: str) -> None:
@@ -110,14 +125,15 @@ def _export(student: Student, directory: str, name: str) -> None:
         logging.info("%s", exported.verification.text())
 
 
-def _report(directory: str, evaluation: Evaluation, runs: dict[str, str]) -> None:
-    """Draws the runs' curves, and writes the page around all pictures."""
+def _report(directory: str, evaluation: Evaluation) -> None:
+    """Draws the loss curves, and writes the page with all pictures."""
 
     def part(name: str) -> str:
         return os.path.join(directory, name)
 
+    runs = {"Teacher": part("teacher"), "Student": part("student")}
     report.draw_curves(
-        part("curves.png"), {who: read_metrics(run) for who, run in runs.items()}
+        part("curves.png"), {name: read_metrics(run) for name, run in runs.items()}
     )
     report.write_report(
         part("report.html"),

@@ -1,6 +1,6 @@
 """The op and its CPU kernels as a library that a program links in."""
 
-# As in cc/build.py; the instruction sets are chosen at run time.
+# As in cc/build.py: kernels select the instruction set at run time.
 COPTS = [
     "-std=c++17",
     "-O3",
@@ -35,7 +35,7 @@ def group_norm_silu_library(name, deps, **kwargs):
         ),
         copts = COPTS,
         deps = deps,
-        # Ops register themselves; nothing names them.
+        # Ops register themselves, so that nothing refers to their symbols.
         alwayslink = True,
         linkstatic = True,
         **kwargs

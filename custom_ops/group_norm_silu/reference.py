@@ -10,7 +10,7 @@ import math
 
 import tensorflow as tf
 
-# Positions of an image from which on its mean is taken row by row.
+# Images with at least this many positions are averaged row by row.
 _LARGE = 256
 
 
@@ -24,35 +24,35 @@ def group_norm_silu(
     epsilon: float,
     activation: str = "silu",
 ) -> tf.Tensor:
-    """Computes the op; statistics and arithmetic are float32 whatever x is.
+    """Computes the op; statistics and arithmetic are float32 for every dtype of x.
 
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16.
         gamma: float32 `[channels]`.
         beta: float32 `[channels]`.
         bias: `[batch, channels]`, added to every position before the norm.
-        groups: divides the channels.
+        groups: number of groups; must divide the channels.
         epsilon: added to the variance.
         activation: `silu` or `none`.
 
     Returns:
-        A tensor like x.
+        A tensor with the shape and dtype of x.
     """
     shape, inner = _shapes(x, groups)
     per_group, ones = inner[-2:], [1] * (len(inner) - 3)
     v = tf.cast(tf.reshape(x, inner), tf.float32)
     added = tf.zeros(per_group) if bias is None else tf.cast(bias, tf.float32)
     added = tf.reshape(added, [-1, *ones, *per_group])
-    # Moments are taken about the mean of the first row: where the mean is large beside
-    # the deviation nothing is lost, as it would be in E[v^2] - E[v]^2, and no pass over
-    # x is spent on the mean alone. The row is a part of what the variance is of, so the
-    # square of its distance from the mean is at most the variance times the rows.
-    # Results do not depend on the centre, and gradients do not either.
+    # Moments are computed about the mean of the first row. E[v^2] - E[v]^2 would cancel
+    # where the mean is much larger than the deviation, and computing the mean first
+    # would cost another pass over x. The row belongs to the values of the variance, so
+    # its squared distance from the mean is at most the variance times the number of
+    # rows. Neither results nor gradients depend on this centre.
     row = v[:, :1] if len(ones) == 2 else v[:, : x.shape[-2]]
     centre = tf.reduce_mean(_over_positions(row) + added, axis=-1, keepdims=True)
     v -= tf.stop_gradient(centre) - added
     mean, square = _moments(v)
-    # Rounding may leave a constant group less than nothing.
+    # Rounding can make the variance of a constant group negative.
     variance = tf.nn.relu(square - tf.square(mean))
     scale = tf.math.rsqrt(variance + epsilon) * tf.reshape(gamma, per_group)
     y = v * scale + (tf.reshape(beta, per_group) - mean * scale)
@@ -62,10 +62,11 @@ def group_norm_silu(
 
 
 def _shapes(x: tf.Tensor, groups: int):
-    """x's shape, and the one to compute in; known sizes are numbers and cost nothing.
+    """Returns the shape of x and the shape to compute in.
 
-    `[batch, rows, columns, groups, channels of a group]`; of small images, where an
-    operation takes longer than its numbers, `[batch, positions, groups, channels]`.
+    The latter is `[batch, rows, columns, groups, channels of a group]` or, for small
+    images, whose cost is the number of operations, `[batch, positions, groups,
+    channels of a group]`. Statically known sizes are Python numbers.
     """
     per_group = [groups, x.shape[-1] // groups]
     _, *spatial, channels = x.shape
@@ -82,9 +83,9 @@ def _shapes(x: tf.Tensor, groups: int):
 
 @tf.custom_gradient
 def _moments(v: tf.Tensor):
-    """Means of v and of its squares, over positions and the channels of a group.
+    """Returns the means of v and of v^2 over positions and the channels of a group.
 
-    One gradient for both takes fewer passes over v than one for each.
+    A joint gradient takes fewer passes over v than two separate ones.
     """
     found = (
         tf.reduce_mean(_over_positions(part), axis=-1, keepdims=True)
@@ -95,7 +96,7 @@ def _moments(v: tf.Tensor):
 
 
 def _over_positions(v: tf.Tensor) -> tf.Tensor:
-    """The mean, of columns and then of rows: a row stays in the nearest cache."""
+    """Returns the mean over columns, then rows: a row fits in the nearest cache."""
     for axis in reversed(range(1, v.shape.rank - 2)):
         v = tf.reduce_mean(v, axis, keepdims=True)
     return v

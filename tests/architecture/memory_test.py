@@ -3,17 +3,17 @@ import dataclasses
 import pytest
 
 from tests.networks import TINY
-from tf_student.architecture import memory
+from tf_student.architecture import memory, plan
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
 
 
 @pytest.mark.parametrize("config", [TINY, systems.CIFAR10.unet])
-def test_counts_the_networks_weights(config):
+def test_parameters_of_the_network(config):
     assert memory.parameters(config) == UNet(config).count_params()
 
 
-def test_without_images_there_are_weights_averages_moments_and_gradients():
+def test_without_images_there_are_weights_ema_moments_and_gradients():
     assert memory.training(TINY, 0) == 20 * memory.parameters(TINY)
 
 
@@ -28,18 +28,43 @@ def test_one_block_by_hand():
         groups=2,
         dropout=0.0,
     )
-    # Inputs of the block down, of the middle's three and of the two blocks up.
+    # The inputs of the block down, of the three in the middle and of the two up.
     inputs = 16 * (4 + 3 * 4 + 2 * 8)
-    # Within residual blocks inputs + 2 outputs; within attention also its weights.
+    # Residual blocks store inputs + 2 outputs; attention also stores its weights.
     inside = 16 * (3 * 12 + (5 * 4 + 16) + 2 * 16)
-    last, passing = 2 * 16 * 4, 2 * 16 * 12
+    last, gradients = 2 * 16 * 4, 2 * 16 * 12
     weights = 20 * memory.parameters(config)
-    kept = inputs + inside + last + passing
-    assert memory.training(config, 3) == weights + 3 * 4 * kept
+    values = inputs + inside + last + gradients
+    assert memory.training(config, 3) == weights + 3 * 4 * values
+
+
+def test_recomputing_keeps_the_widest_block_of_each_image():
+    widest = max(memory._inside(block, 0.0) for block in plan.blocks(TINY))
+    whole = sum(memory._inside(block, 0.0) for block in plan.blocks(TINY))
+    saved = memory.training(TINY, 3) - memory.training(TINY, 3, recompute=True)
+    assert saved == 3 * 4 * (whole - widest)
+
+
+def test_two_bytes_halve_the_activations_and_add_a_copy_of_the_weights():
+    weights = memory.parameters(TINY)
+    activations = memory.training(TINY, 3) - 20 * weights
+    half = memory.training(TINY, 3, half=True)
+    assert half == 22 * weights + activations // 2
+
+
+def test_dropout_stores_its_mask_and_its_output():
+    dropped = dataclasses.replace(TINY, dropout=0.1)
+    outputs = sum(
+        block.size**2 * 2 * block.outputs
+        for block in plan.blocks(TINY)
+        if block.kind == "residual"
+    )
+    more = memory.training(dropped, 3) - memory.training(TINY, 3)
+    assert more == 3 * 4 * outputs
 
 
 @pytest.mark.parametrize("name", systems.PRESETS)
-def test_recomputing_and_two_bytes_save_memory(name):
+def test_recomputing_two_bytes_and_fewer_images_save_memory(name):
     config = systems.get_preset(name).unet
     whole = memory.training(config, 32)
     assert memory.training(config, 32, recompute=True) < whole
@@ -47,7 +72,7 @@ def test_recomputing_and_two_bytes_save_memory(name):
     assert memory.training(config, 8) < whole
 
 
-def test_lsuns_batch_fits_a_small_card_in_recomputed_parts():
+def test_a_batch_of_lsun_fits_a_small_gpu_in_recomputed_parts():
     config, gib = systems.LSUN_BEDROOM.unet, 2**30
     assert memory.training(config, 32) > 40 * gib
     assert memory.training(config, 8, half=True, recompute=True) < 6 * gib

@@ -8,11 +8,11 @@ from tf_student.client.client_config import ClientConfig
 from tf_student.runtime.errors import ServerError
 
 
-class Pretended:
-    """Connections of a server that notes who asked for what."""
+class FakeServer:
+    """Connections to a server that records its requests."""
 
     def __init__(self, fails_at=None, seconds=0.0):
-        self.asked, self.opened, self.closed = [], 0, 0
+        self.requests, self.opened, self.closed = [], 0, 0
         self.at_once = self.most_at_once = 0
         self._fails_at, self._seconds = fails_at, seconds
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Pretended:
 
     def png(self, seed, count):
         with self._lock:
-            self.asked.append((seed, count))
+            self.requests.append((seed, count))
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
         time.sleep(self._seconds)
@@ -40,48 +40,48 @@ class Pretended:
 
 
 def test_every_request_has_its_own_seed():
-    server = Pretended()
-    given = benchmark.run(
+    server = FakeServer()
+    result = benchmark.run(
         server, ClientConfig(seed=5, count=2, requests=20, concurrency=4)
     )
-    assert sorted(server.asked) == [(seed, 2) for seed in range(5, 25)]
-    assert given.pngs == [b"5", b"5"]
-    assert len(given.latencies) == 20
+    assert sorted(server.requests) == [(seed, 2) for seed in range(5, 25)]
+    assert result.pngs == [b"5", b"5"]
+    assert len(result.latencies) == 20
 
 
-def test_so_many_at_once_and_no_more():
-    server = Pretended(seconds=0.02)
+def test_concurrency_is_limited():
+    server = FakeServer(seconds=0.02)
     benchmark.run(server, ClientConfig(requests=12, concurrency=3))
     assert server.most_at_once == 3
     assert server.opened == server.closed == 3
 
 
 def test_no_connection_without_a_request():
-    server = Pretended()
+    server = FakeServer()
     benchmark.run(server, ClientConfig(requests=2, concurrency=50))
     assert server.opened <= 2
 
 
 def test_first_error_ends_the_run():
-    server = Pretended(fails_at=3, seconds=0.001)
+    server = FakeServer(fails_at=3, seconds=0.001)
     with pytest.raises(ServerError, match="no more"):
         benchmark.run(server, ClientConfig(requests=100_000, concurrency=2))
-    assert len(server.asked) < 100
+    assert len(server.requests) < 100
     assert server.opened == server.closed
 
 
-def test_latency_is_what_a_request_took():
-    given = benchmark.run(Pretended(seconds=0.02), ClientConfig(requests=3))
-    assert 0.02 <= given.latencies[0] <= given.latencies[-1] < given.seconds
+def test_latency_is_the_time_of_a_request():
+    result = benchmark.run(FakeServer(seconds=0.02), ClientConfig(requests=3))
+    assert 0.02 <= result.latencies[0] <= result.latencies[-1] < result.seconds
 
 
 @pytest.mark.parametrize(
     ("percent", "expected"), [(50, 50.0), (90, 90.0), (99, 99.0), (100, 100.0)]
 )
-def test_percentiles_of_a_hundred(percent, expected):
-    given = benchmark.Load([], [float(i) for i in range(1, 101)], 1.0)
-    assert given.percentile(percent) == expected
+def test_percentiles_of_a_hundred_latencies(percent, expected):
+    result = benchmark.LoadResult([], [float(i) for i in range(1, 101)], 1.0)
+    assert result.percentile(percent) == expected
 
 
-def test_percentiles_of_one():
-    assert benchmark.Load([], [0.25], 1.0).percentile(99) == 0.25
+def test_percentiles_of_one_latency():
+    assert benchmark.LoadResult([], [0.25], 1.0).percentile(99) == 0.25

@@ -1,4 +1,4 @@
-"""Both protocols, against a server that speaks them."""
+"""Both protocols, with a server that speaks them."""
 
 import shutil
 import socket
@@ -39,7 +39,7 @@ def protocol(request):
 
 @pytest.fixture
 def connect(addresses, protocol):
-    """Opens connections, and closes them in the end."""
+    """Opens connections, and closes them after the test."""
     opened = []
 
     def connect(server="", **options):
@@ -76,11 +76,11 @@ def test_images_are_the_models(connect, expected, options, version):
     assert tf.io.decode_png(pngs[0]).shape == saved_models.SHAPE
 
 
-def test_largest_seed_arrives_whole(connect, expected):
+def test_largest_seed_arrives_exactly(connect, expected):
     assert connect().png(2**63 - 1, 1) == expected(2, 2**63 - 1, 1)
 
 
-def test_a_connection_asks_more_than_once(connect, expected):
+def test_connection_sends_several_requests(connect, expected):
     connection = connect()
     assert [connection.png(seed, 2) for seed in (3, 4)] == [
         expected(2, 3, 2),
@@ -106,7 +106,7 @@ def test_refusal_is_one_line(connect, protocol, options, count, status, message)
     assert "\n" not in text
 
 
-def test_nobody_there_is_one_line(connect, protocol):
+def test_missing_server_is_one_line(connect, protocol):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         scheme = "http" if protocol == "rest" else "grpc"
@@ -116,7 +116,7 @@ def test_nobody_there_is_one_line(connect, protocol):
     assert "\n" not in str(raised.value)
 
 
-def test_silent_server_is_not_waited_for(connect, protocol):
+def test_silent_server_is_a_timeout(connect, protocol):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         scheme = "http" if protocol == "rest" else "grpc"
         server = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
@@ -146,13 +146,13 @@ def test_model_without_noise_is_refused(protocol, tmp_path):
     tf.saved_model.save(module, str(tmp_path), signatures={"twice": module.twice})
     with model_server.serving("digits", {1: str(tmp_path)}, {}) as addresses:
         config = ClientConfig(server=addresses[protocol], signature="serving_default")
-        with pytest.raises(ServerError, match="has no `serving_default` of `noise`"):
+        with pytest.raises(ServerError, match="the input `noise`"):
             CONNECTIONS[protocol](config)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     if not shutil.which("openssl"):
         pytest.skip("needs openssl")
     folder = tmp_path_factory.mktemp("tls")
@@ -170,12 +170,12 @@ def secure(paths, certificate):
         yield addresses
 
 
-def test_tls_with_an_authority_of_ones_own(connect, secure, protocol, certificate):
+def test_tls_with_an_own_authority(connect, secure, protocol, certificate):
     connection = connect(secure[protocol], ca_file=str(certificate[0]))
     assert connection.png(7, 1)[0].startswith(b"\x89PNG")
 
 
-def test_tls_of_a_stranger_is_refused(connect, secure, protocol):
+def test_tls_with_an_unknown_authority_is_refused(connect, secure, protocol):
     with pytest.raises(ServerError, match=r"CERTIFICATE_VERIFY_FAILED|UNAVAILABLE"):
         connect(secure[protocol], timeout=5.0).png(7, 1)
 

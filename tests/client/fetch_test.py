@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from tests.client import model_server, saved_models
-from tf_student.client import fetch
+from tf_student.client import benchmark, fetch
 from tf_student.client.client_config import ClientConfig
 from tf_student.runtime.errors import InputError, ServerError
 
@@ -16,37 +16,41 @@ def addresses(tmp_path_factory):
 
 
 @pytest.mark.parametrize("protocol", ["rest", "rpc"])
-def test_images_of_the_first_request_are_kept(addresses, protocol, tmp_path, contents):
+def test_images_of_the_first_request_are_saved(addresses, protocol, tmp_path, contents):
     config = ClientConfig(server=addresses[protocol], seed=9, count=3, requests=5)
-    given = fetch.ask(str(tmp_path / "served"), config)
-    assert len(given.latencies) == 5
+    result = fetch.fetch_images(str(tmp_path / "served"), config=config)
+    assert len(result.latencies) == 5
     assert contents(tmp_path / "served") == {
-        f"seed9_{number:04d}.png": png for number, png in enumerate(given.pngs)
+        f"seed9_{number:04d}.png": png for number, png in enumerate(result.pngs)
     }
-    assert len(set(given.pngs)) == 3
+    assert len(set(result.pngs)) == 3
 
 
-def test_nothing_is_kept_of_a_refusal(addresses, tmp_path):
+def test_nothing_is_saved_after_a_refusal(addresses, tmp_path):
     config = ClientConfig(server=addresses["rest"], model="faces")
     with pytest.raises(ServerError):
-        fetch.ask(str(tmp_path / "served"), config)
+        fetch.fetch_images(str(tmp_path / "served"), config=config)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("pngs", "message"),
-    [([b"\x89PNG\r\n\x1a\n"], "gave 1 images, asked for 2"), ([b"GIF89a"] * 2, "PNGs")],
+    [
+        ([b"\x89PNG\r\n\x1a\n"], "must return 2 images. Received: 1."),
+        ([b"GIF89a"] * 2, "must return PNG files"),
+    ],
 )
-def test_what_is_no_image_is_refused(tmp_path, monkeypatch, pngs, message):
-    given = fetch.load.Load(pngs, [1.0], 1.0)
-    monkeypatch.setattr(fetch.load, "run", lambda connect, config: given)
+def test_other_answers_are_refused(tmp_path, monkeypatch, pngs, message):
+    result = benchmark.LoadResult(pngs, [1.0], 1.0)
+    monkeypatch.setattr(benchmark, "run", lambda connect, config: result)
     with pytest.raises(ServerError, match=message):
-        fetch.ask(str(tmp_path / "served"), ClientConfig(count=2))
+        fetch.fetch_images(str(tmp_path / "served"), config=ClientConfig(count=2))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.delitem(sys.modules, "tf_student.client.rpc", raising=False)
     monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    config = ClientConfig(server="grpc://127.0.0.1:8500")
     with pytest.raises(InputError, match=r"pip install 'tf-student\[serving\]'"):
-        fetch.ask("nowhere", ClientConfig(server="grpc://127.0.0.1:8500"))
+        fetch.fetch_images("nowhere", config=config)

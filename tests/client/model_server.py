@@ -32,8 +32,8 @@ _PATH = re.compile(
 )
 
 
-class Refused(Exception):  # noqa: N818 - as the server says it.
-    """A request ends with a status and a message."""
+class RequestError(Exception):
+    """A status and a message for the client."""
 
 
 class Servable:
@@ -44,42 +44,42 @@ class Servable:
         self.loaded = {v: tf.saved_model.load(path) for v, path in versions.items()}
 
     def signatures(self, name, version, label):
-        """The functions of the version that a request names."""
+        """The functions of the version in a request."""
         if label:
             version = self.labels.get(label, -1)
         version = version or max(self.loaded)
         if name != self.name or version not in self.loaded:
             message = f"Servable not found for request: Latest({name})"
-            raise Refused(grpc.StatusCode.NOT_FOUND, message)
+            raise RequestError(grpc.StatusCode.NOT_FOUND, message)
         return self.loaded[version].signatures
 
     def signature(self, name, version, label, signature):
-        """The function that a request names."""
-        found = self.signatures(name, version, label)
-        if signature not in found:
+        """The function of the version and signature in a request."""
+        signatures = self.signatures(name, version, label)
+        if signature not in signatures:
             message = f'Serving signature key "{signature}" not found.'
-            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, message)
-        return found[signature]
+            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, message)
+        return signatures[signature]
 
 
 def described(signatures):
-    """The inputs of functions by name, as a server's metadata have them."""
-    found = get_model_metadata_pb2.SignatureDefMap()
+    """The inputs of functions by name, in the form of a server's metadata."""
+    definitions = get_model_metadata_pb2.SignatureDefMap()
     for name, function in signatures.items():
-        inputs = found.signature_def[name].inputs
+        inputs = definitions.signature_def[name].inputs
         for key, spec in function.structured_input_signature[1].items():
             inputs[key].dtype = spec.dtype.as_datatype_enum
             inputs[key].tensor_shape.CopyFrom(spec.shape.as_proto())
-    return found
+    return definitions
 
 
 def call(signature, tensors):
-    """Runs a signature on tensors by name; TensorFlow's refusals become statuses."""
+    """Runs a signature on tensors by name; TensorFlow's errors become statuses."""
     try:
         return signature(**tensors)
     except (tf.errors.InvalidArgumentError, TypeError) as error:
         message = getattr(error, "message", str(error))
-        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message) from error
+        raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, message) from error
 
 
 class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -97,8 +97,8 @@ class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
             inputs = request.inputs.items()
             tensors = {k: tf.constant(tf.make_ndarray(v)) for k, v in inputs}
             outputs = call(signature, tensors)
-        except Refused as refused:
-            context.abort(*refused.args)
+        except RequestError as error:
+            context.abort(*error.args)
         answer = predict_pb2.PredictResponse()
         for name, tensor in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(tensor.numpy()))
@@ -111,8 +111,8 @@ class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
             signatures = self.servable.signatures(
                 spec.name, spec.version.value, spec.version_label
             )
-        except Refused as refused:
-            context.abort(*refused.args)
+        except RequestError as error:
+            context.abort(*error.args)
         answer = get_model_metadata_pb2.GetModelMetadataResponse()
         answer.metadata["signature_def"].Pack(described(signatures))
         return answer
@@ -121,8 +121,8 @@ class Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
 def json_of(name, tensor):
     """A tensor as the server writes it.
 
-    A string is base64 where its name ends in `_bytes`; otherwise its bytes come as they
-    are, with quotes, backslashes and controls escaped.
+    A string is base64 if its name ends in `_bytes`. Otherwise its bytes are written as
+    they are, with quotes, backslashes and control characters escaped.
     """
     values = tensor.numpy()
     if tensor.dtype != tf.string:
@@ -141,7 +141,7 @@ def json_of(name, tensor):
 class Rest(http.server.BaseHTTPRequestHandler):
     """POST /v1/models/<name>[/versions/<n>|/labels/<label>]:predict, by columns.
 
-    And GET of the same path with /metadata.
+    Also GET of the same path with /metadata.
     """
 
     protocol_version = "HTTP/1.1"
@@ -159,20 +159,22 @@ class Rest(http.server.BaseHTTPRequestHandler):
     def respond(self, make):
         try:
             self.answer(200, make())
-        except Refused as refused:
-            code, message = refused.args
+        except RequestError as error:
+            code, message = error.args
             self.answer(_STATUS[code], json.dumps({"error": message}).encode())
 
     def model(self, verb):
         match = _PATH.fullmatch(self.path)
         if not match or match[4] != verb:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Malformed request")
+            raise RequestError(grpc.StatusCode.INVALID_ARGUMENT, "Malformed request")
         name, version, label, _ = match.groups()
         return name, int(version or 0), label
 
     def metadata(self):
-        found = described(self.servable.signatures(*self.model("/metadata")))
-        values = json_format.MessageToDict(found, preserving_proto_field_name=True)
+        definitions = described(self.servable.signatures(*self.model("/metadata")))
+        values = json_format.MessageToDict(
+            definitions, preserving_proto_field_name=True
+        )
         return json.dumps({"metadata": {"signature_def": values}}).encode()
 
     def predict(self, asked):
@@ -209,9 +211,9 @@ def _listen(rpc, tls):
 
 @contextlib.contextmanager
 def serving(name, versions, labels, tls=None):
-    """Serves versions, paths by number; gives the two addresses.
+    """Serves versions, given as paths by number, and yields the two addresses.
 
-    With TLS where `tls` gives the paths of a certificate and its key.
+    With TLS if `tls` has the paths of a certificate and its key.
     """
     servable = Servable(name, versions, labels)
     rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(4))

@@ -1,4 +1,4 @@
-"""Answers that no model server should give."""
+"""Answers that a model server should not send."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from tf_student.runtime.errors import ServerError
 
 @pytest.fixture
 def answering(request):
-    """What asks a server that gives `request.param` and no more."""
+    """The config of a client for a server that always sends `request.param`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -44,13 +44,13 @@ def _ok(body):
         (b"", "did not answer"),
         (b"220 mail.example.org ESMTP\r\n", "did not answer"),
         (_ok(b"{}")[:-1], "did not answer"),
-        (_ok(b"<html>Welcome</html>"), "not JSON: <html>Welcome</html>"),
-        (_ok(b'{"outputs": ["\x89PNG"]}'), "not JSON"),
-        (_ok(b"[1, 2]"), "without `outputs` of PNGs"),
-        (_ok(b'{"predictions": []}'), "without `outputs` of PNGs"),
-        (_ok(b'{"outputs": [[1, 2]]}'), "without `outputs` of PNGs"),
-        (_ok(b'{"outputs": [{"b64": "?"}]}'), "without `outputs` of PNGs"),
-        (_ok(b'{"outputs": ["iVBORw0KGgo="]}'), "without `outputs` of PNGs"),
+        (_ok(b"<html>Welcome</html>"), "in JSON. Received: <html>Welcome</html>"),
+        (_ok(b'{"outputs": ["\x89PNG"]}'), "must answer in JSON"),
+        (_ok(b"[1, 2]"), "must return PNGs as `outputs`"),
+        (_ok(b'{"predictions": []}'), "must return PNGs as `outputs`"),
+        (_ok(b'{"outputs": [[1, 2]]}'), "must return PNGs as `outputs`"),
+        (_ok(b'{"outputs": [{"b64": "?"}]}'), "must return PNGs as `outputs`"),
+        (_ok(b'{"outputs": ["iVBORw0KGgo="]}'), "must return PNGs as `outputs`"),
         (
             b"HTTP/1.1 502 Bad Gateway\r\n\r\n<b>no\nback end</b>",
             "502 Bad Gateway: <b>no back",
@@ -59,7 +59,7 @@ def _ok(body):
     ],
     indirect=["answering"],
 )
-def test_strange_answer_is_one_line(answering, message):
+def test_unexpected_answer_is_one_line(answering, message):
     connection = rest.Connection(answering)
     with contextlib.closing(connection), pytest.raises(ServerError) as raised:
         connection.png(0, 1)
@@ -74,8 +74,8 @@ def _metadata(text):
 @pytest.mark.parametrize(
     ("answering", "message"),
     [
-        (_ok(b"[1, 2]"), "no `serving_default` of `noise`"),
-        (_metadata(b"{}"), "no `serving_default` of `noise`"),
+        (_ok(b"[1, 2]"), "`serving_default` with the input `noise`"),
+        (_metadata(b"{}"), "`serving_default` with the input `noise`"),
         (
             _metadata(
                 b'{"serving_default": {"inputs": {"noise": {"tensor_shape": '
@@ -86,7 +86,7 @@ def _metadata(text):
     ],
     indirect=["answering"],
 )
-def test_strange_metadata_are_one_line(answering, message):
+def test_unexpected_metadata_are_one_line(answering, message):
     config = dataclasses.replace(answering, signature="serving_default")
     with pytest.raises(ServerError) as raised:
         rest.Connection(config)
@@ -98,10 +98,10 @@ def test_strange_metadata_are_one_line(answering, message):
     [_ok(b'{"outputs": %s}' % v) for v in (b"[[1, 2], [3]]", b"[0.5]", b"null")],
     indirect=True,
 )
-def test_strange_images_are_one_line(answering, monkeypatch):
-    monkeypatch.setattr(rest.Connection, "_noise_shape", lambda self: (4, 4, 1))
+def test_unexpected_images_are_one_line(answering, monkeypatch):
+    monkeypatch.setattr(rest.Connection, "_read_shape", lambda self: (4, 4, 1))
     config = dataclasses.replace(answering, signature="serving_default")
     connection = rest.Connection(config)
     with contextlib.closing(connection):
-        with pytest.raises(ServerError, match=r"without images of \[4, 4, 1\]"):
+        with pytest.raises(ServerError, match=r"must return images \[n, 4, 4, 1\]"):
             connection.png(0, 1)

@@ -1,4 +1,4 @@
-"""SavedModels of a few lines with the signatures of an export."""
+"""Small SavedModels with the signatures of an export."""
 
 import tensorflow as tf
 
@@ -10,7 +10,7 @@ def _scalars(**dtypes):
 
 
 def signatures(module, shape, calls):
-    """The signatures; images are noise made a little darker `calls` times."""
+    """The signatures; images are noise that is darkened slightly `calls` times."""
     gain = module.gain
 
     @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.float32, "noise")])
@@ -59,7 +59,7 @@ def signatures(module, shape, calls):
 
 
 def write(directory, *, shape=SHAPE, calls=1):
-    """Writes one."""
+    """Writes a model."""
     module = tf.Module()
     module.gain = tf.Variable(40.0)
     functions = signatures(module, shape, calls)

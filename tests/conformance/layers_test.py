@@ -1,4 +1,4 @@
-"""What every layer and network promises, tested once over one list of cases."""
+"""Promises of every layer and network, tested over one list of cases."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.networks import TINY, randomise
 from tests.tolerances import assert_close
-from tf_student.models import layers
+from tf_student.models import blocks, layers, resampling
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.runtime.devices import make_strategy, policy
@@ -32,7 +32,7 @@ class Case:
 
     def build(self, dtype: str = "float32") -> keras.layers.Layer:
         layer = self.make(dtype=policy(dtype))
-        # Called, as a user would, rather than built by hand.
+        # The call builds it, as in a user's program.
         layer(*self.batch(1))
         return randomise(layer)
 
@@ -60,11 +60,11 @@ CASES = [
     Case("time", lambda **k: layers.TimestepEmbedding(8, **k), (STEP,)),
     Case("norm", lambda **k: layers.GroupNormSiLU(4, **k), (FEATURES,)),
     Case("norm_bias", lambda **k: layers.GroupNormSiLU(4, **k), (FEATURES, (8,))),
-    Case("block", lambda **k: layers.ResBlock(8, 4, **k), (FEATURES, TEMB)),
-    Case("wider_block", lambda **k: layers.ResBlock(12, 4, **k), (FEATURES, TEMB)),
-    Case("attention", lambda **k: layers.SelfAttention(4, **k), (FEATURES,)),
-    Case("down", layers.Downsample, (FEATURES,)),
-    Case("up", layers.Upsample, (FEATURES,)),
+    Case("block", lambda **k: blocks.ResBlock(8, 4, **k), (FEATURES, TEMB)),
+    Case("wider_block", lambda **k: blocks.ResBlock(12, 4, **k), (FEATURES, TEMB)),
+    Case("attention", lambda **k: blocks.SelfAttention(4, **k), (FEATURES,)),
+    Case("down", resampling.Downsample, (FEATURES,)),
+    Case("up", resampling.Upsample, (FEATURES,)),
     Case("unet", lambda **k: UNet(TINY, **k), (IMAGE, STEP)),
     Case("student", make_student, (IMAGE,)),
 ]
@@ -86,11 +86,11 @@ def test_mixed_precision(case, dtype):
     assert {weight.dtype for weight in layer.weights} == {"float32"}
     batch = case.batch(3)
     output = layer(*batch)
-    # Networks hand float32 to the arithmetic around them.
+    # Networks return float32 for the arithmetic around them.
     assert output.dtype == ("float32" if case.is_network else dtype)
     assert np.all(np.isfinite(np.asarray(output, np.float32)))
     assert_close(output, exact(*batch), dtype)
-    # Really computed in the small type, not in float32.
+    # The difference shows that the small type was used.
     difference = np.asarray(output, np.float32) - exact(*batch).numpy()
     assert np.max(np.abs(difference)) > 1e-5
 
@@ -117,7 +117,7 @@ def test_two_replicas_share_a_batch(case, xla):
         ]
     )
 
-    # XLA compiles what one replica does: variables of another device are out of reach.
+    # XLA compiles the work of one replica: it cannot reach variables of other devices.
     compiled = tf.function(lambda part: gradients(layer, part), jit_compile=xla)
 
     def replica(part):
@@ -177,7 +177,8 @@ def test_the_list_has_every_layer():
     tested = {type(case.make(dtype="float32")) for case in CASES}
     written = {
         value
-        for value in vars(layers).values()
+        for module in (layers, blocks, resampling)
+        for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, keras.layers.Layer)
     }
     assert written | {UNet, Student} == tested

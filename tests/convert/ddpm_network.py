@@ -1,7 +1,7 @@
-"""A second DDPM network, written with plain functions, that makes published files.
+"""Another DDPM network, written with plain functions, for files as they are published.
 
-It asks a store for each variable by its name in DDPM's checkpoints, so one forward pass
-both names the variables and says what they mean.
+It requests each variable by its name in DDPM's checkpoints, so that one forward pass
+defines the names of the variables and their meaning.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ ATTENTION = 16
 
 
 class Store:
-    """Random variables by name, made when they are first asked for."""
+    """Random variables by name, created when they are first requested."""
 
     def __init__(self):
         self.values: dict[str, np.ndarray] = {}
@@ -104,7 +104,7 @@ def example():
 
 def ported(values):
     """The same weights by the names and in the shapes of the PyTorch port."""
-    found = {}
+    arrays = {}
     for name, value in values.items():
         *path, leaf = name.split("/")
         if path[0] == "temb":
@@ -120,8 +120,8 @@ def ported(values):
                 # [out, in, width, height] so far.
                 value = value.swapaxes(2, 3)
         leaf = "weight" if leaf in ("W", "gamma") else "bias"
-        found[".".join([*path, leaf])] = np.ascontiguousarray(value)
-    return found
+        arrays[".".join([*path, leaf])] = np.ascontiguousarray(value)
+    return arrays
 
 
 def _numbered(part):

@@ -1,7 +1,7 @@
-"""Keras 2 models whose layers are made in the order of the Denoising Student's code.
+"""Keras 2 models that create their layers in the order of the Denoising Student's code.
 
-Only that order matters to the files: `save_weights` writes layer after layer. The
-widths are a quarter of the authors'.
+The files depend only on this order, because `save_weights` writes layer after layer.
+The widths are a quarter of the published ones.
 """
 
 import tensorflow as tf

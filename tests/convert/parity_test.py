@@ -9,26 +9,24 @@ import tensorflow as tf
 from safetensors.numpy import load_file
 
 from tests.networks import TINY, randomise
-from tf_student.convert import diffusers_config, sources
+from tf_student.convert import diffusers_config
 from tf_student.diffusion import samplers, schedules
-from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
-from tf_student.models import convert, model_directory, pretrained
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.models.convert import convert_weights
+from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
-from tf_student.runtime import run_directory
-from tf_student.training.teacher_task import make_sampler
 
 RECORDED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "parity"
 CASES = ["cifar10_quarter", "celeba64_quarter", "lsun256_quarter"]
 needs_recordings = pytest.mark.skipif(
-    not RECORDED.exists(), reason=f"the recorded outputs are not in {RECORDED}"
+    not RECORDED.exists(), reason=f"{RECORDED} is missing"
 )
 
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request):
-    source = str(RECORDED / request.param)
-    published = sources.open_source(source)
-    return RECORDED / request.param, pretrained.load(published, published.config)
+    folder = RECORDED / request.param
+    return folder, Teacher.from_pretrained(str(folder)).unet
 
 
 def channels_last(array):
@@ -46,31 +44,30 @@ def test_outputs_are_the_recorded_ones(case):
 @needs_recordings
 def test_there_and_back_is_bit_for_bit(case, tmp_path):
     folder, _ = case
-    convert.convert(str(folder), str(tmp_path / "ours"))
-    convert.convert(str(tmp_path / "ours"), str(tmp_path / "theirs"))
+    convert_weights(str(folder), str(tmp_path / "ours"))
+    convert_weights(str(tmp_path / "ours"), str(tmp_path / "theirs"))
     name = "diffusion_pytorch_model.safetensors"
     before, after = load_file(folder / name), load_file(tmp_path / "theirs" / name)
     assert set(before) == set(after)
     for key, array in before.items():
         assert array.tobytes() == after[key].tobytes(), key
     config = json.loads((folder / "config.json").read_text())
-    said = {k: v for k, v in config.items() if v is not None}
-    del said["_diffusers_version"]
+    stored = {k: v for k, v in config.items() if v is not None}
+    del stored["_diffusers_version"]
     written = json.loads((tmp_path / "theirs" / "config.json").read_text())
-    assert {k: v for k, v in written.items() if v is not None} == said
+    assert {k: v for k, v in written.items() if v is not None} == stored
 
 
 @needs_recordings
 def test_the_trajectory_is_the_recorded_one():
     folder = RECORDED / "cifar10_quarter"
-    published = sources.open_source(str(folder))
-    unet = pretrained.load(published, published.config)
+    teacher = Teacher.from_pretrained(str(folder))
     recorded = np.load(folder / "ddim10.npz")
     x_0 = samplers.ddim_sample(
-        lambda x, t: unet(x, t),
+        lambda x, t: teacher.unet(x, t),
         tf.constant(channels_last(recorded["x_T"])),
         timesteps=np.arange(900, -1, -100, dtype=np.int32),
-        alpha_bars=schedules.alpha_bars(published.diffusion),
+        alpha_bars=schedules.alpha_bars(teacher.diffusion),
     )
     expected = channels_last(recorded["x_0"])
     assert np.abs(x_0 - expected).max() < 1e-3 * np.abs(expected).max()
@@ -81,30 +78,28 @@ def exported(tmp_path):
     """A random network of ours, in diffusers' layout."""
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
     pytest.importorskip("torch", reason="PyTorch is not installed")
-    unet = randomise(UNet(TINY))
-    configs = {"unet": TINY, "diffusion": DiffusionConfig()}
-    run_directory.claim(str(tmp_path / "ours"), "teacher", configs)
-    model_directory.save(str(tmp_path / "ours"), unet)
-    convert.convert(str(tmp_path / "ours"), str(tmp_path / "theirs"))
-    return diffusers, str(tmp_path / "theirs"), unet
+    teacher = Teacher(randomise(UNet(TINY)))
+    teacher.save(str(tmp_path / "ours"))
+    convert_weights(str(tmp_path / "ours"), str(tmp_path / "theirs"))
+    return diffusers, str(tmp_path / "theirs"), teacher
 
 
 def test_diffusers_gives_the_same_output_live(exported):
     import torch
 
-    diffusers, folder, unet = exported
+    diffusers, folder, teacher = exported
     theirs = diffusers.UNet2DModel.from_pretrained(folder)
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     t = np.array([3, 999], np.int32)
     with torch.no_grad():
         y = theirs(torch.tensor(x.transpose(0, 3, 1, 2).copy()), torch.tensor(t)).sample
-    np.testing.assert_allclose(unet(x, t), channels_last(y.numpy()), atol=1e-4)
+    np.testing.assert_allclose(teacher.unet(x, t), channels_last(y.numpy()), atol=1e-4)
 
 
 def test_diffusers_samples_the_same_images_live(exported):
     import torch
 
-    diffusers, folder, unet = exported
+    diffusers, folder, teacher = exported
     theirs = diffusers.UNet2DModel.from_pretrained(folder)
     scheduler = diffusers.DDIMScheduler.from_pretrained(folder, subfolder="scheduler")
     scheduler.set_timesteps(10)
@@ -113,7 +108,7 @@ def test_diffusers_samples_the_same_images_live(exported):
     with torch.no_grad():
         for t in scheduler.timesteps:
             x = scheduler.step(theirs(x, t).sample, t, x).prev_sample
-    sample = make_sampler(unet, DiffusionConfig(), SamplerConfig("uniform", 10))
+    sample = teacher.sampler(SamplerConfig("uniform", 10))
     expected = channels_last(x.numpy())
     scale = np.abs(expected).max()
     np.testing.assert_allclose(

@@ -25,13 +25,13 @@ def assert_same_network(source, example):
     _, inputs, expected = example
     published = sources.open_source(str(source))
     assert not published.is_student
-    unet = pretrained.load(published, published.config)
+    unet = pretrained.read(str(source)).unet
     np.testing.assert_allclose(unet(*inputs), expected, rtol=1e-4, atol=1e-4)
     return published
 
 
 def write_checkpoint(prefix, values):
-    """A training checkpoint of TensorFlow 1: weights, averages and Adam's slots."""
+    """A training checkpoint of TensorFlow 1: weights, EMA weights and Adam's slots."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = []
         for name, value in values.items():
@@ -58,7 +58,7 @@ def test_ddpm_in_tensorflow(ddpm, tmp_path):
     assert sources.open_source(str(tmp_path)).config == published.config
 
 
-def test_ddpm_in_tensorflow_without_averages(ddpm, tmp_path):
+def test_ddpm_in_tensorflow_without_ema_weights(ddpm, tmp_path):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variable = tf.compat.v1.get_variable("model/conv_in/W", shape=[3, 3, 3, 32])
         session.run(variable.initializer)
@@ -78,7 +78,7 @@ def test_ddpm_in_pytorch(ddpm, tmp_path, write):
     assert_same_network(tmp_path / "model.pt", ddpm)
 
 
-def test_the_averages_of_a_training_checkpoint_in_pytorch(ddpm, tmp_path):
+def test_the_ema_weights_of_a_training_checkpoint_in_pytorch(ddpm, tmp_path):
     arrays = ddpm_network.ported(ddpm[0])
     zeros = {f"module.{name}": np.zeros_like(array) for name, array in arrays.items()}
     optimizer = torch_writer.plain({"state": {}, "param_groups": [{"lr": 2e-4}]})
@@ -117,7 +117,7 @@ def test_the_authors_teachers(name, tmp_path):
     teacher.save_weights(path)
     published = sources.open_source(path)
     assert (published.config.norm_epsilon, published.is_student) == (1e-3, False)
-    unet = pretrained.load(published, published.config)
+    unet = pretrained.read(path).unet
     np.testing.assert_allclose(unet(x, t), expected, rtol=2e-4, atol=2e-4)
 
 
@@ -129,9 +129,9 @@ def test_the_authors_students(name, tmp_path):
     expected = spread(student, z)
     path = str(tmp_path / f"{name}_ema_model.h5")
     student.save_weights(path)
-    published = sources.open_source(path)
+    published = pretrained.read(path)
     assert published.is_student
-    ours = Student(pretrained.load(published, published.config))
+    ours = Student(published.unet, published.diffusion)
     np.testing.assert_allclose(ours(z), expected, rtol=2e-4, atol=2e-4)
 
 
@@ -177,7 +177,7 @@ def test_a_learned_variance_in_pytorch_is_refused(ddpm, tmp_path):
 def test_what_is_not_known_is_refused(tmp_path, name):
     (tmp_path / "hf.txt").write_text("weights")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"`from` must .* Received: from="):
+    with pytest.raises(InputError, match=r"`source` must .* Received: source="):
         sources.open_source(str(tmp_path / name))
 
 
@@ -185,7 +185,7 @@ def test_a_folder_without_weights(tmp_path):
     from tests.convert.diffusers_config_test import CIFAR10
 
     (tmp_path / "config.json").write_text(json.dumps(CIFAR10))
-    with pytest.raises(InputError, match="holds no diffusion_pytorch_model"):
+    with pytest.raises(InputError, match="must have diffusion_pytorch_model"):
         sources.open_source(str(tmp_path))
 
 
@@ -196,7 +196,7 @@ def test_no_network_for_the_hub(tmp_path, monkeypatch):
     with pytest.raises(InputError) as error:
         sources.open_source("hf:google/ddpm-cifar10-32")
     assert str(error.value).startswith(
-        "from=hf:google/ddpm-cifar10-32 could not be downloaded, and is not in the "
+        "source=hf:google/ddpm-cifar10-32 could not be downloaded and is not in the "
         "cache"
     )
     assert "\n" not in str(error.value)
@@ -205,13 +205,14 @@ def test_no_network_for_the_hub(tmp_path, monkeypatch):
 def write_pipeline(folder):
     from tests.convert.diffusers_config_test import SCHEDULER
     from tests.networks import TINY
-    from tf_student.convert import diffusers, diffusers_config
+    from tf_student.convert import diffusers, diffusers_config, rows
     from tf_student.models.unet import UNet
 
     (folder / "unet").mkdir(parents=True)
     values = diffusers_config.write_config(TINY)
     (folder / "unet" / "config.json").write_text(json.dumps(values))
-    tensors = pretrained.unload(UNet(TINY), diffusers.rows(TINY))
+    variables = UNet(TINY).named_variables()
+    tensors = rows.revert(diffusers.rows(TINY), lambda path: variables[path].numpy())
     save_file(tensors, folder / "unet" / f"{diffusers.WEIGHTS}.safetensors")
     (folder / "scheduler").mkdir()
     path = folder / "scheduler" / "scheduler_config.json"

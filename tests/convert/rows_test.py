@@ -62,14 +62,14 @@ def test_missing_surplus_and_wrong_tensors_are_named_together():
     arrays["extra"] = arrays["q"]
     arrays["norm.weight"] = np.zeros(6, np.float32)
     assert message(arrays) == (
-        "a.file does not fit the network; missing: k; not expected: extra; "
+        "a.file does not fit the network; missing: k; unexpected: extra; "
         "wrong shape: norm.weight (6,) for norm.gamma (5,)."
     )
 
 
 def test_the_first_faults_of_many_are_named():
     arrays = theirs() | {f"extra{i}": np.zeros(1) for i in range(9)}
-    assert "not expected: extra0, extra1, extra2 and 6 more." in message(arrays)
+    assert "unexpected: extra0, extra1, extra2 and 6 more." in message(arrays)
 
 
 def test_nothing_is_read_before_all_of_it_fits():

@@ -29,7 +29,7 @@ def test_safetensors_of_another_type(tmp_path):
 @pytest.mark.parametrize("keep", [0, 5, -1])
 def test_truncated_safetensors(safetensors, keep):
     safetensors.write_bytes(safetensors.read_bytes()[:keep])
-    with pytest.raises(InputError, match="damaged or no safetensors file"):
+    with pytest.raises(InputError, match="damaged or not a safetensors file"):
         tensor_files.safetensors(str(safetensors))
 
 
@@ -37,11 +37,11 @@ def test_truncated_safetensors(safetensors, keep):
 def test_a_damaged_h5_file(tmp_path, content):
     path = tmp_path / "a.h5"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is no Keras weights file"):
+    with pytest.raises(InputError, match="is not a Keras weights file"):
         tensor_files.keras_weights(str(path))
 
 
 def test_a_damaged_checkpoint(tmp_path):
     (tmp_path / "a.index").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="is no readable checkpoint"):
+    with pytest.raises(InputError, match="is not a readable checkpoint"):
         tensor_files.checkpoint(str(tmp_path / "a"))

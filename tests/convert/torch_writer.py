@@ -52,7 +52,7 @@ def tensor(array, key, *, legacy=False, shape=None, strides=None, offset=0):
 
 
 def state_dict(arrays, *, legacy=False, first=0):
-    """An OrderedDict of tensors; storages are called `first`, `first + 1`, .. ."""
+    """An OrderedDict of tensors; storages are named `first`, `first + 1`, ..."""
     return as_dict(
         {
             name: tensor(array, str(first + i), legacy=legacy)
@@ -62,7 +62,7 @@ def state_dict(arrays, *, legacy=False, first=0):
 
 
 def as_dict(parts):
-    """An OrderedDict of what opcodes make."""
+    """An OrderedDict of the objects that opcodes make."""
     items = b"".join(plain(name) + part for name, part in parts.items())
     return call("collections", "OrderedDict") + b"(" + items + b"u"
 

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tf_student.data import streams
+from tf_student.runtime.errors import InputError
 
 COUNT = 10
 
@@ -39,7 +40,7 @@ def test_every_epoch_is_a_permutation():
         assert sorted(of_epoch) == list(range(COUNT))
 
 
-def test_epochs_have_orders_of_their_own():
+def test_each_epoch_has_another_order():
     elements = [element for _, element in take(shuffled(0), 3 * COUNT)]
     orders = {tuple(elements[i : i + COUNT]) for i in range(0, 3 * COUNT, COUNT)}
     assert len(orders | {tuple(range(COUNT))}) == 4
@@ -53,7 +54,7 @@ def test_the_same_seed_gives_the_same_order():
     assert take(shuffled(0), 2 * COUNT) == take(shuffled(0), 2 * COUNT)
 
 
-def test_a_window_permutes_its_own_elements_alone():
+def test_elements_stay_in_their_window():
     elements = [element for _, element in take(shuffled(0, size=4), COUNT)]
     assert sorted(elements[:4]) == [0, 1, 2, 3]
     assert sorted(elements[4:8]) == [4, 5, 6, 7]
@@ -79,7 +80,22 @@ def test_parts_share_the_blocks_in_turn(count):
         assert list(part.of(stream).as_numpy_iterator()) == expected
 
 
-def test_what_is_made_of_a_stream_has_no_tuner_to_wait_for():
+def test_datasets_derived_from_a_stream_are_not_autotuned():
     made = [shuffled(0).map(lambda place, element: element).batch(2).prefetch(1)]
     made.append(streams.untuned(tf.data.Dataset.range(3)).repeat())
     assert [dataset.options().autotune.enabled for dataset in made] == [False, False]
+
+
+def test_a_failure_of_a_stream_is_diagnosed():
+    def diagnose():
+        raise InputError("a.png is damaged.")
+
+    with pytest.raises(InputError, match=r"a\.png is damaged"):
+        with streams.diagnosed(diagnose):
+            raise tf.errors.DataLossError(None, None, "corrupted record")
+
+
+def test_a_failure_without_a_diagnosis_is_raised():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        with streams.diagnosed(lambda: None):
+            raise tf.errors.InvalidArgumentError(None, None, "another reason")

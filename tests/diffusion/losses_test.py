@@ -1,4 +1,6 @@
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.tolerances import assert_close
@@ -14,7 +16,7 @@ def noise_loss(eps_fn):
     return losses.noise_loss(eps_fn, IMAGES, NOISE, T, alpha_bars=BARS)
 
 
-def test_perfect_prediction_costs_nothing():
+def test_the_loss_of_a_perfect_prediction_is_zero():
     assert noise_loss(lambda x, t: tf.constant(NOISE)).numpy().tolist() == [0, 0, 0]
 
 
@@ -41,18 +43,46 @@ def test_noise_loss_of_a_float16_network_is_float32():
     assert loss.dtype == tf.float32
 
 
-ONE = tf.constant([[[[1.0], [-2.0]]], [[[0.0], [3.0]]]])
-OTHER = tf.constant([[[[0.5], [1.0]]], [[[0.0], [2.0]]]])
+TARGETS = tf.constant([[[[1.0], [-2.0]]], [[[0.0], [3.0]]]])
+IMAGES_OF_STUDENT = tf.constant([[[[0.5], [1.0]]], [[[0.0], [2.0]]]])
 
 
 def test_l1_is_summed_over_pixels():
-    loss = losses.distillation_loss(ONE, OTHER, distance="l1")
+    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT, distance="l1")
     assert loss.numpy().tolist() == [3.5, 1.0]
 
 
 def test_l2_is_the_squared_error_summed_over_pixels():
-    loss = losses.distillation_loss(ONE, OTHER, distance="l2")
+    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT, distance="l2")
     assert loss.numpy().tolist() == [9.25, 1.0]
+
+
+def test_l1_is_the_default_distance():
+    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT)
+    assert loss.numpy().tolist() == [3.5, 1.0]
+
+
+def test_an_unknown_distance_is_an_error():
+    with pytest.raises(ValueError) as error:
+        losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT, distance="l3")
+    assert str(error.value) == "`distance` must be l1 or l2. Received: distance='l3'."
+
+
+@pytest.mark.parametrize(("distance", "sign"), [("l1", 1.0), ("l2", 4.0)])
+def test_the_gradient_moves_images_towards_the_targets(distance, sign):
+    images = tf.Variable(tf.fill([1, 1, 2, 1], 2.0))
+    with tf.GradientTape() as tape:
+        loss = losses.distillation_loss(
+            tf.zeros_like(images), images, distance=distance
+        )
+    assert tape.gradient(loss, images).numpy().ravel().tolist() == [sign, sign]
+
+
+def test_keras_takes_the_distance_as_a_loss():
+    model = keras.Sequential([keras.Input([1, 2, 1]), keras.layers.Identity()])
+    model.compile(loss=losses.distillation_loss)
+    measured = model.evaluate(IMAGES_OF_STUDENT, TARGETS, verbose=0)
+    assert measured == pytest.approx((3.5 + 1.0) / 2)
 
 
 def test_parts_of_a_batch_add_up_to_its_mean():

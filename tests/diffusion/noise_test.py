@@ -6,7 +6,7 @@ from tf_student.diffusion import noise
 
 
 def test_golden():
-    # Another value here means that every stored pair set has lost its noise.
+    # Another value would mean that no stored pair set fits its noise any more.
     np.testing.assert_allclose(
         noise.normal(1, [0, 7], (2,)),
         [[0.1266503, -0.49301657], [0.32136127, 0.05509272]],
@@ -22,8 +22,8 @@ def test_a_draw_does_not_depend_on_its_batch():
 
 def test_draws_one_by_one_are_the_same_bits():
     drawn = noise.normal(5, range(300), (4, 4, 3))
-    alone = [noise.draw(5, tf.constant(i, tf.int64), (4, 4, 3)) for i in range(300)]
-    assert np.array_equal(drawn, alone)
+    single = [noise.draw(5, tf.constant(i, tf.int64), (4, 4, 3)) for i in range(300)]
+    assert np.array_equal(drawn, single)
 
 
 def test_a_graph_draws_the_same_bits():
@@ -54,7 +54,7 @@ def test_streams_are_2_to_the_40_apart():
     assert starts == [0, 1099511627776, 2199023255552, 3298534883328]
 
 
-def test_streams_share_no_draw():
+def test_streams_share_no_noise():
     starts = [noise.TRAINING, noise.HELD_OUT, noise.EVALUATION, noise.TEACHER]
     indices = [start + i for start in starts for i in range(100)]
     first_values = noise.normal(0, indices, (1,)).numpy().ravel()

@@ -41,7 +41,7 @@ def test_a_linear_eps_scales_the_noise_by_a_known_factor(c):
     assert_close(sample(lambda x, t: c * x), factor * Z)
 
 
-def test_standard_normal_data_turns_the_noise_by_angles():
+def test_standard_normal_data_rotates_the_noise_by_angles():
     # For x_0 ~ N(0, 1) the best prediction is eps = sqrt(1 - a_t) x. With
     # a = cos(u)^2 a step multiplies x by cos(u - u').
     u = np.append(np.arccos(np.sqrt(BARS[STEPS])), 0.0)
@@ -53,8 +53,8 @@ def test_standard_normal_data_turns_the_noise_by_angles():
     assert_close(sample(eps_fn), np.prod(np.cos(np.diff(u))) * Z)
 
 
-def test_data_of_one_image_is_found_from_any_noise():
-    # eps = (x - sqrt(a_t) m) / sqrt(1 - a_t) is exact, whatever the steps.
+def test_any_noise_leads_to_the_image_of_data_of_one_image():
+    # eps = (x - sqrt(a_t) m) / sqrt(1 - a_t) is exact for any steps.
     m = np.linspace(-1, 1, Z[0].size).reshape(Z[0].shape)
     bars = tf.constant(BARS, tf.float32)
 
@@ -124,33 +124,6 @@ def test_a_graph_of_unknown_batch_gives_the_same():
     assert_close(graph(Z), sample(eps_fn))
 
 
-def walk(z_0, z_1, weights):
-    return samplers.slerp(*map(tf.constant, (z_0, z_1, weights))).numpy()
-
-
-def test_slerp_begins_and_ends_at_its_ends():
-    path = walk(Z[0], Z[1], np.array([0, 1], np.float32))
-    assert_close(path, Z[:2])
-
-
-def test_slerp_keeps_the_norm():
-    z_0, z_1 = (z / np.linalg.norm(z) for z in Z[:2])
-    path = walk(z_0, z_1, np.linspace(0, 1, 7, dtype=np.float32))
-    assert path.shape == (7, 4, 4, 2)
-    assert_close(np.linalg.norm(path.reshape(7, -1), axis=1), np.ones(7))
-
-
-def test_slerp_turns_at_an_even_rate():
-    z_0, z_1 = np.array([[1, 0], [0, 1]], np.float32)
-    path = walk(z_0, z_1, np.array([1 / 3, 1 / 2], np.float32))
-    assert_close(path, [[np.sqrt(0.75), 0.5], [np.sqrt(0.5), np.sqrt(0.5)]])
-
-
-def test_slerp_between_equal_noise_stays_there():
-    path = walk(Z[0], Z[0], np.linspace(0, 1, 3, dtype=np.float32))
-    assert_close(path, np.stack([Z[0]] * 3), "float16")
-
-
 # Data ~ N(MEAN, DEVIATION^2): the best prediction and the exact solution are known.
 MEAN, DEVIATION = 0.4, 0.3
 
@@ -164,9 +137,10 @@ def error(solver, calls, spacing="quadratic"):
     steps = schedules.sampling_timesteps(
         SamplerConfig(spacing, calls), DiffusionConfig()
     )
-    actual = samplers.SOLVERS[solver](
-        gaussian_eps, tf.constant(Z), timesteps=steps, alpha_bars=BARS
+    sample = samplers.make_sampler(
+        gaussian_eps, DiffusionConfig(), SamplerConfig(spacing, calls, solver)
     )
+    actual = sample(tf.constant(Z))
     a = BARS[steps[0]]
     exact = MEAN + DEVIATION * (Z - np.sqrt(a) * MEAN) / np.sqrt(
         a * DEVIATION**2 + 1 - a
@@ -218,3 +192,34 @@ def test_orders_of_the_solvers():
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_a_few_steps_of_dpm_are_finite(calls):
     assert np.isfinite(error("dpm++2m", calls))
+
+
+def test_ddim_of_an_eps_of_zero_undoes_the_scaling():
+    config = SamplerConfig("uniform", 1000)
+    run = samplers.make_sampler(
+        lambda x, t: tf.zeros_like(x), DiffusionConfig(), config
+    )
+    # Without noise every step divides by sqrt(alpha_bar) of the first: 4.0358e-5.
+    np.testing.assert_allclose(run(tf.constant(Z)).numpy(), 157.41 * Z, rtol=1e-3)
+
+
+@pytest.mark.parametrize("solver", ["ddim", "dpm++2m"])
+@pytest.mark.parametrize("spacing", ["uniform", "quadratic", "log_snr"])
+def test_make_sampler_follows_the_config(solver, spacing):
+    config, diffusion = SamplerConfig(spacing, 7, solver), DiffusionConfig(100)
+    solve = {"ddim": samplers.ddim_sample, "dpm++2m": samplers.dpm_sample}[solver]
+    expected = solve(
+        lambda x, t: tf.tanh(x),
+        tf.constant(Z),
+        timesteps=schedules.sampling_timesteps(config, diffusion),
+        alpha_bars=schedules.alpha_bars(diffusion),
+    )
+    sample = samplers.make_sampler(lambda x, t: tf.tanh(x), diffusion, config)
+    assert np.array_equal(sample(tf.constant(Z)), expected)
+
+
+def test_make_sampler_uses_50_uniform_steps_of_ddim_by_default():
+    steps = np.arange(980, -1, -20)
+    expected = sample(lambda x, t: tf.sin(x), steps=steps)
+    actual = samplers.make_sampler(lambda x, t: tf.sin(x))(tf.constant(Z))
+    assert np.array_equal(actual, expected)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_student.diffusion import schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
@@ -70,3 +71,11 @@ def test_log_snr_steps_are_even_in_lambda(calls):
         assert steps[0] == 999 and len(steps) == 10
         # The steps next to 0 are coarse in lambda.
         np.testing.assert_allclose(np.diff(along), np.ptp(along) / 9, atol=0.3)
+
+
+def test_half_log_snr_of_tensors_and_arrays_agree():
+    bars = np.array([0.9, 0.5, 0.1])
+    expected = [0.5 * np.log(9), 0.0, -0.5 * np.log(9)]
+    np.testing.assert_allclose(schedules.half_log_snr(bars), expected, atol=1e-15)
+    tensor = schedules.half_log_snr(tf.constant(bars))
+    np.testing.assert_allclose(tensor, expected, atol=1e-15)

@@ -9,27 +9,46 @@ import pytest
 from tests.tiny_run import RUN, TINY
 from tf_student.data import datasets, grids
 from tf_student.data.data_config import DataConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation import extractors, frechet, statistics
 from tf_student.evaluation.evaluate import evaluate
 from tf_student.evaluation.evaluation_config import EvaluateConfig
+from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.pairs.reader import PairSet
 from tf_student.runtime import devices
 from tf_student.runtime.errors import InputError
 
+_OPTIONS = {"real": TINY.data, "sampler": TINY.sampler, "run": RUN}
+_SMALL = EvaluateConfig(samples=20, repeats=1, extractor="digits", same_noise=8)
 
-def _evaluate(demo_run, directory, pairs=None, **changes):
-    system = dataclasses.replace(TINY, **changes)
-    parts = demo_run.teacher, str(pairs or demo_run.pairs), demo_run.student
-    return evaluate(str(directory), *parts, system, RUN)
+
+def _evaluate(demo_run, directory, pairs=None, config=TINY.evaluate, **changes):
+    return evaluate(
+        demo_run.teacher,
+        demo_run.student,
+        str(directory),
+        pairs=str(pairs or demo_run.pairs),
+        config=config,
+        **{**_OPTIONS, **changes},
+    )
+
+
+def _scores(evaluation):
+    """Everything but the times."""
+    return {
+        name: (measured.scores, measured.calls)
+        for name, measured in evaluation.networks.items()
+    }
 
 
 def test_evaluation_is_written_as_json(demo_run):
     with open(demo_run / "evaluation.json") as file:
         values = json.load(file)
-    # The demo's second run measures the times anew.
     for name, measured in dataclasses.asdict(demo_run.evaluation)["networks"].items():
-        found = values["networks"][name]["scores"]["FID"]["mean"]
-        np.testing.assert_allclose(found, measured["scores"]["FID"]["mean"], rtol=1e-3)
+        written = values["networks"][name]["scores"]["FID"]["mean"]
+        expected = measured["scores"]["FID"]["mean"]
+        np.testing.assert_allclose(written, expected, rtol=1e-3)
     assert (values["samples"], values["repeats"]) == (50, 1)
     assert (values["real"], values["real_count"]) == ("digits", 1797)
 
@@ -51,28 +70,117 @@ def test_teachers_fid_is_that_of_its_stored_images(demo_run):
         extractor.extract([datasets.digits()[0]]).statistics,
         extractor.extract([np.stack(stored)]).statistics,
     )
-    found = demo_run.evaluation.networks["teacher"].scores["FID"].mean
-    np.testing.assert_allclose(found, fid, rtol=1e-4)
+    actual = demo_run.evaluation.networks["teacher"].scores["FID"].mean
+    np.testing.assert_allclose(actual, fid, rtol=1e-4)
 
 
-def test_teacher_samples_where_there_are_too_few_stored_images(demo_run, tmp_path):
+def test_teacher_samples_ranges_that_are_not_stored(demo_run, tmp_path):
     more = EvaluateConfig(samples=40, repeats=2, extractor="digits")
-    evaluation = _evaluate(demo_run, tmp_path, evaluate=more)
+    evaluation = _evaluate(demo_run, tmp_path, config=more)
     scores = evaluation.networks["teacher"].scores["FID"]
     assert np.isfinite(scores.mean) and scores.std > 0
 
 
-def test_missing_extractor_is_refused_and_nothing_changes(demo_run, tmp_path):
+def test_objects_and_directories_give_the_same_figures(demo_run):
+    teacher, student = Teacher.load(demo_run.teacher), Student.load(demo_run.student)
+    pairs = PairSet(demo_run.pairs)
+    objects = evaluate(teacher, student, pairs=pairs, config=_SMALL, **_OPTIONS)
+    directories = evaluate(
+        demo_run.teacher,
+        demo_run.student,
+        pairs=demo_run.pairs,
+        config=_SMALL,
+        **_OPTIONS,
+    )
+    assert _scores(objects) == _scores(directories)
+    assert objects.same_noise == directories.same_noise
+
+
+def test_nothing_is_written_without_a_directory(demo_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(demo_run.directory.rglob("*"))
+    evaluate(demo_run.teacher, demo_run.student, config=_SMALL, **_OPTIONS)
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(demo_run.directory.rglob("*")) == before
+
+
+def test_real_images_may_be_a_name_or_a_config(demo_run, tmp_path):
+    path = str(tmp_path / "real.npz")
+    np.savez(path, datasets.digits()[0][:70])
+    by_name, by_config = (
+        evaluate(
+            demo_run.teacher,
+            demo_run.student,
+            real=real,
+            config=_SMALL,
+            sampler=TINY.sampler,
+            run=RUN,
+        )
+        for real in (path, DataConfig(path))
+    )
+    assert (by_name.real, by_name.real_count) == (path, 70)
+    assert _scores(by_name) == _scores(by_config)
+
+
+def test_printing_shows_the_table(demo_run):
+    lines = str(demo_run.evaluation).splitlines()
+    assert lines[0].split() == ["teacher", "student"]
+    assert lines[1].startswith("FID ")
+    assert str(demo_run.evaluation) == demo_run.evaluation.table()
+
+
+def _stored_images(demo_run, monkeypatch, **changes):
+    """How many stored images an evaluation reads."""
+    count = []
+
+    def images(self):
+        count.append(1)
+        return read(self)
+
+    read = PairSet.images
+    monkeypatch.setattr(PairSet, "images", images)
+    options = {"pairs": demo_run.pairs, **_OPTIONS, **changes}
+    evaluation = evaluate(demo_run.teacher, demo_run.student, config=_SMALL, **options)
+    # Networks are compared on stored held-out pairs, or on as many others.
+    assert evaluation.same_noise.pairs == 8
+    return len(count)
+
+
+def test_stored_images_of_the_same_sampler_are_used(demo_run, monkeypatch):
+    assert _stored_images(demo_run, monkeypatch) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pairs": None},
+        {"pairs": "/nowhere"},
+        {"sampler": SamplerConfig("uniform", 2)},
+        {"run": dataclasses.replace(RUN, dtype="bfloat16")},
+    ],
+)
+def test_other_stored_images_are_not_used(demo_run, monkeypatch, changes):
+    assert _stored_images(demo_run, monkeypatch, **changes) == 0
+
+
+def test_missing_extractor_is_an_error_and_nothing_is_written(demo_run, tmp_path):
     absent = EvaluateConfig(samples=40, extractor=str(tmp_path / "absent"))
     with pytest.raises(InputError, match=r"Received: extractor=.*absent"):
-        _evaluate(demo_run, tmp_path, evaluate=absent)
+        _evaluate(demo_run, tmp_path, config=absent)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_student_is_named(demo_run, tmp_path):
-    parts = demo_run.teacher, demo_run.pairs, str(tmp_path / "student")
-    with pytest.raises(InputError, match=r"student holds no config.json"):
-        evaluate(str(tmp_path / "out"), *parts, TINY, RUN)
+    message = r"student must be a run's directory. Received: .* without config.json"
+    with pytest.raises(InputError, match=message):
+        evaluate(
+            demo_run.teacher,
+            str(tmp_path / "student"),
+            str(tmp_path / "out"),
+            pairs=demo_run.pairs,
+            config=TINY.evaluate,
+            **_OPTIONS,
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,17 +193,17 @@ def test_stored_image_with_a_flipped_bit_names_its_shard(
     (copied_pairs / name).write_bytes(data)
     with pytest.raises(InputError, match=f"{name} is damaged"):
         _evaluate(demo_run, tmp_path / "out", copied_pairs)
-    # Cached features alone, which are true.
+    # Only cached features, which are correct.
     assert os.listdir(tmp_path / "out") == ["features"]
 
 
 def test_unreadable_real_image_is_named(demo_run, tmp_path):
     folder = tmp_path / "real"
     folder.mkdir()
-    grids.write_png(folder / "a.png", np.zeros([8, 8, 1], np.uint8))
+    grids.write_png(str(folder / "a.png"), np.zeros([8, 8, 1], np.uint8))
     (folder / "b.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"b.png is not a readable image"):
-        _evaluate(demo_run, tmp_path / "out", data=DataConfig(str(folder)))
+        _evaluate(demo_run, tmp_path / "out", real=DataConfig(str(folder)))
 
 
 def test_page_shows_pairs_of_the_same_noise_and_neighbours(demo_run):
@@ -114,9 +222,9 @@ def test_page_shows_pairs_of_the_same_noise_and_neighbours(demo_run):
 
 def test_networks_are_compared_on_held_out_noise(demo_run):
     assert demo_run.evaluation.same_noise.pairs == TINY.pairs.held_out_pairs
-    found = demo_run.evaluation.same_noise
-    assert 0 < found.l1 <= found.l2 < 255
-    assert -1 <= found.ssim <= 1 and 0 <= found.cosine <= 2
+    similarity = demo_run.evaluation.same_noise
+    assert 0 < similarity.l1 <= similarity.l2 < 255
+    assert -1 <= similarity.ssim <= 1 and 0 <= similarity.cosine <= 2
 
 
 def test_fid_between_the_networks_is_that_of_their_statistics(demo_run):
@@ -124,11 +232,11 @@ def test_fid_between_the_networks_is_that_of_their_statistics(demo_run):
         statistics.load(demo_run / f"statistics/{name}.npz")
         for name in ("teacher", "student")
     )
-    found = frechet.distance(teacher, student)
-    np.testing.assert_allclose(demo_run.evaluation.between.mean, found, rtol=1e-4)
+    expected = frechet.distance(teacher, student)
+    np.testing.assert_allclose(demo_run.evaluation.between.mean, expected, rtol=1e-4)
 
 
-def test_fewer_images_than_dimensions_are_told_of(demo_run):
+def test_fewer_images_than_dimensions_are_warned_of(demo_run):
     # 50 images, 64 features.
     assert any("50 images for 64 feature" in w for w in demo_run.evaluation.warnings)
     assert "covariance lacks rank" in demo_run.evaluation.table()

@@ -49,7 +49,7 @@ def test_distance_is_that_of_scipys_root(n, dimensions, shift, scale):
     np.testing.assert_allclose(_distance(a, b), expected, rtol=1e-4)
 
 
-def test_streams_give_what_tfgans_streaming_gives():
+def test_batches_give_the_distance_of_tfgans_streaming():
     a, b = _random(0, 192, 4), _random(1, 192, 4, shift=0.3)
     streamed = [statistics.Statistics(), statistics.Statistics()]
     batches = [np.split(x, 6) for x in (a, b)]
@@ -60,20 +60,20 @@ def test_streams_give_what_tfgans_streaming_gives():
         session.run(tf.compat.v1.local_variables_initializer())
         for pair in zip(*batches, strict=True):
             session.run(update, dict(zip(parts, pair, strict=True)))
-            for one, batch in zip(streamed, pair, strict=True):
-                one.add(batch)
+            for stats, batch in zip(streamed, pair, strict=True):
+                stats.add(batch)
         expected = session.run(value)
     np.testing.assert_allclose(frechet.distance(*streamed), expected, rtol=1e-6)
     np.testing.assert_allclose(frechet.distance(*streamed), _distance(a, b), rtol=1e-10)
 
 
-def test_shifted_copies_are_the_squared_shift_apart():
+def test_distance_of_shifted_copies_is_the_squared_shift():
     a = _random(0)
     moved = a + np.array([3.0, 4.0, 0, 0, 0, 0])
     np.testing.assert_allclose(_distance(a, moved), 25.0, rtol=1e-9)
 
 
-def test_a_set_and_itself_are_not_apart():
+def test_a_set_has_no_distance_to_itself():
     assert abs(_distance(_random(0), _random(0))) < 1e-9
 
 
@@ -82,12 +82,12 @@ def test_distance_is_symmetric():
     np.testing.assert_allclose(_distance(a, b), _distance(b, a), rtol=1e-9)
 
 
-def test_statistics_without_a_count_serve_too(tmp_path):
+def test_statistics_do_not_need_a_count(tmp_path):
     a, b = statistics.of(_random(0)), statistics.of(_random(1))
     path = str(tmp_path / "a.npz")
     np.savez(path, mu=a.mean, sigma=a.covariance)
-    found = frechet.distance(statistics.load(path), b)
-    np.testing.assert_allclose(found, frechet.distance(a, b), rtol=1e-10)
+    actual = frechet.distance(statistics.load(path), b)
+    np.testing.assert_allclose(actual, frechet.distance(a, b), rtol=1e-10)
 
 
 @pytest.mark.parametrize("rank", [1, 5, 8])
@@ -100,7 +100,9 @@ def test_root_squares_to_its_matrix_and_is_symmetric(rank):
 
 
 def test_a_matrix_with_negative_eigenvalues_has_no_root():
-    with pytest.raises(InputError, match="of theirs has no square root: relative"):
+    with pytest.raises(
+        InputError, match=r"of theirs must be positive semi-definite. Received: one"
+    ):
         frechet.symmetric_root(np.diag([1.0, -0.1]), "theirs")
 
 
@@ -120,18 +122,18 @@ def test_statistics_of_an_unknown_extractor_are_warned_of():
     )
     assert frechet.origin_warning(known) is None
     assert frechet.origin_warning(unknown).startswith(
-        "b does not say which extractor it is of: "
+        "b does not store the extractor of its features: "
     )
 
 
-def test_another_number_of_dimensions_is_refused():
+def test_another_number_of_dimensions_is_an_error():
     with pytest.raises(
         InputError, match=r"one extractor. Received: 6 and 5 dimensions"
     ):
         _distance(_random(0), _random(1, dimensions=5))
 
 
-def test_statistics_of_another_extractor_are_refused():
+def test_statistics_of_another_extractor_are_an_error():
     a = statistics.of(_random(0), "a", "sha256:1")
     b = statistics.of(_random(1), "b", "sha256:2")
     message = (
@@ -149,7 +151,7 @@ def test_half_split_compares_disjoint_halves():
 
 
 def test_infinity_of_one_distribution_is_about_zero():
-    # So many dimensions that the bias is more than the noise.
+    # Enough dimensions for the bias to exceed the noise.
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=[n, 64]) for n in (100_000, 3_000))
     reference = frechet.Reference(statistics.of(a))
@@ -164,5 +166,5 @@ def test_infinity_is_the_line_through_distances_of_subsets():
     sizes = np.linspace(33, 330, 15).astype(int)
     distances = [_distance(a, b[order[:size]]) for size in sizes]
     expected = np.polyfit(1 / sizes, distances, 1)[1]
-    found = frechet.Reference(statistics.of(a)).infinity(b)
-    np.testing.assert_allclose(found, expected, rtol=1e-8)
+    actual = frechet.Reference(statistics.of(a)).infinity(b)
+    np.testing.assert_allclose(actual, expected, rtol=1e-8)

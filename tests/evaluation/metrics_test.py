@@ -36,9 +36,9 @@ def _mmd(a, b):
 
 def test_kid_is_the_kernel_distance():
     a, b = _random(0), _random(1, shift=0.7)
-    found, error = metrics.kid(a.activations, b.activations)
+    actual, error = metrics.kid(a.activations, b.activations)
     expected = _mmd(a.activations, b.activations)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
     # One block has no standard error.
     assert error is None
 
@@ -46,7 +46,7 @@ def test_kid_is_the_kernel_distance():
 @pytest.mark.parametrize(("m", "n"), [(1500, 2100), (2050, 1100)])
 def test_kid_and_its_error_are_tfgans(m, n):
     a, b = (_random(s, n=k).activations for s, k in ((0, m), (1, n)))
-    # TF-GAN cuts blocks in the images' order.
+    # TF-GAN takes blocks in the order of the images.
     shuffled = (
         part[np.random.default_rng(s).permutation(len(part))]
         for s, part in enumerate((a, b))
@@ -59,21 +59,21 @@ def test_kid_and_its_error_are_tfgans(m, n):
 
 def test_kid_does_not_depend_on_the_images_order():
     rng = np.random.default_rng(0)
-    # Four classes, each of them in a place of its own.
+    # Four distant classes, one after the other.
     a, b = (
         np.concatenate([rng.normal(4 * c, 1, [1024, 4]) for c in range(4)])
         for _ in range(2)
     )
-    found, error = metrics.kid(a, b[rng.permutation(len(b))])
-    assert abs(found) < 3 * error
-    # In the images' order each block of a would be a class, and b's all of them.
+    actual, error = metrics.kid(a, b[rng.permutation(len(b))])
+    assert abs(actual) < 3 * error
+    # In this order, each block of a would be one class, and each of b all classes.
     in_order = classifier_metrics.kernel_classifier_distance_from_activations(
         tf.constant(a), tf.constant(b[rng.permutation(len(b))])
     )
-    assert abs(found) < float(in_order) / 10
+    assert abs(actual) < float(in_order) / 10
 
 
-def test_kid_of_very_unequal_sets_is_refused():
+def test_kid_of_very_unequal_sets_is_an_error():
     a, b = np.zeros([5000, 2]), np.zeros([8, 2])
     with pytest.raises(InputError, match=r"equal size. Received: 8 and 5,000 images"):
         metrics.kid(a, b)
@@ -89,8 +89,8 @@ def test_kid_of_one_distribution_is_about_zero():
 def test_inception_score_is_tfgans(n):
     logits = 5 * np.random.default_rng(0).normal(size=[n, 12])
     expected = classifier_metrics.classifier_score_from_logits(tf.constant(logits))
-    found = metrics.inception_score(logits)
-    np.testing.assert_allclose(found, float(expected), rtol=1e-9)
+    actual = metrics.inception_score(logits)
+    np.testing.assert_allclose(actual, float(expected), rtol=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 10])
@@ -105,7 +105,7 @@ def test_inception_score_of_certain_and_even_classes_is_their_number(classes):
     np.testing.assert_allclose(metrics.inception_score(logits), classes, rtol=1e-9)
 
 
-def test_logits_that_are_not_finite_are_refused():
+def test_logits_that_are_not_finite_are_an_error():
     with pytest.raises(InputError, match="Logits must be finite"):
         metrics.inception_score(np.array([[0.0, np.nan], [0.0, 1.0]]))
 
@@ -115,49 +115,49 @@ _METRICS = ["FID", "KID", "IS", "precision", "recall", "density", "coverage"]
 
 def test_a_reference_measures_everything():
     real, generated = _random(0), _random(1, n=150)
-    found = metrics.Reference(real).measure(generated)
-    assert list(found) == [*_METRICS, "diversity"]
+    actual = metrics.Reference(real).measure(generated)
+    assert list(actual) == [*_METRICS, "diversity"]
     expected = frechet.distance(real.statistics, generated.statistics)
-    np.testing.assert_allclose(found["FID"][0], expected, rtol=1e-12)
-    assert found["KID"] == metrics.kid(real.activations, generated.activations)
+    np.testing.assert_allclose(actual["FID"][0], expected, rtol=1e-12)
+    assert actual["KID"] == metrics.kid(real.activations, generated.activations)
 
 
-def test_infinity_is_measured_by_option():
-    found = metrics.Reference(_random(0)).measure(_random(1), infinity=True)
-    assert list(found)[:2] == ["FID", "FID-infinity"]
+def test_infinity_is_measured_if_requested():
+    actual = metrics.Reference(_random(0)).measure(_random(1), infinity=True)
+    assert list(actual)[:2] == ["FID", "FID-infinity"]
 
 
-def test_diversity_is_that_of_the_real_images_or_a_part_of_it():
+def test_diversity_is_a_fraction_of_that_of_the_real_images():
     real = _random(0)
     half = _features(real.activations / 2)
-    found = metrics.Reference(real)
-    assert found.measure(real)["diversity"][0] == 1
-    np.testing.assert_allclose(found.measure(half)["diversity"][0], 0.5)
+    actual = metrics.Reference(real)
+    assert actual.measure(real)["diversity"][0] == 1
+    np.testing.assert_allclose(actual.measure(half)["diversity"][0], 0.5)
 
 
-def test_diversity_of_nothing_is_left_out():
+def test_diversity_of_identical_real_images_is_left_out():
     same, other = _features(np.ones([20, 6])), _random(0, n=20)
-    found = metrics.Reference(same).measure(other)
-    assert list(found) == _METRICS
+    actual = metrics.Reference(same).measure(other)
+    assert list(actual) == _METRICS
     assert metrics.Reference(other).measure(same)["diversity"][0] == 0
 
 
-def test_statistics_alone_give_fid_alone():
+def test_only_statistics_give_only_fid():
     real, generated = _random(0), _random(1)
     whole = metrics.Reference(real)
     expected = whole.measure(generated)["FID"]
     assert whole.measure(generated.statistics) == {"FID": expected}
-    found = metrics.Reference(real.statistics).measure(generated)
-    assert list(found) == ["FID", "IS"]
-    assert found["FID"] == expected
+    actual = metrics.Reference(real.statistics).measure(generated)
+    assert list(actual) == ["FID", "IS"]
+    assert actual["FID"] == expected
 
 
-def test_ranges_are_summed_up_by_mean_and_standard_deviation():
+def test_ranges_are_summarized_by_mean_and_standard_deviation():
     ranges = [
         {"FID": (1.0, None), "KID": (0.2, 0.01)},
         {"FID": (9.0, None), "KID": (0.4, 0.03)},
     ]
-    assert metrics.summed_up(ranges) == {
+    assert metrics.summarize(ranges) == {
         "FID": metrics.Score(5.0, 4.0),
         "KID": metrics.Score(
             pytest.approx(0.3), pytest.approx(0.1), pytest.approx(0.02)
@@ -166,7 +166,7 @@ def test_ranges_are_summed_up_by_mean_and_standard_deviation():
 
 
 def test_one_range_has_no_deviation():
-    assert metrics.summed_up([{"KID": (0.5, None)}])["KID"].std == 0.0
+    assert metrics.summarize([{"KID": (0.5, None)}])["KID"].std == 0.0
 
 
 @pytest.mark.parametrize(
@@ -177,5 +177,5 @@ def test_one_range_has_no_deviation():
         (0.0, 0.0, "0.000 ± 0.000"),
     ],
 )
-def test_score_prints_what_matters(mean, std, text):
+def test_small_scores_are_printed_with_more_places(mean, std, text):
     assert str(metrics.Score(mean, std)) == text

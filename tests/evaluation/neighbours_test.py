@@ -10,16 +10,16 @@ def _points(seed, n, dimensions=4, shift=0.0):
 
 
 def _brute(real, generated):
-    """The definitions, with all distances at once."""
+    """The definitions, from all distances."""
 
-    def apart(a, b):
+    def distances(a, b):
         return np.linalg.norm(a[:, None].astype(np.float64) - b[None], axis=-1)
 
     def radius(x, k):
         # The point itself comes first.
-        return np.sort(apart(x, x), axis=1)[:, k]
+        return np.sort(distances(x, x), axis=1)[:, k]
 
-    across = apart(generated, real)
+    across = distances(generated, real)
     within = across <= radius(real, 5)
     return {
         "precision": (across <= radius(real, 3)).any(axis=1).mean(),
@@ -38,31 +38,31 @@ def _scores(real, generated):
 def test_scores_are_the_definitions(monkeypatch, block, shift):
     monkeypatch.setattr(neighbours, "_BLOCK", block)
     real, generated = _points(0, 150), _points(1, 110, shift=shift)
-    found, expected = _scores(real, generated), _brute(real, generated)
-    assert list(found) == ["precision", "recall", "density", "coverage"]
+    actual, expected = _scores(real, generated), _brute(real, generated)
+    assert list(actual) == ["precision", "recall", "density", "coverage"]
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, err_msg=name)
+        np.testing.assert_allclose(actual[name], value, err_msg=name)
         assert 0 < value < 2
 
 
-def test_a_set_and_itself_agree_wholly():
-    found = _scores(_points(0, 100), _points(0, 100))
-    assert (found["precision"], found["recall"], found["coverage"]) == (1, 1, 1)
+def test_equal_sets_have_full_precision_and_recall():
+    actual = _scores(_points(0, 100), _points(0, 100))
+    assert (actual["precision"], actual["recall"], actual["coverage"]) == (1, 1, 1)
     # Each point lies in its own ball and in those of about five others.
-    assert 1 <= found["density"] <= 1.5
+    assert 1 <= actual["density"] <= 1.5
 
 
-def test_sets_that_are_far_apart_share_nothing():
-    found = _scores(_points(0, 100), _points(1, 100, shift=50))
-    assert set(found.values()) == {0}
+def test_distant_sets_have_scores_of_zero():
+    actual = _scores(_points(0, 100), _points(1, 100, shift=50))
+    assert set(actual.values()) == {0}
 
 
-def test_collapse_shows_in_recall_and_coverage():
+def test_mode_collapse_lowers_recall_and_coverage():
     real = _points(0, 200)
     collapsed = (real[:1] + 1e-3 * _points(1, 200)).astype(np.float32)
-    found = _scores(real, collapsed)
-    assert found["precision"] == 1
-    assert found["recall"] < 0.05 and found["coverage"] < 0.2
+    actual = _scores(real, collapsed)
+    assert actual["precision"] == 1
+    assert actual["recall"] < 0.05 and actual["coverage"] < 0.2
 
 
 def test_a_far_mean_does_not_matter():
@@ -73,17 +73,17 @@ def test_a_far_mean_does_not_matter():
 
 
 def test_sets_of_two_are_enough():
-    found = _scores(_points(0, 2), _points(1, 2))
-    assert all(np.isfinite(value) for value in found.values())
+    actual = _scores(_points(0, 2), _points(1, 2))
+    assert all(np.isfinite(value) for value in actual.values())
 
 
-def test_nearest_points_come_in_their_order():
+def test_nearest_points_are_in_order():
     points = np.array([[0.0], [10.0], [4.0], [7.0]], np.float32)
-    found = neighbours.nearest(np.array([[6.0], [0.5]], np.float32), points, 3)
-    np.testing.assert_array_equal(found, [[3, 2, 1], [0, 2, 3]])
+    actual = neighbours.nearest(np.array([[6.0], [0.5]], np.float32), points, 3)
+    np.testing.assert_array_equal(actual, [[3, 2, 1], [0, 2, 3]])
 
 
-def test_there_are_no_more_neighbours_than_points():
+def test_neighbours_are_at_most_the_points():
     assert neighbours.nearest(_points(0, 2), _points(1, 3), 7).shape == (2, 3)
 
 
@@ -96,5 +96,5 @@ def test_spread_is_the_distance_of_pairs(monkeypatch, block):
     np.testing.assert_allclose(neighbours.spread(points), expected, rtol=1e-5)
 
 
-def test_spread_of_one_image_many_times_is_zero():
+def test_spread_of_identical_images_is_zero():
     assert neighbours.spread(np.ones([10, 3], np.float32)) == 0

@@ -1,5 +1,4 @@
 import base64
-import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -9,35 +8,6 @@ import tensorflow as tf
 
 from tf_student.data import grids
 from tf_student.evaluation import report
-from tf_student.evaluation.metrics import Score
-from tf_student.evaluation.result import Evaluation, Measured
-from tf_student.evaluation.similarity import Similarity
-
-
-def _measured(fid, calls, milliseconds):
-    kid = Score(0.25, 0, error=0.0123)
-    scores = {"FID": Score(fid, 0.5), "KID": kid, "IS": Score(8, 0)}
-    return Measured(scores, calls, milliseconds)
-
-
-@pytest.fixture
-def evaluation():
-    return Evaluation(
-        real="images <of> mine & yours",
-        real_count=1797,
-        half_split_fid=2.25,
-        extractor="digits",
-        samples=10_000,
-        repeats=3,
-        networks={
-            "teacher": _measured(2.0, 20, 1.5),
-            "student": _measured(3.0, 1, 0.0625),
-        },
-        preparation="resized",
-        between=Score(1.5, 0.25),
-        same_noise=Similarity(5, 3.0, 4.0, 31.0, 0.9, 0.01),
-        warnings=("Beware.",),
-    )
 
 
 @pytest.fixture
@@ -98,12 +68,12 @@ def test_table_has_a_column_for_each_network(page):
         "<td>KID</td><td>0.250 ± 0.000</td><td>0.250 ± 0.000</td>",
         "<td>KID: standard error</td><td>0.0123</td><td>0.0123</td>",
         "<td>network calls</td><td>20</td><td>1</td>",
-        "<td>ms an image</td><td>1.500</td><td>0.062</td>",
+        "<td>ms per image</td><td>1.500</td><td>0.062</td>",
     ):
         assert f"<tr>{row}</tr>" in page
 
 
-def test_page_tells_the_protocol_and_the_verdict(page):
+def test_page_has_the_protocol_and_the_verdict(page):
     assert "10,000 generated images in each of 3 range(s) of seeds against" in page
     assert "1,797 real images" in page
     assert "(resized); uint8 images; float64 statistics; features: digits." in page
@@ -111,35 +81,10 @@ def test_page_tells_the_protocol_and_the_verdict(page):
     assert "FID between teacher and student: 1.500 ± 0.250." in page
     assert "FID between two halves of the real images: 2.250." in page
     assert "5 pairs: L1 3.00 and L2 4.00 grey levels, PSNR 31.00 dB, SSIM 0.900" in page
-    assert "Beware." in page
+    assert "Limited." in page
 
 
-def test_terminal_table_has_the_same_figures(evaluation):
-    lines = evaluation.table().splitlines()
-    assert lines[0].split() == ["teacher", "student"]
-    assert lines[1].split() == "FID 2.000 ± 0.500 3.000 ± 0.500".split()
-    assert lines[-3].split() == "ms an image 1.500 0.062".split()
-    assert len({len(line) for line in lines[:-2]}) == 1
-    assert lines[-1].startswith("FID(student) / FID(teacher) = 1.500.")
-
-
-def test_a_comparison_names_its_source_and_lacks_what_it_has_not(evaluation):
-    scores = {"FID": Score(2.0, 0.0)}
-    found = dataclasses.replace(
-        evaluation,
-        networks={"source": Measured(scores, images="samples/")},
-        real_count=0,
-        half_split_fid=None,
-        between=None,
-        same_noise=None,
-        warnings=(),
-    )
-    assert found.rows() == [("", "source"), ("FID", "2.000 ± 0.000")]
-    assert found.verdict() == "source is samples/."
-    assert "an unknown number of real images" in found.protocol()
-
-
-def test_missing_picture_leaves_no_page(evaluation, tmp_path):
+def test_missing_picture_writes_no_page(evaluation, tmp_path):
     path = tmp_path / "report.html"
     with pytest.raises(tf.errors.NotFoundError):
         report.write_report(str(path), "t", evaluation, {"c": str(tmp_path / "no.png")})
@@ -149,9 +94,9 @@ def test_missing_picture_leaves_no_page(evaluation, tmp_path):
 def test_curves_are_a_png_with_a_panel_for_each_run(tmp_path):
     lines = [{"step": s, "loss": 1.0 / s} for s in (1, 2, 3)]
     held_out = [{"step": 2, "held_out_loss": 0.7}]
-    paths = [str(tmp_path / name) for name in ("one.png", "two.png")]
+    paths = [str(tmp_path / name) for name in ("single.png", "double.png")]
     report.draw_curves(paths[0], {"Teacher": lines})
     report.draw_curves(paths[1], {"Teacher": lines, "Student": lines + held_out})
-    one, two = (tf.io.decode_png(tf.io.read_file(path)).numpy() for path in paths)
-    assert two.shape[1] == 2 * one.shape[1]
-    assert np.std(one) > 0
+    single, double = (tf.io.decode_png(tf.io.read_file(path)).numpy() for path in paths)
+    assert double.shape[1] == 2 * single.shape[1]
+    assert np.std(single) > 0

@@ -13,11 +13,11 @@ def _images(seed, shape=(2, 16, 16, 3)):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-def test_equal_images_are_alike():
+def test_equal_images_have_no_distance():
     images = _images(0)
-    found, cosine = similarity.compare((images, images), (_FEATURES[0],) * 2)
-    assert (found.pairs, found.l1, found.l2, found.psnr) == (2, 0, 0, 100)
-    np.testing.assert_allclose(found.ssim, 1, rtol=1e-6)
+    actual, cosine = similarity.compare((images, images), (_FEATURES[0],) * 2)
+    assert (actual.pairs, actual.l1, actual.l2, actual.psnr) == (2, 0, 0, 100)
+    np.testing.assert_allclose(actual.ssim, 1, rtol=1e-6)
     np.testing.assert_allclose(cosine, [0, 0], atol=1e-12)
 
 
@@ -26,28 +26,28 @@ def test_distances_are_in_grey_levels():
     light = dark.copy()
     light[0] += 10
     light[1, :8] += 20
-    found, _ = similarity.compare((dark, light), _FEATURES)
-    np.testing.assert_allclose(found.l1, 10)
-    np.testing.assert_allclose(found.l2, (10 + 20 * np.sqrt(0.5)) / 2)
+    actual, _ = similarity.compare((dark, light), _FEATURES)
+    np.testing.assert_allclose(actual.l1, 10)
+    np.testing.assert_allclose(actual.l2, (10 + 20 * np.sqrt(0.5)) / 2)
     psnr = 10 * np.log10(255**2 / np.array([100, 200]))
-    np.testing.assert_allclose(found.psnr, psnr.mean())
+    np.testing.assert_allclose(actual.psnr, psnr.mean())
 
 
 def test_psnr_is_tensorflows():
     a, b = _images(0), _images(1)
-    found, _ = similarity.compare((a, b), _FEATURES)
+    actual, _ = similarity.compare((a, b), _FEATURES)
     expected = np.mean(tf.image.psnr(a, b, 255))
-    np.testing.assert_allclose(found.psnr, expected, rtol=1e-5)
+    np.testing.assert_allclose(actual.psnr, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("size", [8, 11, 16])
 def test_ssim_is_the_definition(size):
     a, b = (_images(seed, (1, size, size, 1)) for seed in (0, 1))
     window = min(11, (size - 1) // 2 * 2 + 1)
-    found, _ = similarity.compare((a, b), tuple(f[:1] for f in _FEATURES))
+    actual, _ = similarity.compare((a, b), tuple(f[:1] for f in _FEATURES))
     expected = _ssim(a[0, ..., 0], b[0, ..., 0], window)
     # TensorFlow computes it in float32.
-    np.testing.assert_allclose(found.ssim, expected, rtol=1e-4)
+    np.testing.assert_allclose(actual.ssim, expected, rtol=1e-4)
 
 
 def _ssim(a, b, window):
@@ -70,12 +70,12 @@ def _ssim(a, b, window):
 
 def test_cosine_distance_is_that_of_each_pair():
     images = (_images(0), _images(1))
-    found, cosine = similarity.compare(images, _FEATURES)
+    actual, cosine = similarity.compare(images, _FEATURES)
     np.testing.assert_allclose(cosine, [0, 1], atol=1e-12)
-    np.testing.assert_allclose(found.cosine, 0.5)
+    np.testing.assert_allclose(actual.cosine, 0.5)
 
 
-def test_many_pairs_are_as_few():
+def test_more_pairs_than_a_block_are_averaged():
     a, b = (_images(seed, (300, 8, 8, 1)) for seed in (0, 1))
     features = tuple(np.ones([300, 2]) for _ in range(2))
     whole, _ = similarity.compare((a, b), features)

@@ -12,18 +12,18 @@ def _random(n=300, dimensions=5, shift=100.0):
 
 
 @pytest.mark.parametrize("size", [1, 7, 64, 300])
-def test_batches_give_what_all_at_once_gives(size):
+def test_batches_give_the_statistics_of_all_vectors(size):
     values = _random()
-    found = statistics.Statistics()
+    stats = statistics.Statistics()
     for start in range(0, len(values), size):
-        found.add(values[start : start + size])
+        stats.add(values[start : start + size])
     exact = values.astype(np.float64)
-    np.testing.assert_allclose(found.mean, exact.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(stats.mean, exact.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(
-        found.covariance, np.cov(exact, rowvar=False), rtol=1e-11, atol=1e-12
+        stats.covariance, np.cov(exact, rowvar=False), rtol=1e-11, atol=1e-12
     )
-    assert (found.n, found.dimensions) == (300, 5)
-    assert found.mean.dtype == found.covariance.dtype == np.float64
+    assert (stats.n, stats.dimensions) == (300, 5)
+    assert stats.mean.dtype == stats.covariance.dtype == np.float64
 
 
 def test_a_large_mean_does_not_drown_the_covariance():
@@ -33,40 +33,40 @@ def test_a_large_mean_does_not_drown_the_covariance():
 
 def test_blocks_of_many_images_join():
     values = _random(5000, 3)
-    found = statistics.of(values).covariance
-    np.testing.assert_allclose(found, np.cov(values, rowvar=False), rtol=1e-9)
+    stats = statistics.of(values).covariance
+    np.testing.assert_allclose(stats, np.cov(values, rowvar=False), rtol=1e-9)
 
 
-def test_a_file_has_what_pytorch_fid_reads(tmp_path):
-    found, path = statistics.of(_random(), "digits", "an extractor"), tmp_path / "a.npz"
-    found.save(str(path))
+def test_a_file_has_the_arrays_of_pytorch_fid(tmp_path):
+    stats, path = statistics.of(_random(), "digits", "an extractor"), tmp_path / "a.npz"
+    stats.save(str(path))
     with np.load(path) as arrays:
-        np.testing.assert_array_equal(arrays["mu"][:], found.mean)
-        np.testing.assert_array_equal(arrays["sigma"][:], found.covariance)
+        np.testing.assert_array_equal(arrays["mu"][:], stats.mean)
+        np.testing.assert_array_equal(arrays["sigma"][:], stats.covariance)
         assert arrays["mu"].dtype == arrays["sigma"].dtype == np.float64
         assert (int(arrays["n"]), str(arrays["extractor"])) == (300, "an extractor")
 
 
-def test_a_file_of_ours_comes_back(tmp_path):
-    found, path = statistics.of(_random(), "digits", "an extractor"), tmp_path / "a.npz"
-    found.save(str(path))
-    again = statistics.load(str(path))
-    np.testing.assert_array_equal(again.mean, found.mean)
-    np.testing.assert_allclose(again.covariance, found.covariance, rtol=1e-14)
-    assert (again.n, again.extractor, again.name) == (300, "an extractor", str(path))
+def test_a_written_file_is_read_back(tmp_path):
+    stats, path = statistics.of(_random(), "digits", "an extractor"), tmp_path / "a.npz"
+    stats.save(str(path))
+    loaded = statistics.load(str(path))
+    np.testing.assert_array_equal(loaded.mean, stats.mean)
+    np.testing.assert_allclose(loaded.covariance, stats.covariance, rtol=1e-14)
+    assert (loaded.n, loaded.extractor, loaded.name) == (300, "an extractor", str(path))
 
 
-def test_a_file_of_others_has_mu_and_sigma_alone(tmp_path):
+def test_a_file_may_have_only_mu_and_sigma(tmp_path):
     path = str(tmp_path / "theirs.npz")
     sigma = np.array([[2.0, 0.5], [0.5, 1.0]])
     np.savez(path, mu=np.array([1.0, 2.0], np.float32), sigma=sigma)
-    found = statistics.load(path)
-    np.testing.assert_array_equal(found.mean, [1.0, 2.0])
-    np.testing.assert_array_equal(found.covariance, sigma)
-    assert (found.n, found.extractor) == (0, "")
+    stats = statistics.load(path)
+    np.testing.assert_array_equal(stats.mean, [1.0, 2.0])
+    np.testing.assert_array_equal(stats.covariance, sigma)
+    assert (stats.n, stats.extractor) == (0, "")
 
 
-def test_statistics_are_told_from_images(tmp_path):
+def test_statistics_are_distinguished_from_images(tmp_path):
     paths = [str(tmp_path / name) for name in ("statistics.npz", "images.npz")]
     np.savez(paths[0], mu=np.zeros(2), sigma=np.eye(2))
     np.savez(paths[1], images=np.zeros([2, 4, 4, 3], np.uint8))
@@ -84,7 +84,7 @@ def test_statistics_are_told_from_images(tmp_path):
         ({"mu": np.array(["a", "b"]), "sigma": np.eye(2)}, "not an .npz file of"),
     ],
 )
-def test_a_file_that_holds_no_statistics_is_refused(tmp_path, arrays, message):
+def test_a_file_without_statistics_is_an_error(tmp_path, arrays, message):
     path = str(tmp_path / "a.npz")
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=message):
@@ -110,7 +110,7 @@ def test_one_image_is_too_few():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused(value):
+def test_features_that_are_not_finite_are_an_error(value):
     values = _random()
     values[3, 2] = value
     with pytest.raises(InputError, match=r"must be finite. Received: digits with NaN"):

@@ -7,7 +7,7 @@ import pytest
 from tf_student.evaluation import tfgan
 
 
-def test_evaluation_functions_are_there():
+def test_evaluation_functions_are_imported():
     for name in (
         "frechet_classifier_distance_from_activations",
         "kernel_classifier_distance_from_activations",
@@ -22,11 +22,11 @@ def test_absent_tfgan_says_what_to_install(monkeypatch):
         tfgan._import_metrics()
 
 
-def test_changed_tfgan_says_what_is_known(monkeypatch):
+def test_changed_tfgan_says_what_is_supported(monkeypatch):
     spec = types.SimpleNamespace(submodule_search_locations=["/nowhere"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     name = "tensorflow_gan.python.eval.classifier_metrics"
     # None in sys.modules makes an import fail.
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"knows TF-GAN 2.1 .*Cause:"):
+    with pytest.raises(ImportError, match=r"supports TF-GAN 2.1 .*Cause:"):
         tfgan._import_metrics()

@@ -1,23 +1,24 @@
-"""One clear line, exit code 2, and nothing changed."""
+"""Wrong input: one clear line, exit code 2, and nothing changed."""
 
 import shutil
 import subprocess
 
 import pytest
 
-from tests.flags import conftest
+from tests.flags import commands, conftest
+from tests.flags.commands import fork
 
 
-def _is_one_line(finished, station, *parts):
+def _is_one_line(finished, command, *parts):
     assert finished.code == 2, finished.err
     assert finished.err.count("\n") == 1 and finished.err.endswith("\n"), finished.err
-    assert finished.err.startswith(f"tf-student {station}: ")
+    assert finished.err.startswith(f"tf-student {command}: ")
     for part in parts:
         assert part in finished.err
 
 
 @pytest.mark.parametrize(
-    ("station", "flag", "message"),
+    ("command", "flag", "message"),
     [
         ("teacher", "--steps=many", "flag --steps=many"),
         ("teacher", "--steps=0", "`steps` must be at least 1. Received: steps=0."),
@@ -28,7 +29,7 @@ def _is_one_line(finished, station, *parts):
         ("teacher", "--learning_rate=nan", "Received: learning_rate=nan"),
         ("distill", "--distance=l3", "l1|l2"),
         ("distill", "--decay_steps=5000", "must fit into `steps`"),
-        ("distill", "--calls=5", "`calls` must be given with `online` alone"),
+        ("distill", "--calls=5", "`calls` can be set only with `online`"),
         ("pairs", "--pairs=-1", "Received: pairs=-1"),
         ("sample", "--preset=imagenet", "`preset` must be one of: cifar10, "),
         ("sample", "--presets=digits", "Unknown command line flag 'presets'"),
@@ -38,29 +39,29 @@ def _is_one_line(finished, station, *parts):
         ("evaluate", "--against=digits", "`source` must be given with `against`"),
         ("evaluate", "--source=/nowhere", "`source` must exist. Received: source=/no"),
         ("export", "--max_count=1", "be 0, or at least 2 for an interpolation"),
-        ("export", "--name=a/b", "`name` must be of letters, digits, _ and -"),
+        ("export", "--name=a/b", "`name` must have only letters, digits, _ and -"),
         ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
         ("client", "--server=localhost:8501", "server='localhost:8501'"),
         ("client", "--preset=faces", "`preset` must be one of: cifar10, "),
         ("gallery", "--port=99999", "`port` must be at most 65535"),
-        ("gallery", "--student_model=/nowhere", "/nowhere holds no SavedModel"),
+        ("gallery", "--student_model=/nowhere", "/nowhere has no SavedModel"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
         ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
     ],
 )
-def test_wrong_flag(tmp_path, station, flag, message):
-    finished = conftest.run(station, f"--work_dir={tmp_path}/work", flag)
-    _is_one_line(finished, station, message)
+def test_wrong_flag(tmp_path, command, flag, message):
+    finished = fork(command, f"--work_dir={tmp_path}/work", flag)
+    _is_one_line(finished, command, message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_station():
+def test_unknown_command():
     finished = subprocess.run(
-        [conftest.LAUNCHER, "train"], capture_output=True, text=True, check=False
+        [commands.LAUNCHER, "train"], capture_output=True, text=True, check=False
     )
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr == (
-        "tf-student: there is no station 'train'; expected one of teacher, "
+        "tf-student: unknown command 'train'; expected one of teacher, "
         "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
         "export, client, gallery, demo, doctor\n"
     )
@@ -90,7 +91,7 @@ def refused(chain, pool, spoiled, contents):
     work = f"--work_dir={chain.work}"
     student = f"--student_dir={spoiled}/student"
     huge = "--pairs=1000000000000"
-    commands = {
+    runs = {
         "other_configuration": (
             "teacher",
             work,
@@ -131,28 +132,28 @@ def refused(chain, pool, spoiled, contents):
         "no_student": ("export", f"--work_dir={spoiled}/nothing", "--verify"),
     }
     before = contents(chain.work)
-    futures = {k: pool.submit(conftest.run, *v) for k, v in commands.items()}
+    futures = {k: pool.submit(fork, *v) for k, v in runs.items()}
     finished = {name: future.result() for name, future in futures.items()}
     return finished, before, contents(chain.work)
 
 
 @pytest.mark.parametrize(
-    ("name", "station", "message"),
+    ("name", "command", "message"),
     [
         ("other_configuration", "teacher", "Received: learning_rate=0.5"),
         ("truncated", "distill", "cut/pairs-train.tfrecord-00003-of-00018 is missing"),
-        ("two_sources", "distill", "`pairs_dir` must be left out with `online`"),
+        ("two_sources", "distill", "`pairs_dir` must not be set with `online`"),
         ("extractor", "evaluate", "/absent."),
         ("disk", "pairs", "bytes free, received: "),
         ("below_a_file", "teacher", "/file is not a directory"),
         ("unwritable", "interpolate", "/proc/nowhere"),
-        ("no_teacher", "pairs", "nothing/teacher holds no config.json"),
+        ("no_teacher", "pairs", "nothing/teacher must be a run's directory"),
         ("version", "export", "must not exist yet in "),
-        ("no_student", "export", "nothing/student holds no config.json"),
+        ("no_student", "export", "nothing/student must be a run's directory"),
     ],
 )
-def test_wrong_input(refused, name, station, message):
-    _is_one_line(refused[0][name], station, message)
+def test_wrong_input(refused, name, command, message):
+    _is_one_line(refused[0][name], command, message)
 
 
 def test_damage_found_while_training(refused):

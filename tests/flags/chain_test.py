@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.models import model_directory
+from tf_student.models.teacher import Teacher
 from tf_student.pairs import manifests
 from tf_student.presets import systems
 from tf_student.runtime import options
 from tf_student.training.reporter import read_metrics
 
-_STATIONS = (
+_COMMANDS = (
     "teacher",
     "pairs",
     "distill",
@@ -21,31 +21,31 @@ _STATIONS = (
 )
 
 
-@pytest.mark.parametrize("station", _STATIONS)
-def test_ends_well(chain, station):
-    finished = chain.finished[station]
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_ends_well(chain, command):
+    finished = chain.finished[command]
     assert finished.code == 0, finished.err
     assert "Traceback" not in finished.err
 
 
 @pytest.mark.parametrize(
-    ("station", "line"),
+    ("command", "line"),
     [
         ("teacher", "The teacher is in {}/teacher. Next: tf-student pairs"),
         ("pairs", "The pairs are in {}/pairs. Next: tf-student distill"),
         ("distill", "The student is in {}/student. Next: tf-student evaluate"),
-        ("evaluate", "The page is {}/evaluation.html."),
+        ("evaluate", "The report is {}/evaluation.html."),
         ("sample", "The images are in {0}/samples.png and {0}/samples."),
-        ("interpolate", "The walks are in {}/interpolation.png."),
+        ("interpolate", "The interpolations are in {}/interpolation.png."),
         ("export", "The SavedModel is in {}/export/1."),
     ],
 )
-def test_says_where_its_work_is(chain, station, line):
-    out = chain.finished[station].out
+def test_says_where_its_work_is(chain, command, line):
+    out = chain.finished[command].out
     assert out.splitlines()[-1] == line.format(chain.work)
 
 
-def test_work_directory_has_a_part_for_each_station(chain):
+def test_work_directory_has_a_part_for_each_command(chain):
     assert sorted(path.name for path in chain.work.iterdir()) == [
         "evaluation",
         "evaluation.html",
@@ -102,8 +102,8 @@ def test_training_leaves_its_files(chain, part):
 
 @pytest.mark.parametrize("part", ["teacher", "student"])
 def test_last_three_checkpoints_are_kept(chain, part):
-    found = (chain.work / part / "checkpoints").glob("*.index")
-    assert sorted(path.stem for path in found) == ["ckpt-12", "ckpt-18", "ckpt-24"]
+    paths = (chain.work / part / "checkpoints").glob("*.index")
+    assert sorted(path.stem for path in paths) == ["ckpt-12", "ckpt-18", "ckpt-24"]
 
 
 def test_losses_are_reported_and_fall(chain):
@@ -120,11 +120,11 @@ def test_held_out_losses_are_reported(chain):
 
 def test_pairs_are_complete_and_of_this_teacher(chain):
     manifest = manifests.read(str(chain.work / "pairs"))
-    teacher = model_directory.load_teacher(str(chain.work / "teacher"))
+    teacher = Teacher.load(str(chain.work / "teacher"))
     assert manifest.complete
     counts = [len(manifest.split(name)) for name in ("train", "held_out")]
     assert counts == [18, 2]
-    assert manifest.teacher == model_directory.fingerprint(teacher)
+    assert manifest.teacher == teacher.fingerprint
     assert (manifest.sampler.calls, manifest.device_batch) == (40, 32)
 
 
@@ -195,6 +195,6 @@ def test_evaluation_says_how_far_it_is_and_no_more(chain):
     assert all("image/s]" in line for line in err.splitlines() if line)
 
 
-@pytest.mark.parametrize("station", ["sample", "interpolate", "export"])
-def test_short_stations_write_nothing_on_stderr(chain, station):
-    assert chain.finished[station].err == ""
+@pytest.mark.parametrize("command", ["sample", "interpolate", "export"])
+def test_short_commands_write_nothing_on_stderr(chain, command):
+    assert chain.finished[command].err == ""

@@ -1,11 +1,11 @@
-"""Published weights through the binaries."""
+"""The command `convert` on published weights."""
 
 import json
 
 import pytest
 
 from tests.convert import ddpm_network, torch_writer
-from tests.flags import conftest
+from tests.flags.commands import fork
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +19,14 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(checkpoint, pool, tmp_path_factory):
-    """There, a look, and back; and what is refused."""
+    """Converts a checkpoint, verifies it and converts it back; and wrong inputs."""
     folder = tmp_path_factory.mktemp("converted")
     code = folder / "code.pt"
     opcodes = torch_writer.call("posix", "getcwd")
     torch_writer.write_archive(code, opcodes, [])
     teacher = folder / "teacher"
 
-    def there_and_back():
+    def convert_and_back():
         steps = {
             "dry": ("convert", f"--from={checkpoint}", f"--to={teacher}", "--dry_run"),
             "convert": ("convert", f"--from={checkpoint}", f"--to={teacher}"),
@@ -39,7 +39,7 @@ def runs(checkpoint, pool, tmp_path_factory):
             ),
             "back": ("convert", f"--from={teacher}", f"--to={folder}/theirs"),
         }
-        return {name: conftest.run(*step) for name, step in steps.items()}
+        return {name: fork(*step) for name, step in steps.items()}
 
     refused = {
         "code": ("convert", f"--from={code}", f"--to={folder}/refused"),
@@ -53,33 +53,34 @@ def runs(checkpoint, pool, tmp_path_factory):
             "--image_size=64",
         ),
     }
-    chain = pool.submit(there_and_back)
-    futures = {k: pool.submit(conftest.run, *v) for k, v in refused.items()}
+    chain = pool.submit(convert_and_back)
+    futures = {k: pool.submit(fork, *v) for k, v in refused.items()}
     finished = {name: future.result() for name, future in futures.items()}
     return finished | chain.result(), folder
 
 
-def test_a_dry_run_says_what_there_is(runs):
+def test_a_dry_run_shows_the_size(runs):
     finished = runs[0]["dry"]
     assert (finished.code, finished.err) == (0, "")
     assert "  image size: 32\n" in finished.out
 
 
-def test_there(runs):
+def test_converts_a_checkpoint(runs):
     finished, folder = runs[0]["convert"], runs[1]
     assert finished.code == 0, finished.err
-    assert finished.out.startswith(f"{folder}/teacher has all ")
+    assert finished.out.startswith("Wrote all ")
+    assert finished.out.endswith(f" to {folder}/teacher.\n")
     values = json.loads((folder / "teacher" / "config.json").read_text())
     assert values["unet"]["width_multipliers"] == [1, 2]
 
 
-def test_a_look(runs):
+def test_verifies_the_converted_teacher(runs):
     finished, folder = runs[0]["verify"], runs[1]
     assert finished.code == 0, finished.err
     assert finished.out.startswith(f"samples: {folder}/work/teacher.png, mean ")
 
 
-def test_back(runs):
+def test_writes_a_folder_for_diffusers(runs):
     finished, folder = runs[0]["back"], runs[1]
     assert finished.code == 0, finished.err
     assert sorted(path.name for path in (folder / "theirs").iterdir()) == [
@@ -92,9 +93,9 @@ def test_back(runs):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("code", "it wants to run posix.getcwd"),
-        ("missing", "`from` must exist. Received: from=/nowhere."),
-        ("no_to", "--to must have a value"),
+        ("code", "a reference to posix.getcwd"),
+        ("missing", "`source` must exist. Received: source=/nowhere."),
+        ("no_to", "`to` must be set"),
         ("size", "does not fit the network; missing: "),
     ],
 )

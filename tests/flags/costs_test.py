@@ -24,12 +24,12 @@ def test_training():
         "images in a step": 4,
         "images that a device holds at once": 2,
         "network calls (images, forward and backward)": 40,
-        # Three checkpoints of weights, averages and two moments, and the model.
+        # Three checkpoints of weights, EMA weights and two moments, and the model.
         "bytes on disk": 4 * COUNT * 13,
     }
 
 
-def test_online_pairs_are_made_anew_for_every_step():
+def test_online_pairs_cost_the_images_of_every_step():
     cost = costs.online(
         DIFFUSION,
         SAMPLER,
@@ -37,13 +37,13 @@ def test_online_pairs_are_made_anew_for_every_step():
         TrainConfig(steps=10, batch_size=4),
     )
     assert cost == {
-        "teacher's images": 45,
-        "teacher's calls for an image": 96,
-        "teacher's calls": 45 * 96,
+        "images of the teacher": 45,
+        "network calls of the teacher for an image": 96,
+        "network calls of the teacher": 45 * 96,
     }
 
 
-def test_sampling_with_the_teacher_takes_a_call_a_distinct_step():
+def test_sampling_with_the_teacher_takes_a_call_for_each_distinct_step():
     cost = costs.sampling(TINY, DIFFUSION, SAMPLER, 10)
     assert cost["network calls for an image"] == 96
     assert cost["network calls"] == 960

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.flags import conftest
+from tests.flags.commands import fork
 
 _EXPECTED = {
     "teacher": ["parameters: ", "steps: 1,234\n", "bytes on disk: "],
@@ -27,20 +27,20 @@ _FLAGS = {
     "distill": ["--steps=1234", "--batch_size=128", "--decay_steps=0"],
     "sample": ["--count=9"],
     "evaluate": ["--samples=10000", "--repeats=3", "--calls=20"],
-    "export": ["--what=teacher", "--calls=20", "--dtype=bfloat16"],
+    "export": ["--network=teacher", "--calls=20", "--dtype=bfloat16"],
 }
 
 
 @pytest.fixture(scope="module")
 def dry(pool, tmp_path_factory):
-    """Dry runs of every station, and the folder that they should leave empty."""
+    """Dry runs of every command, and the folder that they should leave empty."""
     folder = tmp_path_factory.mktemp("dry")
     recipe = tmp_path_factory.mktemp("recipe") / "tiny.flags"
     recipe.write_text(_RECIPE)
     given = {**_FLAGS, "pairs": [f"--flagfile={recipe}"]}
     futures = {
         name: pool.submit(
-            conftest.run,
+            fork,
             name,
             "--dry_run",
             f"--work_dir={folder}/work",
@@ -51,12 +51,12 @@ def dry(pool, tmp_path_factory):
     return {name: future.result() for name, future in futures.items()}, folder
 
 
-@pytest.mark.parametrize("station", _EXPECTED)
-def test_says_what_it_would_cost(dry, station):
-    finished = dry[0][station]
+@pytest.mark.parametrize("command", _EXPECTED)
+def test_says_what_it_would_cost(dry, command):
+    finished = dry[0][command]
     assert (finished.code, finished.err) == (0, "")
     assert finished.out.startswith("Would ")
-    for line in _EXPECTED[station]:
+    for line in _EXPECTED[command]:
         assert f"  {line}" in finished.out
 
 

@@ -1,4 +1,4 @@
-"""The gallery as a user runs it: its own process, real sockets and a real browser."""
+"""The command `gallery` in its own process, with real sockets and a real browser."""
 
 import base64
 import dataclasses
@@ -15,7 +15,7 @@ import zlib
 import pytest
 
 from tests.client import saved_models
-from tests.flags import conftest
+from tests.flags import commands
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +37,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gallery(models):
-    process = conftest.start("gallery", f"--work_dir={models}", "--port=0")
+    process = commands.start("gallery", f"--work_dir={models}", "--port=0")
     line = process.stdout.readline()
     assert line.startswith("The gallery is at http://127.0.0.1:"), process.communicate()
     yield Gallery(process, int(line.split("/")[2].split(":")[1]))
@@ -165,8 +165,8 @@ def _sources(browser, place):
 
 
 _DRAWN = ("#draw", ".images img")
-_WALKED = ("#walk", ".images img")
-_FRAME = ("#walk", ".frame img")
+_WALKED = ("#interpolate", ".images img")
+_FRAME = ("#interpolate", ".frame img")
 
 
 def _drawn(browser, gallery, path):
@@ -194,7 +194,7 @@ def test_page_opens_with_images_and_times_of_both(browser, gallery):
     _wait(lambda: _sources(browser, _DRAWN) == expected)
     for model in ("student", "teacher"):
         text = _css(browser, f"#draw [data-model={model}] .time").text
-        assert " an image, " in text and " in all" in text
+        assert " per image, " in text and " in total" in text
     ratio = _css(browser, "#draw [data-model=student] .times").text
     assert ratio.endswith(" times as fast")
 
@@ -222,14 +222,14 @@ def test_slider_chooses_an_image_of_the_walk(browser, gallery):
         browser, gallery, "/interpolate?model={}&seed_a=0&seed_b=1&steps=8"
     )
     _wait(lambda: _sources(browser, _WALKED) == expected)
-    slider = _css(browser, "#walk input[type=range]")
+    slider = _css(browser, "#interpolate input[type=range]")
     shown = []
     for _ in range(8):
         shown.append(_wait(lambda: _sources(browser, _FRAME)))
         slider.send_keys("\ue014")  # The arrow to the right.
     for name, pngs in expected.items():
         assert [frame[name][0] for frame in shown] == pngs
-    assert _css(browser, "#walk output").text == "1.00"
+    assert _css(browser, "#interpolate output").text == "1.00"
 
 
 def test_images_are_downloaded(browser, gallery):
@@ -256,7 +256,7 @@ def test_wrong_seed_is_not_sent(browser):
     seed.clear()
     seed.send_keys("9223372036854775808")
     _css(browser, "#draw .primary").click()
-    assert "A seed is from 0 to 9223372036854775807." == seed.get_property(
+    assert "Enter a seed from 0 to 9223372036854775807." == seed.get_property(
         "validationMessage"
     )
 

@@ -1,27 +1,28 @@
-"""Killed, asked to stop, started again: the end is that of an undisturbed run."""
+"""Commands that are killed, stopped and restarted end as undisturbed ones do."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.models import model_directory
+from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.training.reporter import read_metrics
 
-_STATIONS = ("teacher", "pairs", "distill")
+_COMMANDS = ("teacher", "pairs", "distill")
 
 
-@pytest.mark.parametrize("station", _STATIONS)
-def test_runs_ended_as_they_were_made_to(disturbed, station):
-    codes = [finished.code for finished in disturbed[station]]
-    assert codes == [-9, -9, 75, 0], [f.err[-500:] for f in disturbed[station]]
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_runs_ended_as_they_were_made_to(disturbed, command):
+    codes = [finished.code for finished in disturbed[command]]
+    assert codes == [-9, -9, 75, 0], [f.err[-500:] for f in disturbed[command]]
 
 
-@pytest.mark.parametrize("station", _STATIONS)
-def test_sigterm_ends_in_one_clear_line(disturbed, station):
-    err = disturbed[station][2].err
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_sigterm_ends_in_one_clear_line(disturbed, command):
+    err = disturbed[command][2].err
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith(
-        f"tf-student {station}: stopped by SIGTERM. "
+        f"tf-student {command}: stopped by SIGTERM. "
     )
 
 
@@ -37,7 +38,7 @@ def test_disturbed_online_run_leaves_the_weights_of_stored_pairs(
     disturbed, disturbed_directory, chain
 ):
     online, stored = (
-        model_directory.load_student(str(path)).get_weights()
+        Student.load(str(path)).get_weights()
         for path in (disturbed_directory / "online", chain.work / "student")
     )
     for a, b in zip(online, stored, strict=True):
@@ -47,8 +48,8 @@ def test_disturbed_online_run_leaves_the_weights_of_stored_pairs(
 @pytest.mark.parametrize(
     ("part", "load"),
     [
-        ("teacher", model_directory.load_teacher),
-        ("student", model_directory.load_student),
+        ("teacher", lambda directory: Teacher.load(directory).unet),
+        ("student", Student.load),
     ],
 )
 def test_disturbed_training_leaves_the_same_weights(

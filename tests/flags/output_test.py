@@ -1,4 +1,4 @@
-"""Where nobody reads what a station prints, or it cannot be written."""
+"""Commands whose output has no reader or cannot be written."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.flags import conftest
+from tests.flags import commands
 
 _MODULE = (sys.executable, "-m", "tf_student.flags.teacher")
 
@@ -33,16 +33,16 @@ def unread():
 @pytest.mark.parametrize(
     "command",
     [
-        (conftest.LAUNCHER, "--help"),
-        (conftest.LAUNCHER, "--version"),
-        (conftest.LAUNCHER, "teacher", "--help"),
-        (conftest.LAUNCHER, "gallery", "--dry_run"),
+        (commands.LAUNCHER, "--help"),
+        (commands.LAUNCHER, "--version"),
+        (commands.LAUNCHER, "teacher", "--help"),
+        (commands.LAUNCHER, "gallery", "--dry_run"),
         (*_MODULE, "--help"),
     ],
-    ids=["launcher", "version", "station", "work", "module"],
+    ids=["launcher", "version", "command", "work", "module"],
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_reader_that_went_away_is_no_error(unread, command, unbuffered):
+def test_a_closed_pipe_is_no_error(unread, command, unbuffered):
     finished = _run_into(unread, *command, unbuffered=unbuffered)
     assert (finished.returncode, finished.stderr) == (141, "")
 
@@ -51,14 +51,14 @@ def test_a_reader_that_went_away_is_no_error(unread, command, unbuffered):
 @pytest.mark.parametrize("arguments", [("--help",), ("gallery", "--dry_run")])
 def test_a_full_disk_behind_the_output_is_one_line(arguments):
     with open("/dev/full", "w") as full:
-        finished = _run_into(full, conftest.LAUNCHER, *arguments)
+        finished = _run_into(full, commands.LAUNCHER, *arguments)
     assert finished.returncode == 2
     assert finished.stderr == (
-        "tf-student: the output cannot be written: [Errno 28] No space left on device\n"
+        "tf-student: cannot write the output: [Errno 28] No space left on device\n"
     )
 
 
 def test_without_an_output_help_is_no_error():
-    closing = f"exec {conftest.LAUNCHER} --help >&-"
+    closing = f"exec {commands.LAUNCHER} --help >&-"
     finished = _run_into(subprocess.PIPE, "sh", "-c", closing)
     assert (finished.returncode, finished.stderr) == (0, "")

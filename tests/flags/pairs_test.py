@@ -1,4 +1,4 @@
-"""Workers, a look at a set, and sets made elsewhere, through the binary."""
+"""The command `pairs`: workers, checks and repairs, and imported pairs."""
 
 import shutil
 
@@ -7,42 +7,49 @@ import pytest
 from tf_student.flags import pairs
 
 from tests.flags import conftest
+from tests.flags.commands import fork
 from tf_student.pairs.pairs_config import EngineConfig
 from tf_student.runtime.errors import InputError
 
 SHARD = "pairs-train.tfrecord-00002-of-00018"
 
 
-def test_alone_it_makes_everything():
-    assert pairs.surroundings({}) == EngineConfig()
+def test_a_process_without_an_index_makes_everything():
+    assert pairs.worker_from({}) == EngineConfig()
 
 
-def test_a_task_of_slurms_array_knows_its_part():
+def test_a_task_of_a_slurm_array_knows_its_part():
     environment = {
         "SLURM_ARRAY_TASK_ID": "7",
         "SLURM_ARRAY_TASK_MIN": "5",
         "SLURM_ARRAY_TASK_COUNT": "4",
     }
     expected = EngineConfig(worker_index=2, num_workers=4)
-    assert pairs.surroundings(environment) == expected
+    assert pairs.worker_from(environment) == expected
     environment |= {"SLURM_ARRAY_TASK_ID": "17", "SLURM_ARRAY_TASK_STEP": "4"}
     expected = EngineConfig(worker_index=3, num_workers=4)
-    assert pairs.surroundings(environment) == expected
+    assert pairs.worker_from(environment) == expected
 
 
-def test_a_pod_of_kubernetes_indexed_job_knows_its_part():
+def test_a_pod_of_a_kubernetes_indexed_job_knows_its_part():
     environment = {"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "8"}
     expected = EngineConfig(worker_index=3, num_workers=8)
-    assert pairs.surroundings(environment) == expected
+    assert pairs.worker_from(environment) == expected
     del environment["NUM_WORKERS"]
-    assert pairs.surroundings(environment, 8) == expected
+    assert pairs.worker_from(environment, 8) == expected
 
 
-def test_an_index_without_a_count_is_refused():
-    with pytest.raises(InputError, match="`num_workers` must be given"):
-        pairs.surroundings({"JOB_COMPLETION_INDEX": "3"})
-    with pytest.raises(InputError, match="num_workers=many"):
-        pairs.surroundings({"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "many"})
+def test_an_index_needs_a_number_of_workers():
+    with pytest.raises(InputError, match="must be a number in a job with an index"):
+        pairs.worker_from({"JOB_COMPLETION_INDEX": "3"})
+    with pytest.raises(InputError, match="index=3, num_workers=many"):
+        pairs.worker_from({"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "many"})
+
+
+def test_an_index_of_an_array_must_be_below_the_number_of_workers():
+    environment = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "8"}
+    with pytest.raises(InputError, match="`worker_index` must be below"):
+        pairs.worker_from(environment, 4)
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +73,23 @@ def runs(chain, pool, tmp_path_factory):
     def part(index):
         shared = f"--pairs_dir={folder}/shared"
         workers = (f"--worker_index={index}", "--num_workers=2")
-        return conftest.run("pairs", *work, shared, *workers)
+        return fork("pairs", *work, shared, *workers)
 
-    def look(name, *flags):
-        return conftest.run("pairs", *work, f"--pairs_dir={folder}/{name}", *flags)
+    def check(name, *flags):
+        return fork("pairs", *work, f"--pairs_dir={folder}/{name}", *flags)
 
     futures = {
         "worker 1": pool.submit(part, 1),
-        "check": pool.submit(look, "damaged", "--check"),
+        "check": pool.submit(check, "damaged", "--check"),
         "repair with other flags": pool.submit(
-            look, "damaged", "--repair", "--calls=2"
+            check, "damaged", "--repair", "--calls=2"
         ),
-        "repair": pool.submit(look, "cut", "--repair"),
-        "whole": pool.submit(
-            conftest.run, "pairs", *work, "--check", "--check_images=8"
-        ),
+        "repair": pool.submit(check, "cut", "--repair"),
+        "whole": pool.submit(fork, "pairs", *work, "--check", "--check_images=8"),
         "import": pool.submit(
-            look, "imported", f"--import_from={arrays}", "--shard_pairs=4"
+            check, "imported", f"--import_from={arrays}", "--shard_pairs=4"
         ),
-        "index": pool.submit(look, "none", "--worker_index=2", "--num_workers=2"),
+        "index": pool.submit(check, "none", "--worker_index=2", "--num_workers=2"),
     }
     finished = {name: future.result() for name, future in futures.items()}
     return finished | {"worker 0": part(0)}, folder
@@ -97,22 +102,22 @@ def test_two_workers_leave_the_bytes_of_one(runs, chain, contents):
     assert contents(folder / "shared") == contents(chain.work / "pairs")
 
 
-def test_a_whole_set_is_whole(runs):
+def test_a_complete_set_has_no_faults(runs):
     finished = runs[0]["whole"]
     assert finished.code == 0, finished.err
     assert finished.out == (
-        "All shards are there and whole; 8 images made again by the teacher, 0.00% of "
-        "their values different, by 0 at most.\n"
+        "All shards are complete and intact; the teacher re-generated 8 images, and "
+        "0.00% of their values differ, by at most 0.\n"
     )
 
 
-def test_a_damaged_shard_is_named_and_left(runs):
+def test_check_names_a_damaged_shard_and_keeps_it(runs):
     finished, folder = runs[0]["check"], runs[1]
     assert (finished.code, finished.out, finished.err.count("\n")) == (2, "", 1)
     assert finished.err.startswith(
-        "tf-student pairs: 0 shards are missing and 1 damaged"
+        "tf-student pairs: 0 shards are missing and 1 are damaged"
     )
-    assert finished.err.endswith(f"{SHARD}. --repair makes them again.\n")
+    assert finished.err.endswith(f"{SHARD}. --repair re-generates them.\n")
     assert (folder / "damaged" / SHARD).exists()
 
 
@@ -122,20 +127,20 @@ def test_a_repair_with_other_flags_removes_nothing(runs):
     assert (folder / "damaged" / SHARD).exists()
 
 
-def test_a_damaged_shard_is_made_again(runs, chain, contents):
+def test_repair_regenerates_a_damaged_shard(runs, chain, contents):
     finished, folder = runs[0]["repair"], runs[1]
     assert finished.code == 0, finished.err
     assert SHARD in finished.out
     assert contents(folder / "cut") == contents(chain.work / "pairs")
 
 
-def test_pairs_made_elsewhere(runs):
+def test_imports_pairs(runs):
     finished, folder = runs[0]["import"], runs[1]
     assert finished.code == 0, finished.err
     assert (folder / "imported" / "pairs-train.tfrecord-00001-of-00002").exists()
 
 
-def test_an_index_beyond_the_workers(runs):
+def test_an_index_must_be_below_the_number_of_workers(runs):
     finished, folder = runs[0]["index"], runs[1]
     assert (finished.code, finished.err.count("\n")) == (2, 1)
     assert "`worker_index` must be below `num_workers`" in finished.err

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tests.gallery.pretended import Pretended
+from tests.gallery.fake_model import FakeModel
 from tf_student.gallery import app
 from tf_student.runtime.errors import InputError
 
@@ -13,7 +13,7 @@ BASE = "http://localhost:8008"
 
 @pytest.fixture
 def models():
-    return {"student": Pretended(), "teacher": Pretended()}
+    return {"student": FakeModel(), "teacher": FakeModel()}
 
 
 @pytest.fixture
@@ -47,14 +47,14 @@ def test_page_is_three_files(client, path, kind, part):
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css"])
-def test_page_asks_nothing_of_other_sites(client, path):
+def test_page_requests_nothing_from_other_sites(client, path):
     text = client.get(path, base_url=BASE).text
     without_comments = re.sub(r"(?m)^ *// .*$", "", text)
     assert "//" not in without_comments and "@import" not in without_comments
 
 
 @pytest.mark.parametrize("path", ["/", "/models", "/nowhere"])
-def test_browsers_are_told_to_load_nothing_else(client, path):
+def test_headers_forbid_browsers_to_load_anything_else(client, path):
     headers = client.get(path, base_url=BASE).headers
     assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -67,8 +67,8 @@ def test_models_are_described(client):
     }
 
 
-def test_lowest_limit_of_the_models_is_the_pages(models):
-    models["teacher"] = Pretended(limit=4)
+def test_lowest_limit_of_the_models_is_the_limit_of_the_page(models):
+    models["teacher"] = FakeModel(limit=4)
     page = app.make_app(models, hosts=["localhost"], max_images=8)
     client = page.test_client()
     assert client.get("/models", base_url=BASE).json["max_images"] == 4
@@ -77,29 +77,29 @@ def test_lowest_limit_of_the_models_is_the_pages(models):
         assert "`count` must be an integer from 1 to 4." in _error(answer, 400)
 
 
-def test_higher_limit_of_a_model_is_not_the_pages(models):
-    models["student"] = Pretended(limit=1024)
+def test_higher_limit_of_a_model_is_ignored(models):
+    models["student"] = FakeModel(limit=1024)
     page = app.make_app(models, hosts=["localhost"], max_images=8)
     answer = page.test_client().get("/models", base_url=BASE)
     assert answer.json["max_images"] == 8
 
 
 @pytest.mark.parametrize("name", ["student", "teacher"])
-def test_seed_is_drawn_by_the_model_that_is_asked(client, models, name):
+def test_seed_is_drawn_by_the_requested_model(client, models, name):
     query = {"model": name, "seed": str(2**63 - 1), "count": "2"}
     answer = client.get("/sample", query_string=query, base_url=BASE)
-    assert models[name].asked == [("sample", 2**63 - 1, 2)]
-    assert sum(len(model.asked) for model in models.values()) == 1
+    assert models[name].calls == [("sample", 2**63 - 1, 2)]
+    assert sum(len(model.calls) for model in models.values()) == 1
     assert answer.json == {
         "pngs": [base64.b64encode(b"%d-%d" % (2**63 - 1, i)).decode() for i in (0, 1)],
         "milliseconds": 500.0,
     }
 
 
-def test_walk_is_drawn(client, models):
+def test_interpolation_is_drawn(client, models):
     query = {"model": "teacher", "seed_a": "3", "seed_b": "4", "steps": "2"}
     answer = client.get("/interpolate", query_string=query, base_url=BASE)
-    assert models["teacher"].asked == [("interpolate", 3, 4, 2)]
+    assert models["teacher"].calls == [("interpolate", 3, 4, 2)]
     assert [base64.b64decode(png) for png in answer.json["pngs"]] == [
         b"3-4-0",
         b"3-4-1",
@@ -110,10 +110,10 @@ def test_walk_is_drawn(client, models):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("", "The parameters must be, once each: model, seed, count."),
-        ("model=student&seed=1", "once each"),
-        ("model=student&seed=1&count=2&count=3", "once each"),
-        ("model=student&seed=1&count=2&size=3", "once each"),
+        ("", "The parameters must be, each of them once: model, seed, count."),
+        ("model=student&seed=1", "each of them once"),
+        ("model=student&seed=1&count=2&count=3", "each of them once"),
+        ("model=student&seed=1&count=2&size=3", "each of them once"),
         ("model=pupil&seed=1&count=2", "`model` must be one of: student, teacher."),
         ("model=student&seed=1&count=0", "integer from 1 to 8. Received: count='0'."),
         ("model=student&seed=1&count=-1", "Received: count='-1'."),
@@ -132,11 +132,11 @@ def test_walk_is_drawn(client, models):
 )
 def test_wrong_parameter_is_named(client, models, query, message):
     assert message in _error(client.get(f"/sample?{query}", base_url=BASE), 400)
-    assert not models["student"].asked
+    assert not models["student"].calls
 
 
 @pytest.mark.parametrize("steps", ["1", "9"])
-def test_walk_has_two_images_or_more_and_not_too_many(client, steps):
+def test_interpolation_has_2_to_8_images(client, steps):
     query = f"model=student&seed_a=0&seed_b=1&steps={steps}"
     answer = client.get(f"/interpolate?{query}", base_url=BASE)
     assert "`steps` must be an integer from 2 to 8" in _error(answer, 400)
@@ -170,7 +170,7 @@ def test_own_hosts_are_served(client, host):
 @pytest.mark.parametrize("path", ["/", "/models", "/nowhere"])
 def test_foreign_hosts_are_refused(client, host, path):
     answer = client.get(path, headers={"Host": host})
-    assert "This host is not served" in _error(answer, 403)
+    assert "This host is not trusted" in _error(answer, 403)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_foreign_hosts_are_refused(client, host, path):
         ("same-site", "/models", 403),
         ("same-origin", "/models", 200),
         ("none", "/models", 200),
-        # A link.
+        # Another site may link the page.
         ("cross-site", "/", 200),
     ],
 )
-def test_pages_of_other_sites_get_nothing(client, site, path, status):
+def test_requests_from_other_sites_are_refused(client, site, path, status):
     headers = {"Sec-Fetch-Site": site}
     assert client.get(path, base_url=BASE, headers=headers).status_code == status
 
@@ -206,45 +206,45 @@ def test_pages_of_other_sites_get_nothing(client, site, path, status):
         "/C:\\windows",
     ],
 )
-def test_nothing_else_is_there(client, path):
+def test_other_paths_are_not_found(client, path):
     _error(client.get(path, base_url=BASE), 404)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "SING"])
-def test_only_get_is_answered(client, models, method):
+def test_only_get_is_allowed(client, models, method):
     query = "model=student&seed=1&count=2"
     answer = client.open(f"/sample?{query}", method=method, base_url=BASE)
     _error(answer, 405)
     assert "GET" in answer.headers["Allow"]
-    assert not models["student"].asked
+    assert not models["student"].calls
 
 
 def test_body_is_refused(client):
     _error(client.get("/models", base_url=BASE, data=b"x"), 413)
 
 
-def test_failing_model_ends_its_request_alone(models, page, client):
+def test_failing_model_fails_only_its_request(models, page, client):
     def fail():
         raise MemoryError("2 TiB")
 
-    models["teacher"] = Pretended(fail)
+    models["teacher"] = FakeModel(fail)
     query = "seed=1&count=1"
     answer = client.get(f"/sample?model=teacher&{query}", base_url=BASE)
-    assert _error(answer, 500) == "The model failed; the gallery's log says how."
+    assert _error(answer, 500) == "The model failed; the gallery's log has the error."
     answer = client.get(f"/sample?model=student&{query}", base_url=BASE)
     assert answer.status_code == 200
 
 
-def test_what_the_model_refuses_is_handed_on(models, client):
+def test_error_of_the_model_is_the_answer(models, client):
     def refuse():
         raise InputError("`count` must be 1 to 4.")
 
-    models["teacher"] = Pretended(refuse)
+    models["teacher"] = FakeModel(refuse)
     answer = client.get("/sample?model=teacher&seed=1&count=5", base_url=BASE)
     assert _error(answer, 400) == "`count` must be 1 to 4."
 
 
-def test_one_call_at_a_time_a_few_wait_and_the_rest_is_told(models, page):
+def test_one_request_runs_a_few_wait_and_the_others_are_refused(models, page):
     release, at_once, most = threading.Event(), [], []
 
     def wait():
@@ -253,7 +253,7 @@ def test_one_call_at_a_time_a_few_wait_and_the_rest_is_told(models, page):
         release.wait(30)
         at_once.pop()
 
-    models["student"] = Pretended(wait)
+    models["student"] = FakeModel(wait)
     statuses, done = [], threading.Semaphore(0)
 
     def ask():

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.client import saved_models
-from tf_student.gallery.exported_models import Model
+from tests.serving.metadata_test import VERSION_0_1
+from tf_student.gallery.exported_models import ExportedModel
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata
 
@@ -20,14 +22,14 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(base):
-    return Model(str(base / "9"))
+    return ExportedModel(str(base / "9"))
 
 
 @pytest.fixture(scope="module")
 def signatures(base):
     loaded = tf.saved_model.load(str(base / "9"))
     yield loaded.signatures
-    # The functions do not keep their variables.
+    # The functions do not keep their variables alive.
     del loaded
 
 
@@ -43,13 +45,21 @@ def test_shape_is_that_of_the_images(model):
     assert model.shape == (8, 8, 3)
 
 
-def test_limit_is_what_the_metadata_say(base, model, tmp_path):
+def test_limit_comes_from_the_metadata(base, model, tmp_path):
     assert model.limit is None
     shutil.copytree(base / "9", tmp_path / "1")
     values = dict.fromkeys(metadata.Metadata.__dataclass_fields__, "")
     about = metadata.Metadata(**{**values, "image_shape": (8, 8, 3), "max_count": 5})
     metadata.write(str(tmp_path / "1"), about)
-    assert Model(str(tmp_path)).limit == 5
+    assert ExportedModel(str(tmp_path)).limit == 5
+
+
+def test_export_of_version_0_1_is_shown(base, tmp_path):
+    shutil.copytree(base / "9", tmp_path / "1")
+    (tmp_path / "1" / "assets.extra").mkdir()
+    path = tmp_path / "1" / "assets.extra" / "metadata.json"
+    path.write_text(json.dumps(VERSION_0_1))
+    assert ExportedModel(str(tmp_path)).limit == VERSION_0_1["max_count"]
 
 
 def test_damaged_metadata_are_one_line(base, tmp_path):
@@ -57,7 +67,7 @@ def test_damaged_metadata_are_one_line(base, tmp_path):
     (tmp_path / "1" / "assets.extra").mkdir()
     (tmp_path / "1" / "assets.extra" / "metadata.json").write_text("{}")
     with pytest.raises(InputError, match=r"metadata.json is damaged"):
-        Model(str(tmp_path))
+        ExportedModel(str(tmp_path))
 
 
 def test_seed_gives_the_signatures_images(model, signatures):
@@ -67,7 +77,7 @@ def test_seed_gives_the_signatures_images(model, signatures):
     assert 0 < drawn.seconds < 5
 
 
-def test_walk_gives_the_signatures_images(model, signatures):
+def test_interpolation_gives_the_signatures_images(model, signatures):
     expected = signatures["interpolate"](
         seed_a=_int64(3), seed_b=_int64(4), steps=tf.constant(5)
     )
@@ -75,30 +85,30 @@ def test_walk_gives_the_signatures_images(model, signatures):
     np.testing.assert_array_equal(_pixels(drawn), expected["images"])
 
 
-def test_what_the_model_refuses_is_one_line(model):
+def test_refused_count_is_one_line(model):
     with pytest.raises(InputError, match=r"^assertion failed: .count must") as raised:
         model.sample(0, 0)
     assert "\n" not in str(raised.value)
 
 
 def test_newest_version_is_loaded(base, model):
-    darker = _pixels(Model(str(base)).sample(0, 2)).astype(int)
+    darker = _pixels(ExportedModel(str(base)).sample(0, 2)).astype(int)
     assert darker.mean() < _pixels(model.sample(0, 2)).mean() - 10
 
 
 @pytest.mark.parametrize("name", ["", "absent"])
-def test_no_model_is_named(tmp_path, name):
-    with pytest.raises(InputError, match=r"holds no SavedModel; tf-student export"):
-        Model(str(tmp_path / name))
+def test_missing_model_is_named(tmp_path, name):
+    with pytest.raises(InputError, match=r"has no SavedModel; `tf-student export`"):
+        ExportedModel(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("part", ["saved_model.pb", "variables/variables.index"])
-def test_broken_model_is_one_line(tmp_path, part):
+def test_damaged_model_is_one_line(tmp_path, part):
     saved_models.write(tmp_path / "1")
     path = tmp_path / "1" / part
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(InputError, match=f"^{tmp_path}/1 cannot be loaded: ") as raised:
-        Model(str(tmp_path))
+        ExportedModel(str(tmp_path))
     assert "\n" not in str(raised.value)
 
 
@@ -106,15 +116,15 @@ def test_broken_model_is_one_line(tmp_path, part):
     ("names", "message"),
     [
         (["twice"], "interpolate and sample. Received: twice."),
-        (["sample", "interpolate"], "does not draw a seed: "),
+        (["sample", "interpolate"], "cannot draw a seed: "),
     ],
 )
-def test_model_of_something_else_is_refused(tmp_path, names, message):
+def test_model_with_other_signatures_is_refused(tmp_path, names, message):
     module = tf.Module()
     spec = tf.TensorSpec([], tf.float32, "x")
     module.twice = tf.function(lambda x: {"y": 2 * x}, input_signature=[spec])
     signatures = dict.fromkeys(names, module.twice)
     tf.saved_model.save(module, str(tmp_path), signatures=signatures)
     with pytest.raises(InputError) as raised:
-        Model(str(tmp_path))
+        ExportedModel(str(tmp_path))
     assert message in str(raised.value) and "\n" not in str(raised.value)

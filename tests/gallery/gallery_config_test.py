@@ -19,5 +19,5 @@ def test_wrong_value_is_named(values, message):
     assert message in str(raised.value)
 
 
-def test_gallery_is_for_this_machine_alone_unless_told():
+def test_gallery_listens_only_on_this_machine_by_default():
     assert GalleryConfig().host == "127.0.0.1"

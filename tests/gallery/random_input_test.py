@@ -1,14 +1,14 @@
-"""Requests of all kinds: an answer always, and only what is allowed reaches a model."""
+"""Random requests: all get an answer, and only valid ones reach a model."""
 
 import urllib.parse
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.gallery.pretended import Pretended
+from tests.gallery.fake_model import FakeModel
 from tf_student.gallery import app
 
-_MODEL = Pretended()
+_MODEL = FakeModel()
 _PAGE = app.make_app({"student": _MODEL}, hosts=["localhost"], max_images=8)
 _STATUSES = {200, 400, 403, 404, 405, 413}
 
@@ -29,17 +29,17 @@ _QUERIES = st.one_of(
         lambda text: text.replace("#", "")
     ),
 )
-# Nearly right, so that some arrive.
+# Nearly valid queries, of which some reach the model.
 _SAMPLE = st.fixed_dictionaries(
     {"model": st.just("student"), "seed": st.one_of(_SMALL, _NUMBERS), "count": _SMALL}
 ).map(urllib.parse.urlencode)
-_WALK = st.fixed_dictionaries(
+_INTERPOLATION = st.fixed_dictionaries(
     {"model": st.just("student"), "seed_a": _NUMBERS, "seed_b": _SMALL, "steps": _SMALL}
 ).map(urllib.parse.urlencode)
 _TARGETS = st.one_of(
     st.tuples(_PATHS, _QUERIES),
     st.tuples(st.just("/sample"), st.one_of(_SAMPLE, _QUERIES)),
-    st.tuples(st.just("/interpolate"), st.one_of(_WALK, _QUERIES)),
+    st.tuples(st.just("/interpolate"), st.one_of(_INTERPOLATION, _QUERIES)),
 )
 _HEADER = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40)
 _HEADERS = st.fixed_dictionaries(
@@ -59,7 +59,7 @@ _HEADERS = st.fixed_dictionaries(
     body=st.one_of(st.just(b""), st.binary(max_size=20)),
 )
 def test_every_request_has_an_answer(method, target, headers, body):
-    _MODEL.asked.clear()
+    _MODEL.calls.clear()
     path, query = target
     answer = _PAGE.test_client().open(
         path, query_string=query, method=method, headers=headers, data=body
@@ -68,19 +68,19 @@ def test_every_request_has_an_answer(method, target, headers, body):
     if answer.status_code >= 400 and method != "HEAD":
         assert list(answer.json) == ["error"]
     if answer.status_code >= 400:
-        assert not _MODEL.asked
-    for what, *numbers in _MODEL.asked:
+        assert not _MODEL.calls
+    for call, *numbers in _MODEL.calls:
         *seeds, count = numbers
         assert all(0 <= seed < 2**63 for seed in seeds)
-        assert (1 if what == "sample" else 2) <= count <= 8
+        assert (1 if call == "sample" else 2) <= count <= 8
 
 
 def test_some_of_them_reach_the_model():
-    # Else the bounds above would hold of nothing.
+    # Otherwise the bounds above would not be tested.
     reached = set()
 
     @settings(max_examples=60, derandomize=True, deadline=None, database=None)
-    @given(query=st.one_of(_SAMPLE, _WALK))
+    @given(query=st.one_of(_SAMPLE, _INTERPOLATION))
     def ask(query):
         path = "/sample" if "count" in query else "/interpolate"
         answer = _PAGE.test_client().get(

@@ -14,30 +14,30 @@ def student(tmp_path_factory):
     return saved_models.write(tmp_path_factory.mktemp("export"))
 
 
-def test_teacher_is_shown_where_it_is(student, tmp_path):
+def test_teacher_is_shown_if_it_exists(student, tmp_path):
     absent = str(tmp_path / "export_teacher")
-    alone = server.open_models(student, absent, teacher_required=False)
-    assert list(alone) == ["student"]
+    single = server.open_models(absent, student, teacher_required=False)
+    assert list(single) == ["student"]
     both = server.open_models(student, student, teacher_required=False)
     assert list(both) == ["student", "teacher"]
 
 
-def test_teacher_that_was_asked_for_must_be_there(student, tmp_path):
-    with pytest.raises(InputError, match="absent holds no SavedModel"):
-        server.open_models(student, str(tmp_path / "absent"), teacher_required=True)
+def test_required_teacher_must_exist(student, tmp_path):
+    with pytest.raises(InputError, match="absent has no SavedModel"):
+        server.open_models(str(tmp_path / "absent"), student, teacher_required=True)
 
 
-def test_teacher_of_other_images_is_refused(student, tmp_path):
+def test_teacher_with_another_shape_is_refused(student, tmp_path):
     teacher = saved_models.write(tmp_path, shape=(4, 4, 1))
     with pytest.raises(InputError, match=r"teacher \(4, 4, 1\), student \(8, 8, 3\)"):
-        server.open_models(student, teacher, teacher_required=False)
+        server.open_models(teacher, student, teacher_required=False)
 
 
 def _models():
     raise AssertionError("too early")
 
 
-def test_taken_port_is_named():
+def test_used_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -58,7 +58,7 @@ def test_missing_extra_is_named(monkeypatch):
         server.serve(_models, GalleryConfig(), print)
 
 
-def test_this_machine_alone_is_trusted():
+def test_only_this_machine_is_trusted_by_default():
     assert server.trusted_hosts(GalleryConfig()) == {
         "localhost",
         "127.0.0.1",
@@ -66,7 +66,7 @@ def test_this_machine_alone_is_trusted():
     }
 
 
-def test_what_is_listened_on_and_named_is_trusted_too():
+def test_listening_address_and_configured_hosts_are_trusted():
     config = GalleryConfig(
         host="2001:DB8::1", trusted_hosts="Box.example, 10.0.0.5, ::2,"
     )

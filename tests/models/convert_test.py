@@ -1,27 +1,45 @@
+import dataclasses
 import json
+import types
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+from tf_student.flags import costs
 
 from tests.convert import ddpm_network, torch_writer
+from tests.networks import randomise
 from tests.tiny_run import RUN, TINY
-from tf_student.architecture.unet_config import UNetConfig
-from tf_student.convert import diffusers, diffusers_config
-from tf_student.convert.convert_config import ConvertConfig
-from tf_student.models import convert, draw, model_directory, pretrained
+from tf_student.convert import diffusers, diffusers_folder
+from tf_student.models import draw, pretrained
+from tf_student.models.convert import convert_weights
 from tf_student.models.draw_config import SampleConfig
 from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
-from tf_student.pairs import make_pairs
+from tf_student.pairs.make_pairs import make_pairs
 from tf_student.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def theirs(demo_run, tmp_path_factory):
-    """The demo_run's teacher and student in diffusers' layout."""
+def ours(tmp_path_factory):
+    """Run directories of a teacher and of a student."""
+    folder = tmp_path_factory.mktemp("ours")
+    unet = randomise(UNet(TINY.unet))
+    Teacher(unet, TINY.diffusion).save(str(folder / "teacher"))
+    student = Student(randomise(UNet(TINY.unet), seed=1), TINY.diffusion)
+    student.save(str(folder / "student"))
+    return types.SimpleNamespace(
+        teacher=str(folder / "teacher"), student=str(folder / "student")
+    )
+
+
+@pytest.fixture(scope="module")
+def theirs(ours, tmp_path_factory):
+    """The same teacher and student in diffusers' layout."""
     folder = tmp_path_factory.mktemp("theirs")
-    convert.convert(demo_run.teacher, str(folder / "teacher"))
-    convert.convert(demo_run.student, str(folder / "student"))
+    convert_weights(ours.teacher, str(folder / "teacher"))
+    convert_weights(ours.student, str(folder / "student"))
     return folder
 
 
@@ -32,81 +50,76 @@ def same(a, b):
     )
 
 
-def test_a_teacher_comes_back_the_same(demo_run, theirs, tmp_path):
-    convert.convert(str(theirs / "teacher"), str(tmp_path / "ours"))
-    ours = model_directory.load_teacher(str(tmp_path / "ours"))
-    old = model_directory.load_teacher(demo_run.teacher)
-    assert same(ours, old)
-    assert model_directory.fingerprint(ours) == model_directory.fingerprint(old)
+def test_a_teacher_comes_back_the_same(ours, theirs, tmp_path):
+    teacher = convert_weights(str(theirs / "teacher"), str(tmp_path / "run"))
+    assert isinstance(teacher, Teacher)
+    loaded, original = Teacher.load(str(tmp_path / "run")), Teacher.load(ours.teacher)
+    assert same(loaded.unet, original.unet)
+    assert teacher.fingerprint == loaded.fingerprint == original.fingerprint
+    assert teacher.diffusion == loaded.diffusion == TINY.diffusion
 
 
-def test_a_students_network_is_handed_on(demo_run, theirs, tmp_path):
-    convert.convert(str(theirs / "student"), str(tmp_path / "ours"))
-    ours = model_directory.load_teacher(str(tmp_path / "ours"))
-    assert same(ours, model_directory.load_student(demo_run.student).unet)
+def test_the_network_of_a_student_is_converted(ours, theirs, tmp_path):
+    convert_weights(str(theirs / "student"), str(tmp_path / "run"))
+    # diffusers' layout does not store what the network is for.
+    loaded = Teacher.load(str(tmp_path / "run"))
+    assert same(loaded.unet, Student.load(ours.student).unet)
+
+
+def test_converting_to_diffusers_returns_the_network(ours, tmp_path):
+    teacher = convert_weights(ours.teacher, str(tmp_path / "teacher"))
+    student = convert_weights(ours.student, str(tmp_path / "student"))
+    assert (type(teacher), type(student)) == (Teacher, Student)
+    assert teacher.fingerprint == Teacher.load(ours.teacher).fingerprint
 
 
 def test_a_converted_teacher_makes_pairs(theirs, tmp_path):
     teacher = str(tmp_path / "teacher")
-    convert.convert(str(theirs / "teacher"), teacher)
-    manifest = make_pairs.make_pairs(str(tmp_path / "pairs"), teacher, TINY, RUN)
-    assert manifest.diffusion == TINY.diffusion
-
-
-def test_a_converted_student_draws_and_is_handed_on(tmp_path, monkeypatch):
-    """No small .h5 file exists, so the source is made up."""
-    student = Student(UNet(TINY.unet))
-    directory = str(tmp_path / "student")
-    convert.run_directory.claim(
-        directory,
-        "convert",
-        {
-            "unet": TINY.unet,
-            "diffusion": TINY.diffusion,
-            "convert": ConvertConfig("a.h5", "student"),
-        },
+    convert_weights(str(theirs / "teacher"), teacher)
+    pairs = make_pairs(
+        teacher,
+        str(tmp_path / "pairs"),
+        config=dataclasses.replace(TINY.pairs, pairs=4, held_out_pairs=2),
+        sampler=TINY.sampler,
+        run=RUN,
     )
-    model_directory.save(directory, student)
+    assert pairs.manifest.diffusion == TINY.diffusion
+
+
+def test_a_converted_student_draws_and_is_converted_back(tmp_path, monkeypatch):
+    """No small .h5 file exists, so the source is a mock."""
+    published = pretrained.Pretrained(UNet(TINY.unet), TINY.diffusion, True)
+    monkeypatch.setattr(pretrained, "read", lambda source, **options: published)
+    directory = str(tmp_path / "student")
+    assert isinstance(convert_weights("a.h5", directory), Student)
     sample = SampleConfig(count=2)
-    draw.sample(str(tmp_path), "", directory, sample, TINY.sampler, RUN)
-    convert.convert(directory, str(tmp_path / "theirs"))
+    draw.draw_samples(None, directory, str(tmp_path), config=sample, run=RUN)
+    convert_weights(directory, str(tmp_path / "theirs"))
     assert (tmp_path / "theirs" / "config.json").exists()
 
 
 def test_the_configuration_says_where_weights_came_from(theirs, tmp_path):
-    convert.convert(str(theirs / "teacher"), str(tmp_path / "ours"))
-    values = json.loads((tmp_path / "ours" / "config.json").read_text())
-    assert values["station"] == "convert"
-    assert values["convert"] == {
-        "source": str(theirs / "teacher"),
-        "network": "teacher",
-    }
+    convert_weights(str(theirs / "teacher"), str(tmp_path / "run"))
+    values = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (values["command"], values["network"]) == ("convert", "teacher")
+    assert values["convert"] == {"source": str(theirs / "teacher")}
 
 
-def test_the_architecture_can_be_changed_by_hand(tmp_path):
+def test_options_replace_what_the_source_implies(tmp_path):
     values, _, _ = ddpm_network.example()
     arrays = ddpm_network.ported(values)
     path = str(tmp_path / "model.pt")
     opcodes = torch_writer.state_dict(arrays)
     torch_writer.write_archive(path, opcodes, list(arrays.values()))
-
-    def adjust(found):
-        return UNetConfig(**{**vars(found), "norm_epsilon": 1e-3})
-
-    unet = convert.convert(path, str(tmp_path / "ours"), adjust)
-    assert unet.config.norm_epsilon == 1e-3
+    teacher = convert_weights(path, str(tmp_path / "run"), norm_epsilon=1e-3)
+    assert teacher.unet.config.norm_epsilon == 1e-3
+    assert Teacher.load(str(tmp_path / "run")).unet.config == teacher.unet.config
 
 
-def test_its_cost(demo_run, theirs):
-    unet = model_directory.load_teacher(demo_run.teacher)
-    count = unet.count_params()
-    expected = {
-        "image size": 8,
-        "parameters": count,
-        "bytes on disk (about)": 4 * count,
-    }
-    assert convert.cost(demo_run.teacher) == expected
-    assert convert.cost(str(theirs / "teacher")) == expected
+def test_options_beside_a_run_are_refused(ours, tmp_path):
+    with pytest.raises(InputError, match=r"need published weights\. Received: groups"):
+        convert_weights(ours.teacher, str(tmp_path / "theirs"), groups=4)
+    assert not (tmp_path / "theirs").exists()
 
 
 @pytest.fixture
@@ -116,12 +129,16 @@ def broken(tmp_path):
     def write(change=lambda tensors: None, **options):
         folder = tmp_path / "broken"
         folder.mkdir()
-        tensors = pretrained.unload(UNet(TINY.unet), diffusers.rows(TINY.unet))
+        variables = UNet(TINY.unet).named_variables()
+        diffusers_folder.write(
+            str(folder), TINY.unet, TINY.diffusion, lambda p: variables[p].numpy()
+        )
+        weights = folder / f"{diffusers.WEIGHTS}.safetensors"
+        tensors = {k: v.copy() for k, v in load_file(weights).items()}
         change(tensors)
-        values = diffusers_config.write_config(TINY.unet) | options
+        save_file(tensors, weights)
+        values = json.loads((folder / "config.json").read_text()) | options
         (folder / "config.json").write_text(json.dumps(values))
-        path = folder / f"{diffusers.WEIGHTS}.safetensors"
-        convert._write_safetensors(str(path), tensors)
         return str(folder)
 
     return write
@@ -136,31 +153,44 @@ def spoil(tensors):
     [
         (spoil, {}, "values that are not finite: conv_in.bias"),
         (lambda t: t.pop("conv_in.bias"), {}, "missing: conv_in.bias"),
-        (lambda t: t.update(more=np.zeros(1, "f")), {}, "not expected: more"),
+        (lambda t: t.update(more=np.zeros(1, "f")), {}, "unexpected: more"),
         (lambda t: None, {"layers_per_block": 2}, "missing: down_blocks.0.resnets.1"),
         (lambda t: None, {"block_out_channels": [16, 32]}, "wrong shape: conv_in"),
         (lambda t: None, {"freq_shift": 0}, "`freq_shift` must be 1"),
     ],
 )
-def test_what_does_not_fit_leaves_nothing(broken, tmp_path, change, options, message):
+def test_weights_that_do_not_fit_write_nothing(
+    broken, tmp_path, change, options, message
+):
     with pytest.raises(InputError) as error:
-        convert.convert(broken(change, **options), str(tmp_path / "ours"))
+        convert_weights(broken(change, **options), str(tmp_path / "ours"))
     assert message in str(error.value)
     assert not (tmp_path / "ours").exists()
 
 
-def test_a_directory_of_other_weights_is_left_alone(theirs, tmp_path, contents):
+def test_a_directory_of_other_weights_is_not_changed(theirs, tmp_path, contents):
     directory = str(tmp_path / "ours")
-    convert.convert(str(theirs / "teacher"), directory)
+    convert_weights(str(theirs / "teacher"), directory)
     before = contents(directory)
-    with pytest.raises(InputError, match="was begun with source="):
-        convert.convert(str(theirs / "student"), directory)
+    with pytest.raises(InputError, match="was started with source="):
+        convert_weights(str(theirs / "student"), directory)
     assert contents(directory) == before
 
 
-def test_a_folder_with_something_in_it_is_left_alone(demo_run, tmp_path, contents):
+def test_a_folder_with_something_in_it_is_not_changed(ours, tmp_path, contents):
     (tmp_path / "notes.txt").write_text("mine")
     before = contents(tmp_path)
-    with pytest.raises(InputError, match="`to` must be a new or an empty folder"):
-        convert.convert(demo_run.teacher, str(tmp_path))
+    with pytest.raises(InputError, match="`directory` must be new or empty"):
+        convert_weights(ours.teacher, str(tmp_path))
     assert contents(tmp_path) == before
+
+
+def test_the_size_of_a_conversion(ours, theirs):
+    count = Teacher.load(ours.teacher).unet.count_params()
+    expected = {
+        "image size": 8,
+        "parameters": count,
+        "bytes on disk (about)": 4 * count,
+    }
+    assert costs.conversion(ours.teacher) == expected
+    assert costs.conversion(str(theirs / "teacher")) == expected

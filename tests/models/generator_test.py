@@ -5,13 +5,16 @@ import tensorflow as tf
 from tf_student.diffusion import noise
 from tf_student.models.generator import Generator
 from tf_student.runtime.devices import make_strategy
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
 
 SHAPE = (2, 2, 3)
 Z = np.random.default_rng(0).normal(size=(11, *SHAPE)).astype(np.float32) / 2
 
 
 def make(strategy, sample=tf.tanh, device_batch=4, xla=False):
-    return Generator(strategy, sample, SHAPE, device_batch=device_batch, xla=xla)
+    run = RunConfig(device_batch=device_batch, xla="on" if xla else "off")
+    return Generator(strategy, sample, SHAPE, run=run)
 
 
 def expected(z):
@@ -69,3 +72,13 @@ def test_from_seed_draws_the_noise_of_these_indices(strategy, first):
     z = noise.normal(7, indices, SHAPE).numpy()
     images = make(strategy).from_seed(7, noise.EVALUATION + first, 11)
     assert np.array_equal(images, make(strategy)(z))
+
+
+def test_no_images_of_a_seed(strategy):
+    images = make(strategy).from_seed(7, 0, 0)
+    assert (images.shape, images.dtype) == ((0, *SHAPE), np.uint8)
+
+
+def test_fewer_than_no_images_are_refused(strategy):
+    with pytest.raises(InputError, match=r"must be at least 0. Received: -1\."):
+        make(strategy).from_seed(7, 0, -1)

@@ -1,15 +1,20 @@
 import dataclasses
+import inspect
 from unittest import mock
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.networks import TINY, randomise
 from tests.tolerances import assert_close
-from tf_student.models.layers import ResBlock, SelfAttention
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.models.blocks import ResBlock, SelfAttention
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
+from tf_student.runtime import devices
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 8, 8, 3)).astype(np.float32)
@@ -34,8 +39,8 @@ def test_the_papers_networks(name, parameters, attentions):
     model = UNet(systems.get_preset(name).unet)
     assert model.count_params() == parameters
     stages = [*model.down, model.middle, *model.up]
-    found = [layer for s in stages for layer in s if isinstance(layer, SelfAttention)]
-    assert len(found) == attentions
+    layers = [layer for stage in stages for layer in stage]
+    assert sum(isinstance(layer, SelfAttention) for layer in layers) == attentions
 
 
 def test_both_lsun_networks_are_one():
@@ -176,3 +181,117 @@ def test_get_config_holds_the_architecture(unet):
     assert copy.config == TINY
     copy.set_weights(unet.get_weights())
     assert_close(copy(X, T), unet(X, T))
+
+
+def options(config):
+    return {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+
+
+def test_options_and_a_config_describe_the_same_network():
+    assert UNet(**options(TINY)).config == TINY
+    lists = {"width_multipliers": [1, 2], "attention_resolutions": [4]}
+    assert UNet(**(options(TINY) | lists)).config == TINY
+
+
+def test_the_options_and_their_defaults_are_those_of_the_config():
+    parameters = inspect.signature(UNet).parameters
+    defaults = {name: parameters[name].default for name in options(UNetConfig())}
+    assert defaults == options(UNetConfig())
+    assert list(parameters) == ["config", *defaults, "recompute", "kwargs"]
+
+
+@pytest.mark.parametrize("option", [{"channels": 1}, {"dropout": 0.5}])
+def test_a_config_beside_options_is_refused(option):
+    with pytest.raises(ValueError, match="`config` must not be combined with options"):
+        UNet(TINY, **option)
+
+
+def test_options_that_contradict_each_other_are_refused():
+    with pytest.raises(ValueError, match="`groups` must divide the channels"):
+        UNet(base_width=8, groups=3)
+
+
+@pytest.mark.parametrize("seed", [None, [1, 2]])
+def test_recompute_changes_memory_and_not_the_gradients(dropping, seed):
+    model = dropping if seed else randomise(UNet(TINY))
+    recomputing = model.copy(recompute=True)
+    assert (model.recompute, recomputing.recompute) == (False, True)
+
+    @tf.function
+    def gradients(network):
+        with tf.GradientTape() as tape:
+            eps = network(X, T, training=True, seed=seed and tf.constant(seed))
+            loss = tf.reduce_sum(tf.square(eps))
+        return [eps, *tape.gradient(loss, network.trainable_variables)]
+
+    for actual, expected in zip(gradients(recomputing), gradients(model), strict=True):
+        assert_close(actual, expected)
+
+
+def test_recompute_stores_only_the_inputs_of_blocks(unet):
+    with mock.patch("tensorflow.recompute_grad", wraps=tf.recompute_grad) as wrapped:
+        unet(X, T, training=True)
+        unet.copy(recompute=True)(X, T, training=False)
+        assert wrapped.call_count == 0
+        unet.copy(recompute=True)(X, T, training=True)
+    assert wrapped.call_count == len(list(plan.blocks(TINY)))
+
+
+def test_recompute_is_not_saved(unet):
+    copy = UNet.from_config(unet.copy(recompute=True).get_config())
+    assert not copy.recompute
+
+
+def test_a_copy_has_the_weights_and_not_the_variables(unet):
+    copy = unet.copy()
+    assert copy.config == TINY
+    assert np.array_equal(copy(X, T), unet(X, T))
+    assert not {id(w) for w in copy.weights} & {id(w) for w in unet.weights}
+    copy.stem.bias.assign_add(tf.ones(8))
+    assert not np.array_equal(copy.stem.bias, unet.stem.bias)
+
+
+def test_a_copy_has_the_policy_of_its_network_or_another(unet):
+    assert unet.copy().dtype_policy.name == "float32"
+    copy = unet.copy(dtype="mixed_bfloat16")
+    assert copy.stem.compute_dtype == "bfloat16"
+    assert copy.copy().stem.compute_dtype == "bfloat16"
+    assert {weight.dtype for weight in copy.weights} == {"float32"}
+
+
+def test_a_copy_lies_on_the_devices_of_the_scope(unet):
+    strategy = devices.make_strategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        copy = unet.copy()
+    local = strategy.experimental_local_results(copy.stem.bias.value)
+    assert [value.device[-5:] for value in local] == ["CPU:0", "CPU:1"]
+
+
+def test_named_variables_are_all_variables_each_once(unet):
+    variables = unet.named_variables()
+    assert {name: v.shape for name, v in variables.items()} == plan.variables(TINY)
+    assert {id(v) for v in variables.values()} == {id(v) for v in unet.variables}
+    assert len(variables) == len(unet.variables)
+    assert variables["stem.kernel"] is unet.stem.kernel
+    assert variables["middle.1.qkv.bias"] is unet.middle[1].qkv.bias
+    assert all(isinstance(v, keras.Variable) for v in variables.values())
+
+
+def test_equal_networks_have_one_fingerprint(unet):
+    assert unet.copy(dtype="mixed_bfloat16").fingerprint() == unet.fingerprint()
+    assert len(unet.fingerprint()) == 64
+
+
+def test_one_changed_weight_changes_the_fingerprint(unet):
+    copy = unet.copy()
+    before = copy.fingerprint()
+    copy.head.bias.assign(np.nextafter(copy.head.bias.numpy(), np.float32(9)))
+    assert before == unet.fingerprint()
+    assert copy.fingerprint() != before
+
+
+def test_another_epsilon_changes_the_fingerprint(unet):
+    # It is not a weight, but it changes the images.
+    other = UNet(dataclasses.replace(TINY, norm_epsilon=1e-3))
+    other.set_weights(unet.get_weights())
+    assert other.fingerprint() != unet.fingerprint()

@@ -8,6 +8,7 @@ import pytest
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.pairs import manifests
 from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.pairs.reader import PairSet
 from tf_student.pairs.writer import write_pairs
 from tf_student.runtime.run_config import RunConfig
 
@@ -16,7 +17,7 @@ SHAPE = (4, 4, 3)
 
 @dataclasses.dataclass
 class Sampler:
-    """Rounds noise to an image; remembers what it was fed, and can fail on a call."""
+    """Rounds noise to an image; records its inputs, and fails on call `fail_at`."""
 
     fail_at: int = -1
     fed: list = dataclasses.field(default_factory=list)
@@ -61,3 +62,31 @@ def write(plan, tmp_path):
         return directory
 
     return run
+
+
+@pytest.fixture
+def original(tmp_path):
+    """Arrays as the original project wrote them: 4 and 3 training, 2 held-out pairs."""
+    rng = np.random.default_rng(0)
+    for name, count in {"train_0": 4, "train_1": 3, "test": 2}.items():
+        z = rng.normal(size=(count, 4, 4, 3)).astype(np.float16)
+        images = rng.integers(0, 256, (count, 4, 4, 3)).astype(np.uint8)
+        np.save(tmp_path / f"x_{name}.npy", z)
+        np.save(tmp_path / f"y_{name}.npy", images)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A set of 41 pairs in 21 shards, more than a window has, and its noise."""
+    directory, sampler = str(tmp_path_factory.mktemp("many")), Sampler()
+    manifest = manifests.plan(
+        "a teacher",
+        SHAPE,
+        DiffusionConfig(),
+        SamplerConfig(),
+        PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
+        RunConfig(),
+    )
+    write_pairs(directory, manifest, sampler, batch=2)
+    return PairSet(directory), np.concatenate(sampler.fed)

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.pairs import manifests
-from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.reader import PairSet
 from tf_student.runtime.errors import InputError
 
@@ -16,30 +14,9 @@ def _noise(pairs):
     return [z.tobytes() for z, _ in pairs.as_numpy_iterator()]
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """A set of 41 pairs in 21 shards, more than a window holds, and its noise."""
-    from tests.pairs.conftest import SHAPE, Sampler
-    from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
-    from tf_student.pairs.writer import write_pairs
-    from tf_student.runtime.run_config import RunConfig
-
-    directory, sampler = str(tmp_path_factory.mktemp("many")), Sampler()
-    manifest = manifests.plan(
-        "a teacher",
-        SHAPE,
-        DiffusionConfig(),
-        SamplerConfig(),
-        PairsConfig(pairs=41, held_out_pairs=5, shard_pairs=2),
-        RunConfig(),
-    )
-    write_pairs(directory, manifest, sampler, batch=2)
-    return PairSet(directory), np.concatenate(sampler.fed)
-
-
 @pytest.mark.parametrize("store_noise", [False, True])
 @pytest.mark.parametrize("encoding", ["raw", "png"])
-def test_held_out_pairs_come_as_they_were_made(
+def test_held_out_pairs_are_those_that_were_written(
     write, make_sampler, encoding, store_noise
 ):
     sampler = make_sampler()
@@ -50,7 +27,7 @@ def test_held_out_pairs_come_as_they_were_made(
     np.testing.assert_array_equal([i for _, i in pairs], make_sampler()(fed))
 
 
-def test_training_noise_is_made_again_bit_for_bit(many):
+def test_training_noise_is_re_generated_bit_for_bit(many):
     pair_set, fed = many
     read = _noise(pair_set.train(seed=0, start=0).take(41))
     assert sorted(read) == sorted(z.tobytes() for z in fed[:41])
@@ -87,14 +64,14 @@ def test_epochs_and_seeds_have_their_own_order(many):
     assert len({tuple(read[:41]), tuple(read[41:]), tuple(other)}) == 3
 
 
-# Within the first window, at both its possible ends, in the second one, in epoch two.
+# Within the first window, at its possible ends, in the second window, in epoch two.
 @pytest.mark.parametrize("start", [0, 1, 15, 30, 31, 32, 33, 40, 41, 42, 73, 81, 100])
 def test_stream_begins_at_any_position(many, start):
     whole = _noise(many[0].train(seed=7, start=0).take(150))
     assert _noise(many[0].train(seed=7, start=start).take(20)) == whole[start:][:20]
 
 
-def test_whole_windows_are_skipped_unread(write, make_sampler):
+def test_whole_windows_are_skipped_without_reading(write, make_sampler):
     sampler = make_sampler()
     directory = write(sample=sampler, batch=2, pairs=34, shard_pairs=2)
     pair_set = PairSet(directory)
@@ -109,17 +86,19 @@ def test_whole_windows_are_skipped_unread(write, make_sampler):
     assert _noise(pair_set.train(seed=0, start=32).take(2)) == last
 
 
-def test_incomplete_set_is_refused(write, make_sampler, tmp_path):
+def test_incomplete_set_is_an_error(write, make_sampler, tmp_path):
     with pytest.raises(RuntimeError):
         write(sample=make_sampler(fail_at=3))
-    with pytest.raises(InputError, match=r"incomplete: 1 of 5 shards. Run `tf-student"):
+    with pytest.raises(
+        InputError, match=r"1 of 5 shards are finished. Run `tf-student"
+    ):
         PairSet(str(tmp_path / "pairs"))
 
 
 def test_missing_shard_is_named(write):
     directory = write()
     os.remove(os.path.join(directory, "pairs-train.tfrecord-00001-of-00003"))
-    with pytest.raises(InputError, match="00001-of-00003 is missing or cut off"):
+    with pytest.raises(InputError, match="00001-of-00003 is missing or truncated"):
         PairSet(directory)
 
 
@@ -159,11 +138,11 @@ def test_diagnosis_names_the_shard_with_a_flipped_bit(write, name):
         PairSet(directory).diagnose()
 
 
-def test_diagnosis_of_a_sound_set_finds_nothing(write):
+def test_diagnosis_of_an_intact_set(write):
     PairSet(write()).diagnose()
 
 
-def test_noise_that_this_tensorflow_draws_otherwise_is_refused(write):
+def test_noise_that_this_tensorflow_draws_differently_is_an_error(write):
     directory = write()
     path = Path(directory) / "manifest.json"
     values = {**json.loads(path.read_text()), "noise_sha256": "0" * 64}
@@ -172,7 +151,7 @@ def test_noise_that_this_tensorflow_draws_otherwise_is_refused(write):
         PairSet(directory)
 
 
-def test_newer_set_is_refused(write):
+def test_newer_set_is_an_error(write):
     directory = write()
     path = Path(directory) / "manifest.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
@@ -202,5 +181,11 @@ def test_the_damaged_record_is_named(write):
 
 def test_no_stream_waits_for_a_tuner(many):
     pairs = many[0]
-    for stream in (pairs.train(seed=0, start=0), pairs.held_out(), pairs.images()):
+    for stream in (
+        pairs.train(seed=0, start=0),
+        pairs.held_out(),
+        pairs.images(),
+        pairs.dataset(4),
+        pairs.held_out_dataset(4),
+    ):
         assert stream.options().autotune.enabled is False

@@ -11,12 +11,13 @@ import pytest
 import tensorflow as tf
 
 from tf_student.diffusion.diffusion_config import SamplerConfig
-from tf_student.pairs import manifests, records, shard_index, writer
+from tf_student.pairs import manifests, records, writer
+from tf_student.runtime import files
 from tf_student.runtime.errors import InputError, Preempted
 from tf_student.runtime.run_config import RunConfig
 
 
-def test_equal_runs_leave_equal_bytes(write, contents):
+def test_equal_runs_write_equal_bytes(write, contents):
     assert contents(write("a")) == contents(write("b"))
 
 
@@ -40,7 +41,7 @@ def test_a_batch_is_stored_while_the_next_is_sampled(write, make_sampler, monkey
     assert stored.is_set()
 
 
-def test_leaves_the_shards_the_manifest_and_tfds_metadata(write, contents):
+def test_writes_the_shards_the_manifest_and_tfds_metadata(write, contents):
     assert sorted(contents(write())) == [
         "dataset_info.json",
         "features.json",
@@ -69,35 +70,35 @@ def test_continued_run_does_not_repeat_finished_shards(write, make_sampler):
         write(sample=make_sampler(fail_at=4))
     rest = make_sampler()
     write(sample=rest)
-    # The first two shards were whole; the third has two pairs, held out has five.
+    # The first two shards were finished; the third has two pairs, held out has five.
     assert sum(len(z) for z in rest.fed) == 2 + 5
 
 
-def test_interrupted_run_leaves_whole_shards_alone(write, make_sampler, tmp_path):
+def test_interrupted_run_leaves_only_complete_shards(write, make_sampler, tmp_path):
     with pytest.raises(RuntimeError):
         write(sample=make_sampler(fail_at=3))
     assert sorted(os.listdir(tmp_path / "pairs")) == [
+        "completed",
         "manifest.json",
         "pairs-train.tfrecord-00000-of-00003",
-        "receipts",
     ]
 
 
-def test_finished_set_is_not_sampled_again(write, contents, make_sampler):
+def test_finished_set_is_not_re_sampled(write, contents, make_sampler):
     before = contents(write())
     again = make_sampler()
     assert contents(write(sample=again)) == before
     assert again.fed == []
 
 
-def test_missing_shard_is_made_again(write, contents):
+def test_missing_shard_is_re_generated(write, contents):
     directory = write()
     before = contents(directory)
     os.remove(Path(directory) / "pairs-train.tfrecord-00001-of-00003")
     assert contents(write()) == before
 
 
-def test_cut_off_shard_is_made_again(write, contents):
+def test_truncated_shard_is_re_generated(write, contents):
     directory = write()
     before = contents(directory)
     shard = Path(directory) / "pairs-held_out.tfrecord-00000-of-00002"
@@ -108,7 +109,7 @@ def test_cut_off_shard_is_made_again(write, contents):
 @pytest.mark.parametrize(
     "name", ["pairs-train.tfrecord-00000-of-00003", "manifest.json"]
 )
-def test_what_a_killed_writer_left_is_removed(write, contents, name):
+def test_temporary_files_of_a_killed_writer_are_removed(write, contents, name):
     directory = write()
     before = contents(directory)
     (Path(directory) / f"{name}.tmp-1a2b").write_text("x")
@@ -123,13 +124,13 @@ def test_noise_has_its_index_as_seed(write, make_sampler):
     np.testing.assert_array_equal(sampler.fed[1][2], draw.numpy())
 
 
-def test_held_out_noise_is_no_training_noise(write, make_sampler):
+def test_held_out_noise_differs_from_training_noise(write, make_sampler):
     sampler = make_sampler()
     write(sample=sampler)
     assert len({z.tobytes() for batch in sampler.fed for z in batch}) == 15
 
 
-def test_manifest_says_what_the_set_is(write):
+def test_manifest_describes_the_set(write):
     values = json.loads((Path(write()) / "manifest.json").read_text())
     shards = values.pop("shards")
     digest = values.pop("noise_sha256")
@@ -159,7 +160,7 @@ def test_manifest_holds_size_and_digest_of_every_shard(write):
     directory = write()
     for shard in manifests.read(directory).shards:
         path = os.path.join(directory, shard.name)
-        assert (shard.sha256, shard.size) == shard_index.digest(path)
+        assert (shard.sha256, shard.size) == files.sha256(path)
         assert shard.size == os.path.getsize(path) > 0
 
 
@@ -167,30 +168,6 @@ def test_returns_the_complete_manifest(plan, make_sampler, tmp_path):
     manifest = writer.write_pairs(str(tmp_path / "p"), plan(), make_sampler(), batch=3)
     assert manifest.complete
     assert manifest == manifests.read(str(tmp_path / "p"))
-
-
-@pytest.mark.parametrize("encoding", ["raw", "png"])
-@pytest.mark.parametrize("store_noise", [False, True])
-def test_tfds_opens_the_folder(write, make_sampler, encoding, store_noise):
-    import tensorflow_datasets as tfds
-
-    sampler = make_sampler()
-    directory = write(
-        sample=sampler, batch=100, encoding=encoding, store_noise=store_noise
-    )
-    builder = tfds.builder_from_directory(directory)
-    counts = {name: split.num_examples for name, split in builder.info.splits.items()}
-    assert counts == {"train": 10, "held_out": 5}
-    pairs = list(tfds.as_numpy(builder.as_dataset("train")))
-    noise = np.concatenate(sampler.fed[:3])
-    order = [int(pair["index"]) for pair in pairs]
-    assert sorted(order) == list(range(10))
-    images = np.stack([pair["image"] for pair in pairs])
-    np.testing.assert_array_equal(images, make_sampler()(noise[order]))
-    assert ("noise" in pairs[0]) == store_noise
-    if store_noise:
-        stored = np.stack([pair["noise"] for pair in pairs])
-        np.testing.assert_array_equal(stored, noise[order])
 
 
 @pytest.mark.parametrize(
@@ -203,7 +180,7 @@ def test_tfds_opens_the_folder(write, make_sampler, encoding, store_noise):
         ({"run": RunConfig(device_batch=9)}, "device_batch=256, received: 9"),
     ],
 )
-def test_another_set_is_refused_and_nothing_changes(write, contents, change, message):
+def test_another_set_is_an_error_and_nothing_changes(write, contents, change, message):
     directory = write()
     before = contents(directory)
     with pytest.raises(InputError, match=f"holds another pair set.*{message}"):
@@ -211,7 +188,7 @@ def test_another_set_is_refused_and_nothing_changes(write, contents, change, mes
     assert contents(directory) == before
 
 
-def test_newer_set_is_refused_and_nothing_changes(write, contents):
+def test_newer_set_is_an_error_and_nothing_changes(write, contents):
     directory = write()
     path = Path(directory) / "manifest.json"
     path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
@@ -234,7 +211,7 @@ def _with_free_bytes(monkeypatch, free):
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(free))
 
 
-def test_small_disk_is_refused_before_anything_is_written(
+def test_small_disk_is_an_error_before_anything_is_written(
     write, plan, make_sampler, monkeypatch, tmp_path
 ):
     needed = writer.bytes_on_disk(plan())
@@ -248,7 +225,7 @@ def test_small_disk_is_refused_before_anything_is_written(
     assert sampler.fed == []
 
 
-def test_disk_that_just_suffices_is_used(write, plan, monkeypatch):
+def test_disk_that_is_just_large_enough_is_used(write, plan, monkeypatch):
     _with_free_bytes(monkeypatch, writer.bytes_on_disk(plan()))
     assert manifests.read(write()).complete
 
@@ -282,11 +259,11 @@ def test_sigterm_keeps_finished_shards(write, contents, make_sampler, tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
         return sampler(z)
 
-    with pytest.raises(Preempted, match="the same command goes on"):
+    with pytest.raises(Preempted, match="The same command continues"):
         write(sample=sample)
     assert sorted(os.listdir(tmp_path / "pairs")) == [
+        "completed",
         "manifest.json",
         "pairs-train.tfrecord-00000-of-00003",
-        "receipts",
     ]
     assert contents(write()) == undisturbed

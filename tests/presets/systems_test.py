@@ -132,9 +132,10 @@ def test_small_presets_have_images_of_their_datasets_shape(name, size):
     assert systems.get_preset(name).unet.image_shape == (size, size, 1)
 
 
-def test_an_unknown_preset_is_refused_with_the_known_ones():
+def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
     with pytest.raises(InputError) as error:
         systems.get_preset("imagenet")
     assert str(error.value) == (
-        f"`preset` must be one of: {', '.join(systems.PRESETS)}. Received: imagenet."
+        f"`preset` must be one of: {', '.join(systems.PRESETS)}. "
+        "Received: preset=imagenet."
     )

@@ -1,4 +1,6 @@
 import errno
+import hashlib
+import io
 import json
 import os
 
@@ -6,12 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_student.data import grids
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
 
-def test_a_file_appears_when_it_is_whole(tmp_path):
+def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "a.txt"
     with files.replacing(str(path)) as temporary:
         with open(temporary, "w") as file:
@@ -44,23 +45,14 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_an_exception_before_anything_was_written_is_the_one_that_is_seen(tmp_path):
+def test_an_exception_before_the_first_write_is_raised(tmp_path):
     with pytest.raises(ZeroDivisionError):
         with files.replacing(str(tmp_path / "a.txt")):
             raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("size", "expected"), [(4, 8), (3, 9), (10, 10), (11, 11)])
-def test_a_small_picture_is_magnified(tmp_path, size, expected):
-    path = str(tmp_path / "a.png")
-    grids.write_png(path, np.full((2, size, 1), 7, np.uint8), width=10)
-    read = tf.io.decode_png(tf.io.read_file(path))
-    assert read.shape == (2 * expected // size, expected, 1)
-    assert os.listdir(tmp_path) == ["a.png"]
-
-
-def test_a_directory_appears_when_it_is_whole(tmp_path):
+def test_a_directory_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "model"
     with files.replacing_directory(str(path)) as temporary:
         os.makedirs(os.path.join(temporary, "part"))
@@ -81,7 +73,7 @@ def test_an_exception_leaves_no_directory(tmp_path, error):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_directory_that_appeared_meanwhile_stays(tmp_path):
+def test_a_directory_that_appeared_meanwhile_remains(tmp_path):
     path = tmp_path / "model"
     with pytest.raises(tf.errors.OpError):
         with files.replacing_directory(str(path)) as temporary:
@@ -92,11 +84,105 @@ def test_a_directory_that_appeared_meanwhile_stays(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
-def test_json_comes_back(tmp_path):
+def test_json_is_read_as_it_was_written(tmp_path):
     path = str(tmp_path / "a.json")
     value = {"numbers": [1, 2.5], "text": "é", "nothing": None}
     files.write_json(path, value)
     assert files.read_json(path) == value
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path):
+    path = str(tmp_path / "a.npz")
+    files.write_npz(path, {"numbers": np.arange(3), "text": np.str_("é")})
+    with files.open_npz(path) as arrays:
+        assert list(arrays) == ["numbers", "text"]
+        assert arrays["numbers"].tolist() == [0, 1, 2]
+        assert str(arrays["text"]) == "é"
+
+
+def test_arrays_are_read_from_a_remote_file_system():
+    files.write_npz("ram://folder/a.npz", {"numbers": np.arange(3)})
+    with files.open_npz("ram://folder/a.npz") as arrays:
+        assert arrays["numbers"].tolist() == [0, 1, 2]
+
+
+def npy_file() -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.zeros(3))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"P", b"PK\x03\x04 cut off", b"nonsense", b"\x80\x04N.", npy_file()],
+    ids=["empty", "one byte", "cut off", "nonsense", "pickle", "npy"],
+)
+def test_a_damaged_npz_file_is_named(tmp_path, content):
+    path = tmp_path / "a.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        with files.open_npz(str(path)) as arrays:
+            list(arrays)
+    text = str(error.value)
+    assert text.startswith(f"{path} is not an .npz file of arrays: ")
+    assert "\n" not in text
+
+
+def test_a_damaged_array_is_named_where_it_is_read(tmp_path):
+    path = tmp_path / "a.npz"
+    files.write_npz(str(path), {"numbers": np.arange(1000)})
+    content = bytearray(path.read_bytes())
+    content[500] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"is not an \.npz file of arrays: .*CRC"):
+        with files.open_npz(str(path)) as arrays:
+            assert list(arrays) == ["numbers"]
+            arrays["numbers"]
+
+
+def test_a_missing_array_is_named(tmp_path):
+    files.write_npz(str(tmp_path / "a.npz"), {"numbers": np.arange(3)})
+    with pytest.raises(InputError, match="others is not a file in the archive"):
+        with files.open_npz(str(tmp_path / "a.npz")) as arrays:
+            arrays["others"]
+
+
+def test_a_missing_npz_file_is_not_found(tmp_path):
+    with pytest.raises(tf.errors.NotFoundError):
+        with files.open_npz(str(tmp_path / "a.npz")):
+            pass
+
+
+@pytest.mark.parametrize("error", [InputError("its own message"), ZeroDivisionError()])
+def test_other_errors_of_the_block_are_raised_unchanged(tmp_path, error):
+    files.write_npz(str(tmp_path / "a.npz"), {"numbers": np.arange(3)})
+    with pytest.raises(type(error)) as raised:
+        with files.open_npz(str(tmp_path / "a.npz")):
+            raise error
+    assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("content", "digest"),
+    [
+        (b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (b"a" * 3_000_000, hashlib.sha256(b"a" * 3_000_000).hexdigest()),
+    ],
+    ids=["empty", "abc", "several blocks"],
+)
+def test_sha256_of_a_file_and_its_length(tmp_path, content, digest):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert files.sha256(str(path)) == (digest, len(content))
+
+
+def test_blocks_are_the_content_of_a_file(tmp_path):
+    content = bytes(range(256)) * 10_000
+    (tmp_path / "a").write_bytes(content)
+    blocks = list(files.blocks(str(tmp_path / "a")))
+    assert b"".join(blocks) == content
+    assert len(blocks) > 1
 
 
 def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
@@ -116,7 +202,7 @@ def test_a_damaged_json_file_is_named(tmp_path):
     assert str(error.value).startswith(f"{path} is not valid JSON: ")
 
 
-def test_leftovers_are_removed_and_nothing_else(tmp_path):
+def test_only_leftovers_are_removed(tmp_path):
     (tmp_path / "a.txt").write_text("whole")
     (tmp_path / "a.txt.tmp-0123abcd").write_text("half")
     (tmp_path / "b.txt.tmp-0123abcd").write_text("half")
@@ -124,7 +210,7 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt.tmp-0123abcd"]
 
 
-def test_what_a_killed_writer_leaves_counts_as_a_leftover(tmp_path):
+def test_the_file_of_a_killed_writer_is_a_leftover(tmp_path):
     with files.replacing(str(tmp_path / "a.txt")) as temporary:
         with open(temporary, "w") as file:
             file.write("half")
@@ -134,7 +220,7 @@ def test_what_a_killed_writer_leaves_counts_as_a_leftover(tmp_path):
             file.write("whole")
 
 
-def test_what_a_killed_writer_of_a_folder_leaves_is_removed(tmp_path):
+def test_the_directory_of_a_killed_writer_is_a_leftover(tmp_path):
     for name in ("1.tmp-0123abcd", "other.tmp-0123abcd"):
         (tmp_path / name / "part").mkdir(parents=True)
         (tmp_path / name / "part" / "a.txt").write_text("half")
@@ -142,7 +228,7 @@ def test_what_a_killed_writer_of_a_folder_leaves_is_removed(tmp_path):
     assert os.listdir(tmp_path) == ["other.tmp-0123abcd"]
 
 
-def test_a_locked_directory_is_refused_until_it_is_free(tmp_path):
+def test_a_locked_directory_is_an_error_until_it_is_free(tmp_path):
     with files.locked(str(tmp_path)):
         with pytest.raises(InputError, match=f"^Another process writes to {tmp_path}"):
             with files.locked(str(tmp_path)):
@@ -151,7 +237,7 @@ def test_a_locked_directory_is_refused_until_it_is_free(tmp_path):
         assert os.listdir(tmp_path) == []
 
 
-def test_what_cannot_be_locked_is_not(tmp_path, monkeypatch):
+def test_directories_without_locks_are_not_locked(tmp_path, monkeypatch):
     def refuse(descriptor, operation):
         raise OSError(errno.ENOLCK, "No locks available")
 

@@ -16,14 +16,14 @@ def test_sigterm_is_received_and_survived():
         assert stop.received
 
 
-def test_previous_handler_comes_back():
+def test_the_previous_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
     with StopSignal():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_previous_handler_comes_back_after_an_error():
+def test_the_previous_handler_is_restored_after_an_error():
     before = signal.getsignal(signal.SIGTERM)
     try:
         with StopSignal():

@@ -4,9 +4,11 @@ import json
 import pytest
 
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.runtime import run_directory
+from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
+from tf_student.runtime.version import __version__
 from tf_student.training.training_config import TrainConfig
 
 CONFIGS = {"unet": UNetConfig(), "train": TrainConfig(), "run": RunConfig()}
@@ -18,111 +20,192 @@ def refusal(call) -> str:
     return str(error.value)
 
 
-def contents(directory) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(directory)): path.read_bytes()
-        for path in directory.rglob("*")
-        if path.is_file()
-    }
+def claim(directory, command="teacher", network="teacher", **configs) -> RunDirectory:
+    configs = {**CONFIGS, **configs}
+    return RunDirectory.claim(str(directory), command, configs, network=network)
+
+
+def edit(directory, change) -> None:
+    """Changes the values in a `config.json`."""
+    path = directory / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
 
 
 @pytest.fixture
 def claimed(tmp_path):
     directory = tmp_path / "deep" / "run"
-    run_directory.claim(str(directory), "teacher", CONFIGS)
+    claim(directory)
     (directory / "weights").write_text("precious")
     return directory
 
 
-def test_the_directory_remembers_the_whole_configuration(claimed):
+def test_the_directory_stores_the_whole_configuration(claimed):
     values = json.loads((claimed / "config.json").read_text())
-    assert values["station"] == "teacher"
-    assert values["tf_student"] == "0.1.0"
+    assert list(values) == ["tf_student", "command", "network", "unet", "train", "run"]
+    assert values["command"] == "teacher"
+    assert values["network"] == "teacher"
+    assert values["tf_student"] == __version__
     assert values["unet"]["width_multipliers"] == [1, 2, 2, 2]
     assert values["train"]["learning_rate"] == 2e-4
 
 
-def test_configs_come_back(claimed):
-    unet = run_directory.read_config(str(claimed), "unet", UNetConfig)
-    assert unet == UNetConfig()
+def test_claim_returns_what_open_returns(tmp_path):
+    run = claim(tmp_path, "distill", "student")
+    assert RunDirectory.open(str(tmp_path)) == run
+    assert (run.path, run.command, run.network) == (
+        str(tmp_path),
+        "distill",
+        "student",
+    )
 
 
-def test_the_same_configuration_may_go_on(claimed):
+def test_configs_are_read_as_they_were_stored(claimed):
+    run = RunDirectory.open(str(claimed))
+    assert run.config("unet", UNetConfig) == UNetConfig()
+    assert run.config("train", TrainConfig) == TrainConfig()
+
+
+def test_the_same_configuration_may_continue(claimed, contents):
     before = contents(claimed)
-    run_directory.claim(str(claimed), "teacher", CONFIGS)
+    claim(claimed)
     assert contents(claimed) == before
 
 
-def test_another_value_is_refused_and_both_are_named(claimed):
+def test_another_value_is_an_error_that_names_both(claimed, contents):
     before = contents(claimed)
-    train = TrainConfig(batch_size=64)
-    assert refusal(
-        lambda: run_directory.claim(
-            str(claimed), "teacher", {**CONFIGS, "train": train}
-        )
-    ) == (
-        f"{claimed} was begun with batch_size=128. Received: batch_size=64. "
-        "Choose another directory, or the old value to go on."
+    assert refusal(lambda: claim(claimed, train=TrainConfig(batch_size=64))) == (
+        f"{claimed} was started with batch_size=128. Received: batch_size=64. "
+        "Use another directory, or the old value to continue."
     )
     assert contents(claimed) == before
 
 
-def test_another_tuple_is_refused(claimed):
-    unet = UNetConfig(width_multipliers=(1, 2))
-    text = refusal(
-        lambda: run_directory.claim(str(claimed), "teacher", {**CONFIGS, "unet": unet})
-    )
-    assert "begun with width_multipliers=[1, 2, 2, 2]" in text
+def test_another_tuple_is_an_error(claimed):
+    text = refusal(lambda: claim(claimed, unet=UNetConfig(width_multipliers=(1, 2))))
+    assert "started with width_multipliers=[1, 2, 2, 2]" in text
     assert "Received: width_multipliers=[1, 2]." in text
 
 
-def test_another_command_is_refused(claimed):
+def test_another_command_is_an_error(claimed, contents):
     before = contents(claimed)
-    assert refusal(lambda: run_directory.claim(str(claimed), "distill", CONFIGS)) == (
+    assert refusal(lambda: claim(claimed, "distill", "student")) == (
         f"{claimed} belongs to another command. Expected: distill, received: teacher."
     )
     assert contents(claimed) == before
 
 
-def test_a_free_field_may_change_and_is_written_anew(claimed):
+def test_a_free_field_may_change_and_is_stored(claimed):
     train = dataclasses.replace(CONFIGS["train"], steps=2000)
     run = RunConfig(xla="off", device_batch=8)
-    run_directory.claim(
-        str(claimed), "teacher", {**CONFIGS, "train": train, "run": run}
-    )
-    assert run_directory.read_config(str(claimed), "train", TrainConfig).steps == 2000
-    assert run_directory.read_config(str(claimed), "run", RunConfig) == run
+    claim(claimed, train=train, run=run)
+    stored = RunDirectory.open(str(claimed))
+    assert stored.config("train", TrainConfig).steps == 2000
+    assert stored.config("run", RunConfig) == run
 
 
-def test_what_changes_the_numbers_is_not_free(claimed):
-    for run in (RunConfig(dtype="bfloat16"), RunConfig(deterministic=True)):
-        with pytest.raises(InputError):
-            run_directory.claim(str(claimed), "teacher", {**CONFIGS, "run": run})
+@pytest.mark.parametrize(
+    "run", [RunConfig(dtype="bfloat16"), RunConfig(deterministic=True)]
+)
+def test_options_that_change_the_numbers_are_not_free(claimed, run):
+    with pytest.raises(InputError):
+        claim(claimed, run=run)
 
 
 def test_a_directory_without_a_run_is_named(tmp_path):
-    assert refusal(
-        lambda: run_directory.read_config(str(tmp_path), "unet", UNetConfig)
-    ) == (f"{tmp_path} holds no config.json; is it a run's directory?")
-
-
-def test_a_run_that_has_no_such_config_is_named(claimed):
-    assert "says nothing of `sampler`" in refusal(
-        lambda: run_directory.read_config(str(claimed), "sampler", TrainConfig)
+    assert refusal(lambda: RunDirectory.open(str(tmp_path))) == (
+        f"{tmp_path} must be a run's directory. Received: a path without config.json."
     )
 
 
-def test_a_damaged_configuration_is_refused_and_stays(claimed):
-    (claimed / "config.json").write_text('{"station": "tea')
+def test_a_missing_config_is_named(claimed):
+    run = RunDirectory.open(str(claimed))
+    assert refusal(lambda: run.config("diffusion", DiffusionConfig)) == (
+        f"{claimed}/config.json must have `diffusion`. "
+        "Received: tf_student, command, network, unet, train, run."
+    )
+
+
+def test_an_option_of_another_version_is_named(claimed):
+    edit(claimed, lambda values: values["unet"].update(heads=4))
+    run = RunDirectory.open(str(claimed))
+    text = refusal(lambda: run.config("unet", UNetConfig))
+    assert text.startswith("UNetConfig has no option named heads")
+
+
+def test_a_damaged_configuration_is_an_error_and_remains(claimed, contents):
+    (claimed / "config.json").write_text('{"command": "tea')
     before = contents(claimed)
-    text = refusal(lambda: run_directory.claim(str(claimed), "teacher", CONFIGS))
-    assert "config.json is not valid JSON" in text
+    assert "config.json is not valid JSON" in refusal(lambda: claim(claimed))
     assert contents(claimed) == before
 
 
-def test_a_run_from_before_an_option_existed_may_go_on(claimed):
-    values = json.loads((claimed / "config.json").read_text())
-    del values["train"]["clip_norm"]
-    (claimed / "config.json").write_text(json.dumps(values))
-    run_directory.claim(str(claimed), "teacher", CONFIGS)
+def test_a_configuration_of_another_type_is_an_error(claimed):
+    (claimed / "config.json").write_text("[1]")
+    assert refusal(lambda: RunDirectory.open(str(claimed))) == (
+        f"{claimed}/config.json must hold a JSON object."
+    )
+
+
+def test_a_run_from_before_an_option_existed_may_continue(claimed):
+    edit(claimed, lambda values: values["train"].pop("clip_norm"))
+    claim(claimed)
     assert "clip_norm" in json.loads((claimed / "config.json").read_text())["train"]
+
+
+def test_only_a_run_of_this_library_exists(claimed, tmp_path):
+    assert RunDirectory.exists(str(claimed))
+    assert not RunDirectory.exists(str(tmp_path))
+    # diffusers also writes a config.json.
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    assert not RunDirectory.exists(str(tmp_path))
+    (tmp_path / "config.json").write_text("[1]")
+    assert not RunDirectory.exists(str(tmp_path))
+
+
+# Version 0.1 stored the command as `station`, and did not store the network.
+
+
+def as_version_0_1(directory, station, **configs) -> None:
+    def change(values):
+        del values["command"], values["network"]
+        values.update(tf_student="0.1.0", station=station, **configs)
+
+    edit(directory, change)
+
+
+@pytest.mark.parametrize(
+    ("station", "configs", "network"),
+    [
+        ("teacher", {}, "teacher"),
+        ("distill", {}, "student"),
+        ("convert", {"convert": {"source": "a.h5", "network": "teacher"}}, "teacher"),
+        ("convert", {"convert": {"source": "a.h5", "network": "student"}}, "student"),
+        ("convert", {"convert": {"source": "a.h5"}}, ""),
+    ],
+)
+def test_a_run_of_version_0_1_opens(claimed, station, configs, network):
+    as_version_0_1(claimed, station, **configs)
+    assert RunDirectory.exists(str(claimed))
+    run = RunDirectory.open(str(claimed))
+    assert (run.command, run.network) == (station, network)
+    assert run.config("unet", UNetConfig) == UNetConfig()
+
+
+def test_a_run_of_version_0_1_may_continue(claimed):
+    as_version_0_1(claimed, "teacher")
+    claim(claimed)
+    values = json.loads((claimed / "config.json").read_text())
+    assert "station" not in values
+    assert (values["command"], values["network"]) == ("teacher", "teacher")
+    assert values["tf_student"] == __version__
+
+
+def test_a_run_of_version_0_1_belongs_to_its_command(claimed, contents):
+    as_version_0_1(claimed, "distill")
+    before = contents(claimed)
+    assert refusal(lambda: claim(claimed)) == (
+        f"{claimed} belongs to another command. Expected: teacher, received: distill."
+    )
+    assert contents(claimed) == before

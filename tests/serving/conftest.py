@@ -10,9 +10,8 @@ from tf_student import __version__
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
-from tf_student.serving import native
+from tf_student.serving import native, saved_model
 from tf_student.serving.metadata import Metadata
-from tf_student.serving.saved_model import export
 from tf_student.serving.signatures import ServedModel
 
 LIMIT = 20
@@ -20,7 +19,7 @@ LIMIT = 20
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What an export takes."""
+    """A student, and what is exported of it."""
 
     student: Student
     served: ServedModel
@@ -28,7 +27,7 @@ class Model:
 
 
 def make_model(config: UNetConfig) -> Model:
-    """A student with weights that nobody trained."""
+    """A student with random weights."""
     student = Student(randomise(UNet(config)))
     for weight in student.weights:
         weight.assign(0.3 * weight.numpy())
@@ -63,14 +62,14 @@ def model():
 def directory(model, tmp_path_factory):
     """A version with warm-up requests for all its signatures."""
     base = str(tmp_path_factory.mktemp("serving") / "tiny")
-    return export(base, model.served, model.about, warm="all")
+    return saved_model.write(base, model.served, model.about, warm="all")
 
 
 @pytest.fixture(scope="session")
 def fused_directory(model, tmp_path_factory):
     """A version with the fused op."""
     about = dataclasses.replace(model.about, ops="fused")
-    return export(str(tmp_path_factory.mktemp("fused")), model.served, about)
+    return saved_model.write(str(tmp_path_factory.mktemp("fused")), model.served, about)
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +79,7 @@ def signatures(directory):
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    """The C++ program that loads as ModelServer does."""
+    """The C++ program that loads a SavedModel as ModelServer does."""
     if native.compiler() is None:
         pytest.skip("no C++ compiler is installed")
     path = str(tmp_path_factory.mktemp("native") / "load_saved_model")

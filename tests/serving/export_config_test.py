@@ -14,7 +14,7 @@ from tf_student.serving.export_config import ExportConfig
         ((1024, 1024, 3), 2),
     ],
 )
-def test_limit_is_one_of_pixels(shape, limit):
+def test_limit_depends_on_the_pixels(shape, limit):
     assert ExportConfig().limit(shape) == limit
     assert ExportConfig(max_count=5).limit(shape) == 5
 
@@ -22,12 +22,13 @@ def test_limit_is_one_of_pixels(shape, limit):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"what": "both"}, "`what` must be one of: student, teacher."),
+        ({"weights": "best"}, "`weights` must be one of: ema, last."),
+        ({"warmup": "png"}, "`warmup` must be one of: noise, all, none."),
         ({"version": -1}, "`version` must be at least 0."),
         ({"version": 2**63}, "`version` must fit into 63 bits."),
         ({"max_count": 1}, "`max_count` must be 0, or at least 2"),
-        ({"name": "a/b"}, "`name` must be of letters, digits, _ and -."),
-        ({"name": 'a"b'}, "`name` must be of letters, digits, _ and -."),
+        ({"name": "a/b"}, "`name` must have only letters, digits, _ and -."),
+        ({"name": 'a"b'}, "`name` must have only letters, digits, _ and -."),
         ({"ops": "custom"}, "`ops` must be one of: stock, fused."),
         ({"dtype": "float64"}, "`dtype` must be one of: float32, bfloat16, float16."),
     ],

@@ -1,4 +1,4 @@
-"""A model with the fused op, in C++ programs that Bazel built with it and without."""
+"""A model with the fused op, in C++ programs built by Bazel with and without it."""
 
 import os
 

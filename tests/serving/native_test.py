@@ -30,7 +30,7 @@ _BAD = {
 
 
 @pytest.fixture(scope="module")
-def answered(program, directory, tmp_path_factory):
+def responses(program, directory, tmp_path_factory):
     """The statuses of good and bad requests to one process, and its folder."""
     folder = tmp_path_factory.mktemp("answers")
     good = [
@@ -42,8 +42,8 @@ def answered(program, directory, tmp_path_factory):
     return native.run(program, directory, requests), folder
 
 
-def test_sample_gives_the_same_images(answered, signatures):
-    statuses, folder = answered
+def test_sample_gives_the_same_images(responses, signatures):
+    statuses, folder = responses
     assert statuses[0] == "OK uint8 [4,8,8,3]"
     expected = signatures["sample"](
         seed=tf.constant(7, tf.int64), count=tf.constant(4)
@@ -53,26 +53,26 @@ def test_sample_gives_the_same_images(answered, signatures):
     assert difference.max() <= 1 and (difference > 0).mean() < 0.01
 
 
-def test_png_is_a_file(answered):
-    statuses, folder = answered
+def test_png_can_be_decoded(responses):
+    statuses, folder = responses
     assert statuses[1] == "OK string [1]"
     assert tf.io.decode_png((folder / "png").read_bytes()).shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("number", range(len(_BAD)), ids=list(_BAD))
-def test_bad_requests_are_invalid_arguments(answered, number):
-    status = answered[0][2 + number]
+def test_bad_requests_are_invalid_arguments(responses, number):
+    status = responses[0][2 + number]
     assert status.startswith("INVALID_ARGUMENT: ")
     assert list(_BAD.values())[number] in status
 
 
-def test_the_process_goes_on_after_them(answered):
-    statuses, folder = answered
+def test_later_requests_succeed(responses):
+    statuses, folder = responses
     assert statuses[-1] == "OK uint8 [4,8,8,3]"
     assert (folder / "again").read_bytes() == (folder / "sample").read_bytes()
 
 
-def test_what_is_no_model_is_said(program, tmp_path):
+def test_missing_model_is_named(program, tmp_path):
     with pytest.raises(RuntimeError, match="cannot be loaded: NOT_FOUND"):
         native.run(program, str(tmp_path), [])
 

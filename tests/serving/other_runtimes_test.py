@@ -1,4 +1,4 @@
-"""Runtimes that read TensorFlow's models and were not written for them."""
+"""Other runtimes that read SavedModels."""
 
 import dataclasses
 import subprocess
@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from tests.networks import TINY
 from tests.serving.conftest import make_model
-from tf_student.serving import metadata
-from tf_student.serving.saved_model import export
+from tf_student.serving import metadata, saved_model
 
 
-# The smaller one has no transposed convolution.
+# The smaller network has no transposed convolution.
 @pytest.fixture(scope="module", params=[8, 16])
 def directory(request, tmp_path_factory):
     model = make_model(dataclasses.replace(TINY, image_size=request.param))
-    return export(str(tmp_path_factory.mktemp("model")), model.served, model.about)
+    base = str(tmp_path_factory.mktemp("model"))
+    return saved_model.write(base, model.served, model.about)
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,17 @@ def _agrees(images, expected):
 
 def test_openvino_draws_the_same(directory, noise, expected):
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    # By default it computes in bfloat16 where the processor can.
+    # By default OpenVINO computes in bfloat16 if the processor supports it.
     precise = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.compile_model(openvino.convert_model(directory), "CPU", precise)
     assert _agrees(compiled([noise])[0], expected)
 
 
 def test_onnx_draws_the_same(directory, noise, expected, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="it is not installed")
-    pytest.importorskip("tf2onnx", reason="it is not installed")
+    onnxruntime = pytest.importorskip(
+        "onnxruntime", reason="ONNX Runtime is not installed"
+    )
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
     path = str(tmp_path / "model.onnx")
     convert = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", directory]
     subprocess.run([*convert, "--output", path], check=True, capture_output=True)

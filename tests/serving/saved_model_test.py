@@ -10,8 +10,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tf_student.custom_ops.group_norm_silu.python import ops
 
 from tf_student.runtime.errors import InputError
-from tf_student.serving import saved_model as export_module
-from tf_student.serving.saved_model import export
+from tf_student.serving import saved_model
 
 needs_library = pytest.mark.skipif(
     not ops.library_loaded(), reason="the op's library was not built"
@@ -29,17 +28,17 @@ def _operations(graph):
     return [node.op for node in nodes]
 
 
-def test_first_version_is_one_and_the_next_two(model, tmp_path):
+def test_first_version_is_1_and_the_next_2(model, tmp_path):
     base = str(tmp_path / "models" / "tiny")
-    found = [export(base, model.served, model.about) for _ in range(2)]
-    assert [os.path.relpath(path, base) for path in found] == ["1", "2"]
+    paths = [saved_model.write(base, model.served, model.about) for _ in range(2)]
+    assert [os.path.relpath(path, base) for path in paths] == ["1", "2"]
     assert sorted(os.listdir(base)) == ["1", "2", "batching.config", "models.config"]
 
 
 def test_existing_version_is_refused_and_intact(model, directory, contents):
     base, before = os.path.dirname(directory), contents(os.path.dirname(directory))
     with pytest.raises(InputError, match="Received: version=1"):
-        export(base, model.served, model.about, version=1)
+        saved_model.write(base, model.served, model.about, version=1)
     assert contents(base) == before
 
 
@@ -47,7 +46,7 @@ def test_another_model_is_refused(model, directory, contents):
     base, before = os.path.dirname(directory), contents(os.path.dirname(directory))
     other = dataclasses.replace(model.about, name="other")
     with pytest.raises(InputError, match="Expected: name=tiny, received: name=other"):
-        export(base, model.served, other)
+        saved_model.write(base, model.served, other)
     assert contents(base) == before
 
 
@@ -59,15 +58,15 @@ def test_failed_export_leaves_no_version(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(tf.saved_model, "save", full)
     with pytest.raises(tf.errors.ResourceExhaustedError):
-        export(str(tmp_path), model.served, model.about)
+        saved_model.write(str(tmp_path), model.served, model.about)
     assert list(tmp_path.iterdir()) == []
 
 
-# A generator of one weight, and an export that is killed when all is written.
+# A generator with one weight, and an export that is killed when all is written.
 _KILLED = """
 import os, sys
 import tensorflow as tf
-from tf_student.serving.export import export
+from tf_student.serving import saved_model
 from tf_student.serving.metadata import Metadata
 from tf_student.serving.signatures import ServedModel
 
@@ -75,11 +74,12 @@ weight = tf.Variable(1.0)
 served = ServedModel(lambda z: weight * z, [weight], (8, 8, 3), 4)
 values = dict.fromkeys(Metadata.__dataclass_fields__, "")
 values |= {"name": "tiny", "image_shape": (8, 8, 3), "max_count": 4, "ops": "stock"}
-export(sys.argv[1], served, Metadata(**values), check=lambda _: os.kill(os.getpid(), 9))
+values = Metadata(**values)
+saved_model.write(sys.argv[1], served, values, check=lambda _: os.kill(os.getpid(), 9))
 """
 
 
-def test_what_a_killed_export_leaves_is_removed_by_the_next(model, tmp_path):
+def test_leftovers_of_a_killed_export_are_removed_by_the_next(model, tmp_path):
     command = [sys.executable, "-c", _KILLED, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -87,38 +87,36 @@ def test_what_a_killed_export_leaves_is_removed_by_the_next(model, tmp_path):
     assert left.startswith("1.tmp-") and "saved_model.pb" in os.listdir(tmp_path / left)
     (tmp_path / "9.tmp-0123abcd").mkdir()
     (tmp_path / "models.config.tmp-0123abcd").touch()
-    export(str(tmp_path), model.served, model.about)
-    found = sorted(os.listdir(tmp_path))
-    assert found == ["1", "batching.config", "models.config"]
+    saved_model.write(str(tmp_path), model.served, model.about)
+    assert sorted(os.listdir(tmp_path)) == ["1", "batching.config", "models.config"]
 
 
-def test_two_exports_at_once_do_not_meet(model, tmp_path):
+def test_second_export_at_the_same_time_is_refused(model, tmp_path):
     def check(directory):
         with pytest.raises(InputError, match="Another process writes to"):
-            export(str(tmp_path), model.served, model.about)
+            saved_model.write(str(tmp_path), model.served, model.about)
         assert os.path.isdir(directory)
 
-    export(str(tmp_path), model.served, model.about, check=check)
-    found = sorted(os.listdir(tmp_path))
-    assert found == ["1", "batching.config", "models.config"]
+    saved_model.write(str(tmp_path), model.served, model.about, check=check)
+    assert sorted(os.listdir(tmp_path)) == ["1", "batching.config", "models.config"]
 
 
-def test_server_never_sees_what_was_not_checked(model, tmp_path):
+def test_unchecked_version_never_has_a_number(model, tmp_path):
     def check(directory):
         assert tf.saved_model.contains_saved_model(directory)
         assert not os.path.basename(directory).isdigit()
-        raise RuntimeError("it is something else")
+        raise RuntimeError("it differs")
 
-    with pytest.raises(RuntimeError, match="something else"):
-        export(str(tmp_path), model.served, model.about, check=check)
+    with pytest.raises(RuntimeError, match="it differs"):
+        saved_model.write(str(tmp_path), model.served, model.about, check=check)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_operations_are_stock_and_the_network_is_there_once(directory, model):
-    found = _operations(_graph(directory))
-    assert not [name for name in found if name.startswith("TfStudent")]
+def test_operations_are_stock_and_the_network_is_stored_once(directory, model):
+    operations = _operations(_graph(directory))
+    assert not [name for name in operations if name.startswith("TfStudent")]
     kernels = [v for v in model.student.variables if len(v.shape) == 4]
-    assert found.count("Conv2D") == len(kernels) > 10
+    assert operations.count("Conv2D") == len(kernels) > 10
 
 
 def test_weights_are_stored_once(model, directory):
@@ -132,15 +130,15 @@ def test_fused_operations_by_choice(fused_directory):
     assert ops.get_mode() == "auto"
 
 
-def test_fused_operations_that_were_not_built_are_refused(model, tmp_path, monkeypatch):
+def test_fused_operations_need_the_library(model, tmp_path, monkeypatch):
     monkeypatch.setattr(ops, "_library", lambda: None)
     about = dataclasses.replace(model.about, ops="fused")
     with pytest.raises(InputError, match="`ops`: mode='on' needs the fused op"):
-        export(str(tmp_path), model.served, about)
+        saved_model.write(str(tmp_path), model.served, about)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_protocol_there_is_no_warm_up(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module.warmup, "available", lambda: False)
-    directory = export(str(tmp_path), model.served, model.about, warm="all")
+def test_no_warm_up_without_the_protocol(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model.warmup, "available", lambda: False)
+    directory = saved_model.write(str(tmp_path), model.served, model.about, warm="all")
     assert os.listdir(os.path.join(directory, "assets.extra")) == ["metadata.json"]

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tests.serving.conftest import LIMIT
 from tf_student.data import images
-from tf_student.diffusion import noise, samplers
+from tf_student.diffusion import interpolation, noise
 
 _PNG = b"\x89PNG\r\n"
 
@@ -121,7 +121,7 @@ def test_png_holds_the_samples(signatures, name):
 def test_interpolation_is_spherical_and_has_both_ends(signatures, model):
     walk = _interpolate(signatures, 1, 2, 5)
     ends = [noise.draw(seed, noise.EVALUATION, (8, 8, 3)) for seed in (1, 2)]
-    z = samplers.slerp(*ends, tf.linspace(0.0, 1.0, 5))
+    z = interpolation.slerp(*ends, tf.linspace(0.0, 1.0, 5))
     expected = images.to_uint8(model.student(z)).numpy().astype(int)
     assert np.abs(walk - expected).max() <= 1
     for image, seed in ((walk[0], 1), (walk[-1], 2)):

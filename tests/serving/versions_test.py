@@ -4,7 +4,7 @@ import pytest
 from google.protobuf import text_format
 
 from tf_student.runtime.errors import InputError
-from tf_student.serving import metadata, versions
+from tf_student.serving import versions
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def _without_comments(text):
     return [line.strip() for line in text.splitlines() if not line.startswith("#")]
 
 
-def test_numbers_are_in_order_and_other_names_are_passed_over(tmp_path):
+def test_numbers_are_in_order_and_other_names_are_ignored(tmp_path):
     for name in ("2", "10", "1", "3.tmp-0badcafe", "models.config", "-4", "²"):
         (tmp_path / name).mkdir()
     assert versions.numbers(str(tmp_path)) == [1, 2, 10]
@@ -48,7 +48,7 @@ def test_a_version_may_be_named(make_models):
     assert versions.newest(str(base / "9")) == str(base / "9")
 
 
-def test_newest_version_holds_a_model(make_models):
+def test_newest_version_has_a_model(make_models):
     base = make_models("3")
     for name in ("11.tmp-1234", "notes", "12"):
         (base / name).mkdir()
@@ -56,30 +56,30 @@ def test_newest_version_holds_a_model(make_models):
 
 
 @pytest.mark.parametrize("name", ["", "absent"])
-def test_without_a_model_none_is_the_newest(tmp_path, name):
+def test_no_newest_version_without_a_model(tmp_path, name):
     assert versions.newest(str(tmp_path / name)) is None
 
 
-def test_given_version_is_taken(tmp_path):
+def test_explicit_version_is_used(tmp_path):
     base = str(tmp_path / "base")
     assert versions.choose(base, 20261123, "digits") == os.path.join(base, "20261123")
 
 
-def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
+def test_file_in_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "base").write_text("")
     with pytest.raises(InputError, match="`export_dir` must be a folder"):
         versions.choose(str(tmp_path / "base"), 0, "digits")
 
 
-def test_folder_of_something_else_is_refused(tmp_path):
+def test_directory_without_metadata_is_refused(tmp_path):
     (tmp_path / "7").mkdir()
-    with pytest.raises(InputError, match=r"holds no assets.extra/metadata.json"):
+    with pytest.raises(InputError, match=r"has no assets.extra/metadata.json, which"):
         versions.choose(str(tmp_path), 0, "digits")
 
 
-def test_one_version_is_said_to_be_one(tmp_path):
+def test_single_version_is_stable(tmp_path):
     text = _settings(tmp_path, 4)
-    assert "# There is one version so far." in text
+    assert "# The model has one version." in text
     lines = _without_comments(text)
     assert lines.count("versions: 4") == 1 and "canary" not in " ".join(lines)
     assert lines[lines.index('key: "stable"') + 1] == "value: 4"
@@ -97,8 +97,8 @@ def test_last_two_versions_are_served_with_labels(tmp_path):
     assert lines[lines.index('key: "canary"') + 1] == "value: 9"
 
 
-def test_models_are_the_servers_own_message(tmp_path):
-    """As far as the protocol's package has it: the server's alone has the rest."""
+def test_models_config_is_the_servers_own_message(tmp_path):
+    """The protocol's package has only a part of the server's messages."""
     config = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
     text = _settings(tmp_path, 1, 2)
     parsed = text_format.Parse(text, config.ModelServerConfig())
@@ -117,19 +117,6 @@ def test_batching_is_written_once(tmp_path):
     assert path.read_text() == "mine"
 
 
-def test_batches_are_no_larger_than_requests_may_be(tmp_path):
+def test_batches_are_at_most_as_large_as_requests(tmp_path):
     versions.write_settings(str(tmp_path), "digits", 16)
     assert "max_batch_size { value: 16 }" in (tmp_path / "batching.config").read_text()
-
-
-def test_metadata_comes_back(model, tmp_path):
-    metadata.write(str(tmp_path), model.about)
-    assert metadata.read(str(tmp_path)) == model.about
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", '{"image_shape": [8, 8, 1]}', "{"])
-def test_damaged_metadata_is_an_input_error(tmp_path, text):
-    (tmp_path / "assets.extra").mkdir()
-    (tmp_path / "assets.extra" / "metadata.json").write_text(text)
-    with pytest.raises(InputError, match=r"metadata.json is (damaged|not valid JSON)"):
-        metadata.read(str(tmp_path))

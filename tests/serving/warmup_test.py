@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.conftest import LIMIT
-from tf_student.serving import warmup
-from tf_student.serving.saved_model import export
+from tf_student.serving import saved_model, warmup
 
 prediction_log_pb2 = pytest.importorskip(
     "tensorflow_serving.apis.prediction_log_pb2",
@@ -25,9 +24,9 @@ def _inputs(request):
     return {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
 
 
-def test_every_signature_is_asked_for_one_image_and_for_some(directory, signatures):
-    found = [r.model_spec.signature_name for r in _requests(directory)]
-    assert sorted(found) == sorted(2 * list(signatures))
+def test_every_signature_is_asked_for_one_image_and_for_several(directory, signatures):
+    names = [r.model_spec.signature_name for r in _requests(directory)]
+    assert sorted(names) == sorted(2 * list(signatures))
     assert {r.model_spec.name for r in _requests(directory)} == {"tiny"}
 
 
@@ -40,11 +39,12 @@ def test_the_model_answers_them(directory, signatures):
         assert output.shape[0] == (len(inputs["noise"]) if count is None else count)
 
 
-def test_by_default_noise_alone_is_sent(model, tmp_path):
-    """A server that batches requests refuses scalars, and would refuse the model."""
-    found = _requests(export(str(tmp_path), model.served, model.about))
-    assert [r.model_spec.signature_name for r in found] == ["serving_default"] * 2
-    shapes = [_inputs(request)["noise"].shape for request in found]
+def test_by_default_only_noise_is_sent(model, tmp_path):
+    """A server that batches requests refuses scalars, and then the model."""
+    path = saved_model.write(str(tmp_path), model.served, model.about)
+    requests = _requests(path)
+    assert [r.model_spec.signature_name for r in requests] == ["serving_default"] * 2
+    shapes = [_inputs(request)["noise"].shape for request in requests]
     assert shapes == [(1, 8, 8, 3), (min(16, LIMIT), 8, 8, 3)]
 
 

@@ -1,13 +1,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.networks import TINY
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.runtime.devices import make_strategy
 from tf_student.runtime.errors import InputError
-from tf_student.training.checkpoints import Checkpoints
+from tf_student.training.checkpoints import Checkpoints, last_weights
 
 
 @pytest.fixture
@@ -20,6 +21,12 @@ def _save_steps(state, directory, steps, keep=3):
     for step in steps:
         state.step.assign(step)
         checkpoints.save()
+
+
+def _descend(strategy, state):
+    """Takes a step of the optimizer with a gradient of 0.3."""
+    variables = state.model.trainable_variables
+    strategy.run(lambda: state.optimizer.apply([tf.constant([[0.3]])], variables))
 
 
 def _files(directory):
@@ -76,7 +83,7 @@ def test_restores_without_the_list_of_checkpoints(make_state, tmp_path, text):
 
 @pytest.mark.parametrize("keep", [0, 1, 40, -1])
 @pytest.mark.parametrize(("steps", "expected"), [([6], 0), ([3, 6], 3)])
-def test_a_first_checkpoint_that_a_kill_cut_off_was_never_there(
+def test_first_checkpoint_truncated_by_a_kill_is_ignored(
     make_state, tmp_path, keep, steps, expected
 ):
     _save_steps(make_state(), tmp_path, steps)
@@ -86,11 +93,10 @@ def test_a_first_checkpoint_that_a_kill_cut_off_was_never_there(
     assert Checkpoints(make_state(), str(tmp_path), 3).restore() == expected
 
 
-def test_restores_everything_exactly(make_state, tmp_path):
+def test_restores_everything_exactly(one_replica, make_state, tmp_path):
     state = make_state()
-    gradient = np.array([[0.3]], np.float32)
     for _ in range(3):
-        state.optimizer.apply([gradient], state.model.trainable_variables)
+        _descend(one_replica, state)
     state.ema.trainable_variables[0].assign([[0.123456789]])
     state.best.assign(0.7654321)
     _save_steps(state, tmp_path, [3])
@@ -121,33 +127,34 @@ def test_restores_every_weight_of_a_student(
     fresh = make_toy_state(strategy, toy_train(), make_student)
     Checkpoints(fresh, str(tmp_path), 3).restore()
     for model in (fresh.model, fresh.ema, fresh.optimizer):
-        found = [float(v.numpy().flat[0]) for v in model.variables]
-        assert found == [number % 100 for number in range(len(found))]
+        values = [float(v.numpy().flat[0]) for v in model.variables]
+        assert values == [number % 100 for number in range(len(values))]
 
 
-def test_restores_the_optimizers_moments(make_state, tmp_path):
+def test_restores_the_optimizers_moments(one_replica, make_state, tmp_path):
     state = make_state()
-    gradient = np.array([[0.3]], np.float32)
-    state.optimizer.apply([gradient], state.model.trainable_variables)
+    _descend(one_replica, state)
     _save_steps(state, tmp_path, [1])
     fresh = make_state()
     Checkpoints(fresh, str(tmp_path), 3).restore()
-    np.testing.assert_allclose(fresh.optimizer._momentums[0].numpy(), 0.03, rtol=1e-6)
+    np.testing.assert_allclose(
+        fresh.optimizer.first_moments[0].numpy(), 0.03, rtol=1e-6
+    )
     assert int(fresh.optimizer.iterations.numpy()) == 1
 
 
 def _damage(path, how):
     data = bytearray(path.read_bytes())
-    if how == "cut off":
+    if how == "truncated":
         path.write_bytes(data[: len(data) // 2])
     else:
-        # Every bit of the first values, which are no padding.
+        # Flips every bit of the first values, which are not padding.
         for i in range(8):
             data[i] ^= 0xFF
         path.write_bytes(data)
 
 
-@pytest.mark.parametrize("how", ["cut off", "bits flipped"])
+@pytest.mark.parametrize("how", ["truncated", "bits flipped"])
 @pytest.mark.parametrize("suffix", ["data-00000-of-00001", "index"])
 def test_damage_names_the_checkpoint(make_state, tmp_path, suffix, how):
     _save_steps(make_state(), tmp_path, [10])
@@ -156,7 +163,7 @@ def test_damage_names_the_checkpoint(make_state, tmp_path, suffix, how):
         Checkpoints(make_state(), str(tmp_path), 3).restore()
 
 
-@pytest.mark.parametrize("how", ["cut off", "bits flipped"])
+@pytest.mark.parametrize("how", ["truncated", "bits flipped"])
 @pytest.mark.parametrize("suffix", ["data-00000-of-00001", "index"])
 def test_falls_back_to_the_one_before_and_warns(
     make_state, tmp_path, suffix, how, caplog
@@ -171,7 +178,7 @@ def test_falls_back_to_the_one_before_and_warns(
     assert checkpoints.restore() == 10
     assert "ckpt-20 cannot be restored" in caplog.text
     np.testing.assert_array_equal(fresh.model.trainable_variables[0], [[0.5]])
-    # The damaged step is not taken for saved when the run comes to it again.
+    # The damaged step is saved when the run reaches it again.
     fresh.step.assign(20)
     checkpoints.save()
     assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 20
@@ -201,12 +208,45 @@ def test_another_number_of_replicas_restores(
     assert other.model.trainable_variables[0].numpy() == 0.25
 
 
-def test_another_number_of_replicas_is_said(
+def test_another_number_of_replicas_is_logged(
     make_toy_state, toy_train, make_state, tmp_path, caplog
 ):
     caplog.set_level("INFO", logger="absl")
     _save_steps(make_state(), tmp_path, [10])
     two = make_toy_state(make_strategy(["CPU:0", "CPU:1"]), toy_train())
     Checkpoints(two, str(tmp_path), 3).restore()
-    assert "2 replicas go on where 1 stopped." in caplog.text
+    assert "Resuming with 2 replicas; the checkpoint was written by 1." in caplog.text
     assert int(two.replicas.numpy()) == 2
+
+
+def test_optimizer_variables_are_stored_in_the_order_of_keras_adam(
+    one_replica, make_state, tmp_path
+):
+    # Checkpoints of version 0.1 hold: iteration, then both moments of each weight.
+    state = make_state()
+    for _ in range(2):
+        _descend(one_replica, state)
+    _save_steps(state, tmp_path, [2])
+    stored = tf.train.load_checkpoint(str(tmp_path / "checkpoints"))
+    names = [f"optimizer/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(3)]
+    iteration, first, second = map(stored.get_tensor, names)
+    assert iteration == 2
+    # (1 - 0.9) (1 + 0.9) 0.3 and (1 - 0.999) (1 + 0.999) 0.3^2.
+    np.testing.assert_allclose(first, [[0.057]], rtol=1e-5)
+    np.testing.assert_allclose(second, [[1.7991e-4]], rtol=1e-3)
+    assert not stored.has_tensor("optimizer/3/.ATTRIBUTES/VARIABLE_VALUE")
+
+
+def test_last_weights_are_the_trained_ones(make_state, tmp_path):
+    state = make_state()
+    state.model.trainable_variables[0].assign([[0.25]])
+    state.ema.trainable_variables[0].assign([[0.75]])
+    _save_steps(state, tmp_path, [3])
+    model = make_state().model
+    last_weights(str(tmp_path), model)
+    np.testing.assert_array_equal(model.trainable_variables[0], [[0.25]])
+
+
+def test_last_weights_need_a_checkpoint(make_state, tmp_path):
+    with pytest.raises(InputError, match="holds no checkpoints"):
+        last_weights(str(tmp_path), make_state().model)

@@ -1,27 +1,60 @@
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.tiny_run import RUN, TINY
-from tf_student.models import model_directory
+from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
+from tf_student.pairs.make_pairs import online_pairs
+from tf_student.pairs.reader import PairSet
+from tf_student.runtime import devices
 from tf_student.runtime.errors import InputError
+from tf_student.training import loop
 from tf_student.training.distill import distill
 from tf_student.training.reporter import read_metrics
 from tf_student.training.training_config import DistillConfig
 
 
-def test_leaves_a_student_beside_its_configuration(demo_run):
-    student = model_directory.load_student(demo_run.student)
+def _distill(demo_run, directory, *, teacher=None, pairs=None, run=RUN, **options):
+    """Distils as the demo does, with some options of `TrainConfig` changed."""
+    config = options.pop("config", TINY.distill)
+    return distill(
+        teacher or demo_run.teacher,
+        pairs or demo_run.pairs,
+        str(directory),
+        config=config,
+        train=dataclasses.replace(TINY.student, **options),
+        log=TINY.log,
+        run=run,
+    )
+
+
+def _ema_weights(directory, count):
+    checkpoint = tf.train.load_checkpoint(f"{directory}/checkpoints")
+    names = [f"ema/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(count)]
+    return [checkpoint.get_tensor(name) for name in names]
+
+
+def _assert_weights_equal(student, other):
+    for a, b in zip(student.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def _assert_weights_close(student, other):
+    for a, b in zip(student.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_writes_a_student_and_its_configuration(demo_run):
+    student = Student.load(demo_run.student)
     assert student(np.zeros([2, 8, 8, 1], np.float32)).shape == (2, 8, 8, 1)
     with open(f"{demo_run.student}/config.json") as file:
-        assert json.load(file)["distill"] == {
-            "distance": "l1",
-            "max_pairs": 0,
-            "online": False,
-        }
+        values = json.load(file)
+    assert (values["command"], values["network"]) == ("distill", "student")
+    assert values["distill"] == {"distance": "l1", "max_pairs": 0}
 
 
 def test_held_out_loss_is_reported(demo_run):
@@ -32,43 +65,78 @@ def test_held_out_loss_is_reported(demo_run):
 def test_student_starts_as_the_teacher(demo_run, tmp_path, monkeypatch):
     states = []
 
-    def only_look(task, state, directory, **_):
+    def stop_before_training(task, state, setup):
         states.append(state)
+        raise InterruptedError
 
-    monkeypatch.setattr("tf_student.stations.training.train", only_look)
-    distill(str(tmp_path / "student"), demo_run.teacher, demo_run.pairs, TINY, RUN)
-    teacher = model_directory.load_teacher(demo_run.teacher).get_weights()
+    monkeypatch.setattr(loop, "train", stop_before_training)
+    with pytest.raises(InterruptedError):
+        _distill(demo_run, tmp_path / "student")
+    teacher = Teacher.load(demo_run.teacher).unet
     for student in (states[0].model, states[0].ema):
-        for a, b in zip(student.unet.get_weights(), teacher, strict=True):
-            np.testing.assert_array_equal(a, b)
+        _assert_weights_equal(student.unet, teacher)
 
 
-def _refused(demo_run, pairs, tmp_path, message, teacher=None, run=RUN):
-    directory = tmp_path / "student"
-    with pytest.raises(InputError, match=message):
-        distill(str(directory), teacher or demo_run.teacher, str(pairs), TINY, run)
-    return directory
+def test_returned_student_is_the_one_on_disk(demo_run):
+    # The run is finished, so this trains no further.
+    student = _distill(demo_run, demo_run.student)
+    _assert_weights_equal(student, Student.load(demo_run.student))
+    assert student.origin == Student.load(demo_run.student).origin
 
 
-def test_pairs_by_another_teacher_are_refused(demo_run, tmp_path):
-    other = tmp_path / "teacher"
-    shutil.copytree(demo_run.teacher, other)
-    model = model_directory.load_teacher(str(other))
-    model.weights[0].assign(model.weights[0].numpy() + 0.5)
-    model_directory.save(str(other), model)
-    directory = _refused(
-        demo_run, demo_run.pairs, tmp_path, "made by another teacher", str(other)
+def test_returned_student_has_the_best_weights(demo_run, tmp_path):
+    # A rate this high makes the held-out loss of step 6 greater than that of step 4.
+    student = _distill(demo_run, tmp_path, learning_rate=0.5, clip_norm=0.0)
+    losses = [
+        line["held_out_loss"]
+        for line in read_metrics(str(tmp_path))
+        if "held_out_loss" in line
+    ]
+    weights = student.get_weights()
+    last = _ema_weights(tmp_path, len(weights))
+    same = all(np.array_equal(a, b) for a, b in zip(weights, last, strict=True))
+    assert same == (losses[1] < losses[0])
+    _assert_weights_equal(student, Student.load(str(tmp_path)))
+
+
+def test_objects_and_directories_give_the_same_student(demo_run, tmp_path):
+    from_directories = _distill(demo_run, tmp_path / "directories")
+    from_objects = _distill(
+        demo_run,
+        tmp_path / "objects",
+        teacher=Teacher.load(demo_run.teacher),
+        pairs=PairSet(demo_run.pairs),
     )
-    assert not directory.exists()
+    assert from_objects.origin == from_directories.origin
+    _assert_weights_close(from_objects, from_directories)
+    _assert_weights_close(from_objects, Student.load(demo_run.student))
 
 
-def test_truncated_shard_is_refused_at_once(demo_run, copied_pairs, tmp_path):
+def test_worker_that_is_not_the_chief_writes_nothing(demo_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "is_chief", lambda strategy: False)
+    student = _distill(demo_run, tmp_path / "student")
+    assert not (tmp_path / "student").exists()
+    # It returns its last EMA weights: the chief may still be writing the best.
+    weights = student.get_weights()
+    last = _ema_weights(demo_run.student, len(weights))
+    for a, b in zip(weights, last, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_pairs_of_another_teacher_are_an_error(demo_run, tmp_path):
+    other = Teacher.load(demo_run.teacher)
+    other.unet.weights[0].assign(other.unet.weights[0].numpy() + 0.5)
+    with pytest.raises(InputError, match=f"{demo_run.pairs} was made by another"):
+        _distill(demo_run, tmp_path / "student", teacher=other)
+    assert not (tmp_path / "student").exists()
+
+
+def test_truncated_shard_is_an_error_before_training(demo_run, copied_pairs, tmp_path):
     shard = copied_pairs / "pairs-train.tfrecord-00001-of-00002"
     shard.write_bytes(shard.read_bytes()[:-1])
-    directory = _refused(
-        demo_run, copied_pairs, tmp_path, "00001-of-00002 is missing or cut off"
-    )
-    assert not directory.exists()
+    with pytest.raises(InputError, match="00001-of-00002 is missing or truncated"):
+        _distill(demo_run, tmp_path / "student", pairs=str(copied_pairs))
+    assert not (tmp_path / "student").exists()
 
 
 def test_shard_with_a_flipped_bit_is_named(demo_run, copied_pairs, tmp_path):
@@ -76,32 +144,37 @@ def test_shard_with_a_flipped_bit_is_named(demo_run, copied_pairs, tmp_path):
     data = bytearray((copied_pairs / name).read_bytes())
     data[200] ^= 1
     (copied_pairs / name).write_bytes(data)
-    directory = _refused(demo_run, copied_pairs, tmp_path, f"{name} is damaged")
-    assert not (directory / "model.keras").exists()
+    with pytest.raises(InputError, match=f"{name} is damaged"):
+        _distill(demo_run, tmp_path / "student", pairs=str(copied_pairs))
+    assert not (tmp_path / "student" / "model.keras").exists()
 
 
-def test_directory_begun_with_another_distance_is_refused(demo_run, contents):
+def test_directory_started_with_another_distance_is_an_error(demo_run, contents):
     before = contents(demo_run.student)
-    system = dataclasses.replace(TINY, distill=DistillConfig("l2"))
-    with pytest.raises(InputError, match="begun with distance='l1'"):
-        distill(demo_run.student, demo_run.teacher, demo_run.pairs, system, RUN)
+    with pytest.raises(InputError, match="started with distance='l1'"):
+        _distill(demo_run, demo_run.student, config=DistillConfig("l2"))
     assert contents(demo_run.student) == before
 
 
-def _online(system=TINY, **train):
-    return dataclasses.replace(
-        system,
-        distill=dataclasses.replace(system.distill, online=True),
-        student=dataclasses.replace(system.student, **train),
+def test_resuming_with_other_pairs_is_an_error(demo_run, contents):
+    online = online_pairs(
+        demo_run.teacher, config=TINY.pairs, sampler=TINY.sampler, run=RUN
     )
+    before = contents(demo_run.student)
+    with pytest.raises(InputError, match="started with pairs="):
+        _distill(demo_run, demo_run.student, pairs=online)
+    assert contents(demo_run.student) == before
 
 
 @pytest.fixture(scope="module")
 def made_online(demo_run, tmp_path_factory):
-    """A student of pairs that are not stored, whose training was cut in two."""
+    """The directory of a student of online pairs, whose training was interrupted."""
     directory = str(tmp_path_factory.mktemp("online") / "student")
     for steps in (4, 6):
-        distill(directory, demo_run.teacher, None, _online(steps=steps), RUN)
+        online = online_pairs(
+            demo_run.teacher, config=TINY.pairs, sampler=TINY.sampler, run=RUN
+        )
+        _distill(demo_run, directory, pairs=online, steps=steps)
     return directory
 
 
@@ -117,68 +190,39 @@ def test_online_losses_are_those_of_the_stored_pairs(demo_run, made_online):
 
 
 def test_online_weights_are_those_of_the_stored_pairs(demo_run, made_online):
-    online, stored = (
-        model_directory.load_student(path).get_weights()
-        for path in (made_online, demo_run.student)
-    )
-    for a, b in zip(online, stored, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    _assert_weights_close(Student.load(made_online), Student.load(demo_run.student))
 
 
-def test_online_run_says_what_its_pairs_would_be(demo_run, made_online):
-    origins = []
-    for path in (made_online, demo_run.student):
-        with open(f"{path}/config.json") as file:
-            origins.append(json.load(file)["origin"])
-    assert origins[0]["teacher"] == origins[1]["teacher"]
-    assert origins[0]["pairs"].startswith("online-")
-    assert not origins[1]["pairs"].startswith("online-")
+def test_online_origin_names_the_pairs_that_would_be_stored(demo_run, made_online):
+    online, stored = (Student.load(p).origin for p in (made_online, demo_run.student))
+    assert online.teacher == stored.teacher
+    assert online.pairs.startswith("online-")
+    assert not stored.pairs.startswith("online-")
 
 
-@pytest.mark.parametrize(
-    ("system", "pairs", "message"),
-    [
-        (_online(), "pairs", "`pairs_dir` must be left out with `online`"),
-        (TINY, None, "`pairs_dir` must be given without `online`"),
-    ],
-)
-def test_two_sources_of_pairs_and_none_are_refused(
-    demo_run, tmp_path, system, pairs, message
-):
-    directory = tmp_path / "student"
-    with pytest.raises(InputError, match=message):
-        distill(str(directory), demo_run.teacher, pairs, system, RUN)
-    assert not directory.exists()
-
-
-def test_several_workers_online_are_refused(demo_run, tmp_path, monkeypatch):
+def test_several_workers_cannot_use_online_pairs(demo_run, monkeypatch):
     cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
     task = {"type": "worker", "index": 0}
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
-    directory = tmp_path / "student"
     with pytest.raises(InputError, match=r"`online` must be off .* workers=2"):
-        distill(str(directory), demo_run.teacher, None, _online(), RUN)
-    assert not directory.exists()
+        online_pairs(demo_run.teacher, config=TINY.pairs, sampler=TINY.sampler, run=RUN)
 
 
 @pytest.fixture(scope="module")
 def losses(demo_run, tmp_path_factory):
-    """Trains a student for a while; its loss in the beginning and at the end."""
-    train = dataclasses.replace(TINY.student, steps=60)
+    """Trains a student for 60 steps; returns its first loss and a mean of the last."""
 
     def measure(dtype, seed=0):
         directory = str(tmp_path_factory.mktemp("student") / dtype)
-        student = dataclasses.replace(train, seed=seed)
-        system = dataclasses.replace(TINY, student=student)
         run = dataclasses.replace(RUN, dtype=dtype)
-        distill(directory, demo_run.teacher, demo_run.pairs, system, run)
+        _distill(demo_run, directory, run=run, steps=60, seed=seed)
         lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
         return lines[0], np.mean(lines[-4:])
 
     return measure
 
 
-def test_two_bytes_learn_as_much_as_four(losses):
+def test_half_precision_learns_as_much_as_float32(losses):
     first, exact = losses("float32")
     exact = max(exact, losses("float32", seed=1)[1])
     learned = first - exact

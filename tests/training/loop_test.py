@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from tf_student.runtime.devices import make_strategy
 from tf_student.runtime.errors import DivergedError, InputError, Preempted
-from tf_student.runtime.run_config import RunConfig
 from tf_student.training import loop
 from tf_student.training.checkpoints import Checkpoints
 from tf_student.training.reporter import read_metrics
+from tf_student.training.train_run import TrainRun
 from tf_student.training.training_config import LogConfig
 
 _LOG = LogConfig(log_every=5, checkpoint_every=5, checkpoints=3, evaluate_every=4)
@@ -18,20 +18,12 @@ _LOG = LogConfig(log_every=5, checkpoint_every=5, checkpoints=3, evaluate_every=
 
 @pytest.fixture
 def train(one_replica, make_toy_state, toy_train, tmp_path):
-    """Runs a task in a state of its own, as a process of its own would."""
+    """Runs a task in a new state, as a new process would."""
 
     def run(task, *, strategy=one_replica, log=_LOG, **changes):
         config = toy_train(**changes)
         state = make_toy_state(strategy, config)
-        loop.train(
-            task,
-            state,
-            str(tmp_path),
-            strategy=strategy,
-            config=config,
-            run=RunConfig(),
-            log=log,
-        )
+        loop.train(task, state, TrainRun(str(tmp_path), strategy, config, log))
         return state
 
     return run
@@ -53,12 +45,12 @@ def test_learns(train, toy_task):
     np.testing.assert_allclose(_weights(state)[0], [[2.0]], atol=0.01)
 
 
-def test_saves_every_so_often_and_at_the_end(train, toy_task, tmp_path):
+def test_saves_regularly_and_at_the_end(train, toy_task, tmp_path):
     train(toy_task(), steps=12)
     assert _checkpointed(tmp_path) == [5, 10, 12]
 
 
-def test_evaluates_every_so_often_and_at_the_end(train, toy_task):
+def test_evaluates_regularly_and_at_the_end(train, toy_task):
     task = toy_task()
     train(task, steps=10)
     assert task.evaluated == [4, 8, 10]
@@ -83,27 +75,27 @@ def test_reports_the_time_of_the_first_step_once(train, toy_task, tmp_path):
     assert not any("first_step_seconds" in line for line in later)
 
 
-def test_goes_on_where_it_stopped(train, toy_task):
+def test_resumes_from_the_last_checkpoint(train, toy_task):
     first, second = toy_task(), toy_task()
     train(first, steps=6)
     train(second, steps=10)
     assert (first.starts, second.starts) == ([0], [24])
 
 
-def test_continued_run_equals_an_undisturbed_one(train, toy_task, tmp_path):
+def test_resumed_run_equals_an_uninterrupted_one(train, toy_task, tmp_path):
     train(toy_task(), steps=6)
-    continued = train(toy_task(), steps=10)
+    resumed = train(toy_task(), steps=10)
     for path in (tmp_path / "checkpoints").iterdir():
         path.unlink()
-    undisturbed = train(toy_task(), steps=10)
-    np.testing.assert_array_equal(_weights(continued), _weights(undisturbed))
+    uninterrupted = train(toy_task(), steps=10)
+    np.testing.assert_array_equal(_weights(resumed), _weights(uninterrupted))
 
 
 def test_finished_run_reads_nothing(train, toy_task):
     train(toy_task(), steps=6)
-    again = toy_task()
-    train(again, steps=6)
-    assert again.starts == []
+    second = toy_task()
+    train(second, steps=6)
+    assert second.starts == []
 
 
 def test_replicas_share_a_batch(train, toy_task, strategy):
@@ -112,7 +104,7 @@ def test_replicas_share_a_batch(train, toy_task, strategy):
     np.testing.assert_allclose(_weights(state)[0], [[0.5298374]], rtol=1e-6)
 
 
-def test_refuses_a_batch_that_replicas_do_not_divide(train, toy_task):
+def test_rejects_a_batch_that_replicas_do_not_divide(train, toy_task):
     two = make_strategy(["CPU:0", "CPU:1"])
     with pytest.raises(InputError, match="batch_size=5, replicas=2"):
         train(toy_task(), strategy=two, batch_size=5)
@@ -124,7 +116,7 @@ def test_loss_that_is_not_finite_names_its_step(train, toy_task):
         train(toy_task(fault_at=25), steps=20)
 
 
-def test_last_good_checkpoint_stays_after_divergence(
+def test_last_good_checkpoint_is_kept_after_divergence(
     train, toy_task, tmp_path, make_toy_state, one_replica, toy_train
 ):
     with pytest.raises(DivergedError):
@@ -157,7 +149,7 @@ def test_gradient_that_is_not_finite_is_not_saved(train, toy_task, tmp_path):
     assert _checkpointed(tmp_path) == [5]
 
 
-def test_run_goes_on_from_the_checkpoint_before_divergence(train, toy_task):
+def test_run_resumes_from_the_checkpoint_before_divergence(train, toy_task):
     with pytest.raises(DivergedError):
         train(toy_task(fault_at=25), steps=20)
     healthy = toy_task()
@@ -176,16 +168,16 @@ def _send_sigterm(task, at):
     task.evaluate = interrupted
 
 
-def test_sigterm_saves_and_leaves(train, toy_task, tmp_path):
+def test_sigterm_saves_and_stops(train, toy_task, tmp_path):
     task = toy_task()
     _send_sigterm(task, at=8)
-    # Step 8 is not saved; the signal that came in it is obeyed after step 9.
+    # Step 8 is not saved; the signal of that step takes effect after step 9.
     with pytest.raises(Preempted, match="Saved step 9 of 20"):
         train(task, steps=20)
     assert _checkpointed(tmp_path) == [5, 9]
 
 
-def test_run_that_sigterm_ended_goes_on(train, toy_task):
+def test_run_that_sigterm_stopped_resumes(train, toy_task):
     task = toy_task()
     _send_sigterm(task, at=8)
     with pytest.raises(Preempted):
@@ -195,7 +187,7 @@ def test_run_that_sigterm_ended_goes_on(train, toy_task):
     assert second.starts == [36]
 
 
-def test_sigterm_in_the_last_step_is_too_late(train, toy_task, tmp_path):
+def test_sigterm_in_the_last_step_is_ignored(train, toy_task, tmp_path):
     task = toy_task()
     _send_sigterm(task, at=10)
     train(task, steps=10)

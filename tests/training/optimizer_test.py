@@ -28,6 +28,36 @@ def test_is_keras_adam():
     np.testing.assert_allclose(_descend(ours, 25), _descend(keras_own, 25), rtol=1e-5)
 
 
+def test_variables_are_those_of_keras_adam():
+    weights = [keras.Variable(np.zeros([2, 3])), keras.Variable(np.zeros([4]))]
+    schedule = optimizer.WarmupThenDecay(TrainConfig())
+    options = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8}
+    layouts = []
+    for kind in (optimizer.ReplicaSummedAdam, keras.optimizers.Adam):
+        adam = kind(schedule, **options)
+        adam.build(weights)
+        layouts.append([(v.shape, v.dtype) for v in adam.variables])
+    assert layouts[0] == layouts[1]
+    assert len(layouts[0]) == 5
+
+
+def test_config_gives_the_same_optimizer():
+    adam = optimizer.ReplicaSummedAdam(0.1, beta_1=0.8, beta_2=0.95, epsilon=1e-4)
+    copy = optimizer.ReplicaSummedAdam.from_config(adam.get_config())
+    np.testing.assert_array_equal(_descend(copy, 3), _descend(adam, 3))
+
+
+def test_each_replica_assigns_the_loss_scale(strategy):
+    with strategy.scope():
+        scaled = optimizer.make_optimizer(TrainConfig(), scaled=True)
+        scaled.build([keras.Variable([1.0])])
+    # Keras keeps its own variables first: iteration, rate, step counter and scale.
+    names = [v.name for v in scaled.variables][:4]
+    assert names == ["iteration", "learning_rate", "step_counter", "dynamic_scale"]
+    strategy.run(lambda: scaled.dynamic_scale.assign(8.0))
+    assert float(scaled.dynamic_scale.value.read_value()) == 8.0
+
+
 def test_first_step_moves_by_the_rate():
     adam = optimizer.make_optimizer(TrainConfig(learning_rate=0.25))
     # The gradients are positive, negative and positive.

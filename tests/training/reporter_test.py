@@ -30,26 +30,26 @@ def test_metrics_are_json_lines(report, tmp_path):
     assert text == '{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 1.0}\n'
 
 
-def test_resumed_run_drops_what_lies_beyond_its_checkpoint(report, tmp_path):
+def test_resumed_run_removes_metrics_beyond_its_checkpoint(report, tmp_path):
     _write(report, [2, 4, 6, 8])
     _write(report, [5], start=4)
     assert [line["step"] for line in read_metrics(str(tmp_path))] == [2, 4, 5]
 
 
-def test_run_from_the_beginning_drops_everything(report, tmp_path):
+def test_run_from_the_beginning_removes_all_metrics(report, tmp_path):
     _write(report, [2, 4])
     _write(report, [1])
     assert [line["step"] for line in read_metrics(str(tmp_path))] == [1]
 
 
-def test_line_cut_off_by_a_kill_is_left_out(report, tmp_path):
+def test_line_truncated_by_a_kill_is_left_out(report, tmp_path):
     _write(report, [2, 4])
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text()[:-8])
     assert [line["step"] for line in read_metrics(str(tmp_path))] == [2]
 
 
-def test_lines_after_a_cut_off_one_are_whole(report, tmp_path):
+def test_lines_after_a_truncated_one_are_complete(report, tmp_path):
     _write(report, [2, 4])
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text()[:-8])

@@ -114,7 +114,7 @@ def test_norm_is_of_the_summed_gradients_before_clipping(stepped, reference):
 
 def test_optimizer_gets_the_clipped_gradients_of_the_global_batch(stepped, reference):
     _, gradients, norm = reference
-    moments = _numpy(stepped[0].optimizer._momentums)
+    moments = _numpy(stepped[0].optimizer.first_moments)
     for moment, gradient in zip(moments, gradients, strict=True):
         # Adam's first moment after one step is (1 - 0.9) times the gradient.
         np.testing.assert_allclose(moment, 0.1 * gradient * 0.05 / norm, atol=1e-7)
@@ -125,18 +125,19 @@ def test_weights_move_as_by_keras_adam_on_the_whole_batch(stepped, reference):
     weights = _numpy(stepped[0].model.trainable_variables)
     for after, before, gradient in zip(weights, stepped[1], gradients, strict=True):
         clipped = gradient * 0.05 / norm
-        # With both moments corrected, the first step is g / (|g| + epsilon / sqrt(..)).
+        # With both moments corrected, the first step is
+        # g / (|g| + epsilon / sqrt(1 - 0.999)).
         scale = np.sqrt(1 - 0.999)
         expected = before - 0.01 * clipped * scale / (np.abs(clipped) * scale + 1e-3)
         np.testing.assert_allclose(after, expected, atol=2e-6)
 
 
-def test_averages_move_by_a_quarter_of_the_way(stepped):
+def test_ema_weights_move_by_a_quarter_of_the_way(stepped):
     train_state, before, _ = stepped
-    averages = _numpy(train_state.ema.trainable_variables)
+    ema_weights = _numpy(train_state.ema.trainable_variables)
     weights = _numpy(train_state.model.trainable_variables)
-    for average, old, new in zip(averages, before, weights, strict=True):
-        np.testing.assert_allclose(average, 0.75 * old + 0.25 * new, atol=1e-6)
+    for ema_weight, old, new in zip(ema_weights, before, weights, strict=True):
+        np.testing.assert_allclose(ema_weight, 0.75 * old + 0.25 * new, atol=1e-6)
 
 
 def test_step_is_counted(stepped):
@@ -151,15 +152,15 @@ def test_replicas_hold_the_same_weights(stepped):
 
 
 def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, strategy):
-    config_ = TrainConfig(batch_size=4, steps=3)
-    train_state = make_toy_state(strategy, config_)
+    config = TrainConfig(batch_size=4, steps=3)
+    train_state = make_toy_state(strategy, config)
 
     def loss(model, batch, seed):
         draw = tf.random.stateless_uniform([], seed)
         return tf.fill([len(batch[1])], draw) + 0.0 * model(batch[1])[:, 0]
 
     train_step = step.make_train_step(
-        strategy, train_state, loss, config=config_, xla=False
+        strategy, train_state, loss, config=config, xla=False
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     values = {float(train_step(next(batches), tf.constant(0.0)).loss) for _ in range(3)}
@@ -167,10 +168,10 @@ def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, st
 
 
 def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
-    config_ = TrainConfig(batch_size=4, steps=3)
-    train_state = make_toy_state(strategy, config_)
+    config = TrainConfig(batch_size=4, steps=3)
+    train_state = make_toy_state(strategy, config)
     train_step = step.make_train_step(
-        strategy, train_state, toy_task().loss, config=config_, xla=False
+        strategy, train_state, toy_task().loss, config=config, xla=False
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     for asked in (0.0, 0.0, 1.0):
@@ -179,11 +180,11 @@ def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
 
 
 @pytest.mark.parametrize("asked", [0.0, 1.0])
-def test_a_request_to_stop_reaches_everyone(toy_task, make_toy_state, strategy, asked):
-    config_ = TrainConfig(batch_size=4, steps=3)
-    train_state = make_toy_state(strategy, config_)
+def test_stop_request_reaches_every_replica(toy_task, make_toy_state, strategy, asked):
+    config = TrainConfig(batch_size=4, steps=3)
+    train_state = make_toy_state(strategy, config)
     train_step = step.make_train_step(
-        strategy, train_state, toy_task().loss, config=config_, xla=False
+        strategy, train_state, toy_task().loss, config=config, xla=False
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     stops = train_step(next(batches), tf.constant(asked)).stops
@@ -204,7 +205,7 @@ class Half(keras.Model):
 
 
 def _half(faults):
-    """A float16 network, and a loss with an infinite slope at some positions."""
+    """Returns a float16 network, and a loss with an infinite slope at positions."""
 
     def loss(model, batch, seed):
         position, x = batch
@@ -218,14 +219,14 @@ def _half(faults):
     return Half, loss
 
 
-def test_float16_leaves_out_and_counts_gradients_that_are_not_finite(
+def test_float16_skips_and_counts_gradients_that_are_not_finite(
     toy_task, make_toy_state, strategy
 ):
     make, loss = _half([5])
-    config_ = TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
-    train_state = make_toy_state(strategy, config_, make)
+    config = TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
+    train_state = make_toy_state(strategy, config, make)
     train_step = step.make_train_step(
-        strategy, train_state, loss, config=config_, xla=False
+        strategy, train_state, loss, config=config, xla=False
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     weights, scales = [], []
@@ -245,14 +246,14 @@ def test_float16_leaves_out_and_counts_gradients_that_are_not_finite(
 
 def test_float16_clips_the_unscaled_gradients(toy_task, make_toy_state, one_replica):
     make, loss = _half([-1])
-    config_ = TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
-    train_state = make_toy_state(one_replica, config_, make)
+    config = TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
+    train_state = make_toy_state(one_replica, config, make)
     train_step = step.make_train_step(
-        one_replica, train_state, loss, config=config_, xla=False
+        one_replica, train_state, loss, config=config, xla=False
     )
     batches = iter(distribute(one_replica, toy_task().examples_from_0, 4))
     norm = float(train_step(next(batches), tf.constant(0.0)).norm)
-    moments = train_state.optimizer.inner_optimizer._momentums
+    moments = train_state.optimizer.inner_optimizer.first_moments
     clipped = np.sqrt(sum(np.sum(np.square(m.numpy())) for m in moments)) / 0.1
     assert 2e-3 < norm < 1
     np.testing.assert_allclose(clipped, 1e-3, rtol=1e-2)

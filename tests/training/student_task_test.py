@@ -6,18 +6,17 @@ import tensorflow as tf
 
 from tests.networks import TINY
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
-from tf_student.models import model_directory
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.pairs import manifests
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.reader import PairSet
 from tf_student.pairs.writer import write_pairs
-from tf_student.runtime import run_directory
 from tf_student.runtime.errors import DivergedError
 from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
 from tf_student.training.reporter import Reporter, read_metrics
-from tf_student.training.student_task import DistillTask
+from tf_student.training.student_task import StudentTask, student_loss
 from tf_student.training.training_config import DistillConfig
 
 _SHAPE = (8, 8, 3)
@@ -45,11 +44,26 @@ def pair_set(tmp_path_factory):
 
 @pytest.fixture
 def make_task(pair_set, tmp_path):
-    def make(distance="l1", kind=DistillTask, **extra):
+    def make(distance="l1", kind=StudentTask, **extra):
         distill = DistillConfig(distance)
         return kind(pair_set, distill, str(tmp_path), 0, 2, **extra)
 
     return make
+
+
+def test_student_is_called_in_training_mode_with_the_seed():
+    seen = {}
+
+    def student(z, training, seed):
+        seen.update(training=training, seed=seed)
+        return z
+
+    z, target = tf.zeros([3, *_SHAPE]), tf.zeros([3, *_SHAPE], tf.uint8)
+    loss = student_loss(student, (z, target), tf.constant([4, 5]), distance="l1")
+    # uint8 0 is -1, so each of the 192 values is 1 apart.
+    np.testing.assert_allclose(loss.numpy(), [192.0] * 3, rtol=1e-6)
+    assert seen["training"] is True
+    assert seen["seed"].numpy().tolist() == [4, 5]
 
 
 @pytest.mark.parametrize(
@@ -80,24 +94,23 @@ def test_examples_begin_anywhere(make_task):
 
 
 @dataclasses.dataclass(frozen=True)
-class _ScriptedTask(DistillTask):
-    """Finds the losses it is told."""
+class _ScriptedTask(StudentTask):
+    """Returns scripted held-out losses."""
 
     script: tuple = ()
-    asked: list = dataclasses.field(default_factory=list)
+    evaluated: list = dataclasses.field(default_factory=list)
 
     def held_out_loss(self, model):
-        self.asked.append(model)
-        return self.script[len(self.asked) - 1]
+        self.evaluated.append(model)
+        return self.script[len(self.evaluated) - 1]
 
 
 @pytest.fixture
 def student_state(one_replica, make_toy_state, toy_train, tmp_path):
     """A student's state in a run's directory, and how to set and read its weights."""
     diffusion = DiffusionConfig()
-    run_directory.claim(
-        str(tmp_path), "distill", {"unet": TINY, "diffusion": diffusion}
-    )
+    configs = {"unet": TINY, "diffusion": diffusion}
+    RunDirectory.claim(str(tmp_path), "distill", configs, network="student")
     return make_toy_state(one_replica, toy_train(), lambda: Student(UNet(TINY)))
 
 
@@ -113,11 +126,11 @@ def _evaluate(task, state, tmp_path, value, step):
 
 
 def _saved(tmp_path):
-    student = model_directory.load_student(str(tmp_path))
+    student = Student.load(str(tmp_path))
     return {float(w.numpy().flat[0]) for w in student.weights}
 
 
-def test_best_average_is_kept(make_task, student_state, tmp_path):
+def test_best_ema_weights_are_kept(make_task, student_state, tmp_path):
     task = make_task(kind=_ScriptedTask, script=(3.0, 2.0, 2.5))
     saved = []
     for step, value in enumerate([0.1, 0.2, 0.3], 1):
@@ -135,7 +148,7 @@ def test_best_loss_is_part_of_the_state(make_task, student_state, tmp_path):
     assert best == [3.0, 2.0, 2.0]
 
 
-def test_loss_beyond_the_best_of_an_earlier_run_is_not_kept(
+def test_loss_above_the_best_of_an_interrupted_run_is_not_kept(
     make_task, student_state, tmp_path
 ):
     _evaluate(
@@ -146,10 +159,10 @@ def test_loss_beyond_the_best_of_an_earlier_run_is_not_kept(
     assert _saved(tmp_path) == {np.float32(0.1)}
 
 
-def test_averaged_weights_are_what_is_judged(make_task, student_state, tmp_path):
+def test_ema_weights_are_evaluated(make_task, student_state, tmp_path):
     task = make_task(kind=_ScriptedTask, script=(2.0,))
     _evaluate(task, student_state, tmp_path, 0.1, 1)
-    assert task.asked == [student_state.ema]
+    assert task.evaluated == [student_state.ema]
 
 
 def test_held_out_loss_is_reported(make_task, student_state, tmp_path):
@@ -169,7 +182,7 @@ def test_grid_has_a_row_of_teacher_and_student(make_task, student_state, tmp_pat
     assert image[: 9 * 11].min() == 255
 
 
-def test_loss_that_is_not_finite_is_refused(make_task, student_state, tmp_path):
+def test_loss_that_is_not_finite_is_an_error(make_task, student_state, tmp_path):
     task = make_task(kind=_ScriptedTask, script=(float("nan"),))
     with pytest.raises(DivergedError, match="held-out loss became nan at step 4"):
         _evaluate(task, student_state, tmp_path, 0.1, 4)

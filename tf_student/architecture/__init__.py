@@ -1,0 +1,1 @@
+"""The architecture of the UNet as data, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""How much memory a device needs to train a UNet, from the plan of its blocks."""
+"""Estimates the memory for training a UNet, from the plan of its blocks."""
 
 import math
 
@@ -6,52 +6,63 @@ from tf_student.architecture import plan
 from tf_student.architecture.plan import Block
 from tf_student.architecture.unet_config import UNetConfig
 
-# Weights, their averages, Adam's two moments and the gradients; all in float32.
+# Weights, EMA weights, Adam's two moments and the gradients, all in float32.
 _COPIES = 5
 
 
 def parameters(config: UNetConfig) -> int:
-    """Weights of `UNet(config)`."""
+    """The number of parameters of `UNet(config)`.
+
+    Example:
+
+    >>> from tf_student.architecture import memory
+    >>> memory.parameters(UNetConfig())
+    35746307
+    """
     return sum(map(math.prod, plan.variables(config).values()))
 
 
 def training(
     config: UNetConfig, images: int, *, half: bool = False, recompute: bool = False
 ) -> int:
-    """Bytes of a device at the peak of a training step.
+    """Estimates the bytes of one device's memory at the peak of a training step.
 
-    That is the weights and what belongs to them, what the forward pass keeps for the
-    gradients, and the gradients at the widest block. What libraries need for themselves
-    and for a convolution's work comes on top.
+    The estimate covers the weights with their EMA, moments and gradients, the
+    activations that the forward pass stores for the gradients, and the gradients of
+    activations at the widest block. It excludes the memory of libraries and the
+    workspace of convolutions.
 
     Args:
         config: the network.
-        images: that the device holds at once.
-        half: whether it computes in two bytes.
-        recompute: whether only inputs of blocks are kept.
+        images: the number of images that the device processes at once.
+        half: whether it computes in a type of two bytes.
+        recompute: whether gradient checkpointing stores only the input of each block.
+
+    Returns:
+        The number of bytes.
     """
     blocks = list(plan.blocks(config))
     pixels, top = config.image_size**2, config.widths[0]
     inside = [_inside(block, config.dropout) for block in blocks]
-    kept = sum(block.size**2 * block.inputs for block in blocks)
-    # The last norm's input and output.
-    kept += 2 * pixels * top
-    kept += max(inside) if recompute else sum(inside)
-    passing = 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
+    stored = sum(block.size**2 * block.inputs for block in blocks)
+    # Input and output of the last norm.
+    stored += 2 * pixels * top
+    stored += max(inside) if recompute else sum(inside)
+    gradients = 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
     weights = parameters(config) * (4 * _COPIES + (2 if half else 0))
-    return weights + images * (kept + passing) * (2 if half else 4)
+    return weights + images * (stored + gradients) * (2 if half else 4)
 
 
 def _inside(block: Block, dropout: float) -> int:
-    """Values that a block keeps beside its input."""
+    """The number of values that a block stores for its gradients besides its input."""
     pixels = block.size**2
     if block.kind == "residual":
-        # Each norm's output, and the second one's input.
+        # The outputs of both norms, and the input of the second.
         values = block.inputs + 2 * block.outputs
-        # The mask, and what it leaves.
+        # The mask of dropout, and its output.
         return pixels * (values + (2 * block.outputs if dropout else 0))
     if block.kind == "attention":
-        # The norm's output; q, k and v; the weights; the mean of v.
+        # The output of the norm; q, k and v; the attention weights; their output.
         return pixels * (5 * block.inputs + pixels)
-    # Downsampling pads what its convolution sees.
+    # Downsampling pads the input of its convolution.
     return pixels * block.inputs if block.kind == "downsample" else 0

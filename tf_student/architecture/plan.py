@@ -1,7 +1,7 @@
-"""The plan of a UNet: its blocks and layers and the shapes of its variables.
+"""The plan of a UNet: its blocks, its layers, and the shapes of its variables.
 
-It needs the config alone; the network is built by it, and tables of published weights
-are written by it without a network.
+The plan needs only the config. The network is built from it, and tables of published
+weights refer to it without building a network.
 """
 
 import dataclasses
@@ -15,17 +15,19 @@ from tf_student.architecture.unet_config import UNetConfig
 class Block:
     """A block of the UNet.
 
+    A residual block with the attention that may follow it is one stage, and so is a
+    change of resolution. The blocks of the middle are one stage together.
+
     Attributes:
         kind: `residual`, `attention`, `downsample` or `upsample`.
         side: `down`, `middle` or `up`.
-        stage: position on its side; a residual block and the attention after it, or a
-            change of resolution, are one stage. None in the middle, which is one stage.
-        place: position within the stage.
+        stage: position of the stage on its side, from 0; None in the middle.
+        place: position within the stage, from 0.
         level: 0 at full resolution.
-        index: among the blocks of its kind, side and level, in calling order.
+        index: position among the blocks of the same kind, side and level, from 0.
         size: height and width of the input.
-        inputs: input channels.
-        outputs: output channels.
+        inputs: number of input channels.
+        outputs: number of output channels.
     """
 
     kind: str
@@ -40,7 +42,7 @@ class Block:
 
     @property
     def path(self) -> str:
-        """From the UNet to the block, such as `down.0.1` or `middle.2`."""
+        """The attributes from the UNet to the block, such as `down.0.1`."""
         parts = (self.side, self.stage, self.place)
         return ".".join(str(part) for part in parts if part is not None)
 
@@ -50,10 +52,10 @@ class Layer:
     """A layer with variables.
 
     Attributes:
-        name: attribute of its owner, such as `norm_0`.
-        kind: `conv` (3x3), `point` (1x1), `dense` or `norm`.
-        inputs: input channels.
-        outputs: output channels.
+        name: the attribute of its owner that holds it, such as `norm_0`.
+        kind: `conv` (3x3), `point` (1x1 convolution), `dense` or `norm`.
+        inputs: number of input channels.
+        outputs: number of output channels.
         owner: the block, `embedding`, or None for the UNet itself.
     """
 
@@ -65,17 +67,17 @@ class Layer:
 
     @property
     def block(self) -> Block | None:
-        """The block that it belongs to; None outside the blocks."""
+        """The block that the layer belongs to; None if it belongs to no block."""
         return self.owner if isinstance(self.owner, Block) else None
 
     @property
     def path(self) -> str:
-        """From the UNet to the layer, such as `down.0.1.norm` or `stem`."""
+        """The attributes from the UNet to the layer, such as `down.0.1.norm`."""
         owner = self.block.path if self.block else self.owner
         return f"{owner}.{self.name}" if owner else self.name
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the variables by name; the kernel, or gamma, comes first."""
+        """Shapes of the variables by name; the kernel or gamma comes first."""
         if self.kind == "norm":
             return {"gamma": (self.outputs,), "beta": (self.outputs,)}
         window = {"conv": (3, 3), "point": (1, 1), "dense": ()}[self.kind]
@@ -88,7 +90,15 @@ class Layer:
 
 
 def variables(config: UNetConfig) -> dict[str, tuple[int, ...]]:
-    """Shapes of all variables of `UNet(config)` by path."""
+    """Shapes of all variables of `UNet(config)` by path.
+
+    Example:
+
+    >>> from tf_student.architecture import plan
+    >>> shapes = plan.variables(UNetConfig())
+    >>> shapes["stem.kernel"], shapes["down.0.0.norm_0.gamma"]
+    ((3, 3, 3, 128), (128,))
+    """
     return {k: v for layer in layers(config) for k, v in layer.variables().items()}
 
 
@@ -135,42 +145,63 @@ def _layers_of(block: Block, features: int) -> list[Layer]:
 def blocks(config: UNetConfig) -> Iterator[Block]:
     """All blocks of `UNet(config)` in calling order.
 
-    On the way up every residual block takes in a skip connection from the way down: of
-    the stem, of each stage and of each downsampling.
+    Each residual block on the way up receives one skip connection, in reverse order:
+    from a stage on the way down, and the last one from the stem.
+
+    Example:
+
+    >>> from tf_student.architecture import plan
+    >>> [block.path for block in plan.blocks(UNetConfig(width_multipliers=(1,)))][:4]
+    ['down.0.0', 'down.1.0', 'middle.0', 'middle.1']
     """
-    size, channels, levels = config.image_size, config.base_width, len(config.widths)
-    skips, stage = [channels], itertools.count()
-    for level, filters in enumerate(config.widths):
+    down = list(_down(config))
+    yield from down
+    yield from _middle(config)
+    # Attention keeps the channels of the residual block before it.
+    stages = [block.outputs for block in down if block.kind != "attention"]
+    yield from _up(config, skips=[config.base_width, *stages])
+
+
+def _down(config: UNetConfig) -> Iterator[Block]:
+    channels, stage = config.base_width, itertools.count()
+    for level, width in enumerate(config.widths):
         for index in range(config.blocks_per_level):
-            where = ("down", next(stage), level, index)
-            yield from _stage(config, where, size, channels, filters)
-            channels = filters
-            skips.append(channels)
-        if level + 1 < levels:
+            yield from _stage(config, "down", next(stage), level, index, channels)
+            channels = width
+        if level + 1 < len(config.widths):
+            size = config.image_size >> level
             where = ("down", next(stage), 0, level, 0)
             yield Block("downsample", *where, size, channels, channels)
-            size //= 2
-            skips.append(channels)
-    middle = [("residual", 0), ("attention", 0), ("residual", 1)]
-    for place, (kind, index) in enumerate(middle):
-        where = ("middle", None, place, levels - 1, index)
+
+
+def _middle(config: UNetConfig) -> Iterator[Block]:
+    level, channels = len(config.widths) - 1, config.widths[-1]
+    size = config.image_size >> level
+    kinds = [("residual", 0), ("attention", 0), ("residual", 1)]
+    for place, (kind, index) in enumerate(kinds):
+        where = ("middle", None, place, level, index)
         yield Block(kind, *where, size, channels, channels)
-    stage = itertools.count()
-    for level, filters in reversed(list(enumerate(config.widths))):
+
+
+def _up(config: UNetConfig, skips: list[int]) -> Iterator[Block]:
+    channels, stage = config.widths[-1], itertools.count()
+    for level, width in reversed(list(enumerate(config.widths))):
         for index in range(config.blocks_per_level + 1):
-            where = ("up", next(stage), level, index)
-            yield from _stage(config, where, size, channels + skips.pop(), filters)
-            channels = filters
+            inputs = channels + skips.pop()
+            yield from _stage(config, "up", next(stage), level, index, inputs)
+            channels = width
         if level:
+            size = config.image_size >> level
             where = ("up", next(stage), 0, level, 0)
             yield Block("upsample", *where, size, channels, channels)
-            size *= 2
     assert not skips
 
 
-def _stage(config, where, size, inputs, filters) -> Iterator[Block]:
-    """A residual block and, at the resolutions that have it, attention."""
-    side, stage, level, index = where
-    yield Block("residual", side, stage, 0, level, index, size, inputs, filters)
+def _stage(
+    config: UNetConfig, side: str, stage: int, level: int, index: int, inputs: int
+) -> Iterator[Block]:
+    """A residual block and, at some resolutions, attention."""
+    size, width = config.image_size >> level, config.widths[level]
+    yield Block("residual", side, stage, 0, level, index, size, inputs, width)
     if size in config.attention_resolutions:
-        yield Block("attention", side, stage, 1, level, index, size, filters, filters)
+        yield Block("attention", side, stage, 1, level, index, size, width, width)

@@ -1,4 +1,4 @@
-"""The architecture of the network, as a config."""
+"""The config of the network's architecture."""
 
 import dataclasses
 
@@ -8,36 +8,45 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class UNetConfig:
-    """Architecture of the noise-predicting network (DDPM, arXiv 2006.11239, app. B)."""
+    """Architecture of the noise-predicting network (DDPM, arXiv 2006.11239, app. B).
+
+    Example:
+
+    >>> config = UNetConfig(image_size=64, width_multipliers=(1, 2, 2, 2, 4))
+    >>> config.widths
+    (128, 256, 256, 256, 512)
+    >>> config.image_shape
+    (64, 64, 3)
+    """
 
     image_size: int = option(32, "Height and width of an image.", minimum=1)
     channels: int = option(3, "Channels of an image.", minimum=1)
-    base_width: int = option(128, "Channels at full resolution.", minimum=2)
+    base_width: int = option(
+        128, "Channels that width_multipliers multiply.", minimum=2
+    )
     width_multipliers: tuple[int, ...] = option(
-        (1, 2, 2, 2), "Width of each level, in multiples of the base.", minimum=1
+        (1, 2, 2, 2),
+        "Channels of each level, from full resolution down, divided by base_width.",
+        minimum=1,
     )
-    blocks_per_level: int = option(2, "Residual blocks of a level.", minimum=1)
+    blocks_per_level: int = option(2, "Residual blocks in each level.", minimum=1)
     attention_resolutions: tuple[int, ...] = option(
-        (16,), "Image sizes at which every residual block is followed by attention."
+        (16,), "Image sizes at which attention follows every residual block."
     )
-    groups: int = option(32, "Groups of each normalisation.", minimum=1)
-    norm_epsilon: float = option(1e-6, "Added to the variance.", minimum=1e-12)
-    dropout: float = option(0.1, "Rate before each block's last conv.", minimum=0)
+    groups: int = option(32, "Groups of each group normalization.", minimum=1)
+    norm_epsilon: float = option(
+        1e-6,
+        "Epsilon of each group normalization, which is added to the variance.",
+        minimum=1e-12,
+        advanced=True,
+    )
+    dropout: float = option(
+        0.1, "Dropout rate before the last convolution of each block.", minimum=0
+    )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
-        levels = len(self.width_multipliers)
-        if not levels:
-            refuse("width_multipliers", "name at least one level", ())
-        if self.image_size % 2 ** (levels - 1):
-            refuse(
-                "image_size",
-                f"be divisible by {2 ** (levels - 1)}, for {levels} levels halve it "
-                f"{levels - 1} times",
-                self.image_size,
-            )
-        if self.base_width % 2:
-            refuse("base_width", "be even", self.base_width)
+        self._check_sizes()
         for width in self.widths:
             if width % self.groups:
                 raise InputError(
@@ -46,6 +55,19 @@ class UNetConfig:
                 )
         if not self.dropout < 1:
             refuse("dropout", "be below 1", self.dropout)
+
+    def _check_sizes(self) -> None:
+        levels = len(self.width_multipliers)
+        if not levels:
+            refuse("width_multipliers", "name at least one level", ())
+        divisor = 2 ** (levels - 1)
+        if self.image_size % divisor:
+            reason = f"because {levels} levels halve it {levels - 1} times"
+            refuse(
+                "image_size", f"be divisible by {divisor}, {reason}", self.image_size
+            )
+        if self.base_width % 2:
+            refuse("base_width", "be even", self.base_width)
 
     @property
     def widths(self) -> tuple[int, ...]:

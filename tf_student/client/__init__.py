@@ -1,0 +1,1 @@
+"""Requests images from a model server, over REST or gRPC."""

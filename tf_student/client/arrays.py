@@ -1,7 +1,6 @@
-"""Noise to send and images that come back, without TensorFlow."""
+"""Noise for requests and images from answers, without TensorFlow."""
 
-import struct
-import zlib
+import io
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,32 +8,37 @@ import numpy as np
 
 from tf_student.runtime.errors import ServerError
 
-# Colour types of PNG by channels.
-_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
-
 
 def shape(sizes: Iterable[int | str], server: str) -> tuple[int, int, int]:
-    """An image's shape from that of `noise`, `[-1, height, width, channels]`.
+    """The shape of an image, from the shape `[-1, height, width, channels]` of noise.
+
+    Args:
+        sizes: the dimensions as the server describes them.
+        server: address of the server, for the message.
 
     Raises:
-        ServerError: if it is no such shape; `server` is whose.
+        ServerError: if the noise has another shape.
     """
-    found = tuple(map(int, sizes))
-    if len(found) != 4 or found[0] != -1 or min(found[1:]) < 1:
+    batch, *image = dimensions = [int(size) for size in sizes] or [0]
+    if len(image) != 3 or batch != -1 or min(image) < 1:
         raise ServerError(
-            f"{server} must take noise [n, height, width, channels] by "
-            f"`serving_default`. Received: {list(found)}."
+            f"{server} must take noise [n, height, width, channels] in "
+            f"`serving_default`. Received: {dimensions}."
         )
-    return found[1:]
+    height, width, channels = image
+    return height, width, channels
 
 
 def noise(seed: int, count: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """Float32 `[count, *shape]` of a seed; other noise than `png` draws of it."""
+    """Normal noise, float32 `[count, *shape]`.
+
+    It differs from the noise that the signature `png` draws for the same seed.
+    """
     return np.random.default_rng(seed).standard_normal((count, *shape), np.float32)
 
 
 def from_lists(values: Any) -> np.ndarray:
-    """An array of what JSON held; a string where its lists are uneven."""
+    """An array of parsed JSON; for uneven lists an array of a string."""
     try:
         return np.array(values)
     except ValueError:
@@ -42,31 +46,36 @@ def from_lists(values: Any) -> np.ndarray:
 
 
 def pngs(images: np.ndarray, shape: tuple[int, int, int], server: str) -> list[bytes]:
-    """PNG files of images `[n, *shape]` of integers from 0 to 255.
+    """Encodes images as PNG files.
+
+    Args:
+        images: integers from 0 to 255, `[n, *shape]`; 1 to 4 channels are written as
+            grey, grey with alpha, RGB and RGB with alpha.
+        shape: `(height, width, channels)`.
+        server: address of the server, for messages.
 
     Raises:
-        ServerError: if they are something else; `server` is who sent them.
+        ServerError: if the images have another type, shape or number of channels.
     """
+    # Imported here, because `--help` and the requests by seed do not need it.
+    from PIL import Image
+
     fits = images.dtype.kind in "iu" and images.shape[1:] == shape
     if not fits or not images.size or images.min() < 0 or images.max() > 255:
-        raise ServerError(f"{server} answered without images of {list(shape)}.")
-    if shape[-1] not in _COLOURS:
-        raise ServerError(f"{server} gave images that no PNG holds: {list(shape)}.")
-    return [_png(image) for image in images.astype(np.uint8)]
-
-
-def _png(image: np.ndarray) -> bytes:
-    height, width, channels = image.shape
-    # Each row is headed by its filter: none.
-    rows = np.zeros([height, 1 + width * channels], np.uint8)
-    rows[:, 1:] = image.reshape(height, -1)
-    head = struct.pack(">IIBBBBB", width, height, 8, _COLOURS[channels], 0, 0, 0)
-    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data))
-        + kind
-        + data
-        # The check covers the kind too.
-        + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
+        sizes = ", ".join(map(str, shape))
+        raise ServerError(
+            f"{server} must return images [n, {sizes}] of integers from 0 to 255. "
+            f"Received: {images.dtype.name} {list(images.shape)}."
+        )
+    if shape[-1] > 4:
+        raise ServerError(
+            f"{server} must return images of 1 to 4 channels, which PNG supports. "
+            f"Received: {list(shape)}."
+        )
+    files = []
+    for image in images.astype(np.uint8):
+        file = io.BytesIO()
+        # Pillow has no third dimension in images of one channel.
+        Image.fromarray(image[..., 0] if shape[-1] == 1 else image).save(file, "png")
+        files.append(file.getvalue())
+    return files

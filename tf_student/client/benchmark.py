@@ -1,4 +1,4 @@
-"""Requests in parallel, and how long they took."""
+"""Sends requests in parallel and measures their latencies."""
 
 import concurrent.futures
 import dataclasses
@@ -14,23 +14,23 @@ PERCENTILES = (50, 90, 99)
 
 
 class Connection(Protocol):
-    """A way to a server; used by one thread."""
+    """A connection to a server, for one thread."""
 
     def png(self, seed: int, count: int) -> list[bytes]:
-        """The images of a seed, as PNG files."""
+        """Requests the images of a seed, as PNG files."""
 
     def close(self) -> None:
         """Closes the connection."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Load:
-    """What the server gave.
+class LoadResult:
+    """The images of the first request, and the times of all of them.
 
     Attributes:
         pngs: PNG files of the first request's seed.
-        latencies: seconds of each request, ascending.
-        seconds: from the first request's start to the last one's end.
+        latencies: seconds of each request, in ascending order.
+        seconds: from the start of the first request to the end of the last one.
     """
 
     pngs: list[bytes]
@@ -38,35 +38,49 @@ class Load:
     seconds: float
 
     def percentile(self, percent: float) -> float:
-        """The least latency, in seconds, that so many percent do not exceed."""
+        """The smallest latency, in seconds, that `percent` of the requests reach.
+
+        Example:
+
+        >>> LoadResult([], [0.1, 0.2, 0.3, 0.4], 1.0).percentile(50)
+        0.2
+        """
         rank = math.ceil(percent / 100 * len(self.latencies))
         return self.latencies[max(rank, 1) - 1]
 
 
-def run(connect: Callable[[], Connection], config: ClientConfig) -> Load:
-    """Sends `config.requests` requests, `config.concurrency` at once.
+def run(connect: Callable[[], Connection], config: ClientConfig) -> LoadResult:
+    """Sends `config.requests` requests, `config.concurrency` of them at a time.
 
-    Request `i` asks for `config.count` images of the seed `config.seed + i`. The first
-    error ends the run and is raised.
+    Request `i` asks for `config.count` images of the seed `config.seed + i`.
+
+    Args:
+        connect: opens a connection; called once by each thread.
+        config: the requests.
+
+    Raises:
+        ServerError: the first error; later requests are not sent.
     """
     workers = min(config.concurrency, config.requests)
-    numbers, stop = _Numbers(config.requests), threading.Event()
+    numbers, stop = _RequestNumbers(config.requests), threading.Event()
     begun = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         futures = [
-            pool.submit(_work, connect, config, numbers, stop) for _ in range(workers)
+            pool.submit(_send_requests, connect, config, numbers, stop)
+            for _ in range(workers)
         ]
         try:
             done = [f.result() for f in concurrent.futures.as_completed(futures)]
         finally:
             stop.set()
     seconds = time.perf_counter() - begun
-    pngs = [files for first, _ in done for files in first]
-    return Load(pngs, sorted(s for _, latencies in done for s in latencies), seconds)
+    pngs = [png for first, _ in done for png in first]
+    latencies = sorted(latency for _, latencies in done for latency in latencies)
+    return LoadResult(pngs, latencies, seconds)
 
 
-class _Numbers:
-    """The numbers of the requests, handed out to threads."""
+class _RequestNumbers:
+    """The numbers of the requests, each of which only one thread gets."""
 
     def __init__(self, count: int):
         self._numbers, self._lock = iter(range(count)), threading.Lock()
@@ -80,9 +94,19 @@ class _Numbers:
             yield number
 
 
-def _work(connect, config, numbers, stop):
-    """One thread's requests: the PNGs of the very first, and its own latencies."""
-    first, latencies = [], []
+def _send_requests(
+    connect: Callable[[], Connection],
+    config: ClientConfig,
+    numbers: _RequestNumbers,
+    stop: threading.Event,
+) -> tuple[list[bytes], list[float]]:
+    """Sends the requests of one thread.
+
+    Returns:
+        The PNGs of request 0, if this thread sent it, and the latencies.
+    """
+    first: list[bytes] = []
+    latencies = []
     connection = connect()
     try:
         for number in numbers:

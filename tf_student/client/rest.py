@@ -1,6 +1,6 @@
-"""One connection to TF Serving's REST interface, with the standard library alone.
+"""A connection to TF Serving's REST interface.
 
-NumPy makes the noise, where noise is to be sent.
+It needs only the standard library, and NumPy and Pillow for requests with noise.
 """
 
 import base64
@@ -15,11 +15,15 @@ from tf_student.runtime.errors import InputError, ServerError
 
 
 class Connection:
-    """Asks for images by `POST /v1/models/<name>:predict`, and keeps its connection.
+    """Requests images by `POST /v1/models/<name>:predict` in a lasting connection.
+
+    Args:
+        config: the server and the model.
 
     Raises:
-        InputError: if `ca_file` holds no certificates.
-        ServerError: if noise is to be sent and the server does not say of what shape.
+        InputError: if `ca_file` has no certificates.
+        ServerError: if the requests have noise and the server does not describe its
+            shape.
     """
 
     def __init__(self, config: ClientConfig):
@@ -31,14 +35,15 @@ class Connection:
             self._path += f"/versions/{config.version}"
         if config.label:
             self._path += f"/labels/{config.label}"
-        by_noise = config.signature == "serving_default"
-        self._shape = self._noise_shape() if by_noise else None
+        sends_noise = config.signature == "serving_default"
+        self._shape = self._read_shape() if sends_noise else None
 
     def png(self, seed: int, count: int) -> list[bytes]:
-        """The images of a seed, as PNG files.
+        """Requests the images of a seed, as PNG files.
 
         Raises:
-            ServerError: if the server cannot be reached, or answers anything else.
+            ServerError: if the server cannot be reached or refuses the request, or its
+                answer has no images.
         """
         if self._shape:
             from tf_student.client import arrays
@@ -47,20 +52,20 @@ class Connection:
             outputs = self._predict("serving_default", {"noise": noise})
             images = arrays.from_lists(outputs)
             return arrays.pngs(images, self._shape, self._server)
-        # Its output's name ends in `_bytes`, which makes the server write base64.
+        # The output's name ends in `_bytes`, which makes the server use base64.
         outputs = self._predict("png_json", {"seed": seed, "count": count})
         try:
             return [base64.b64decode(v["b64"], validate=True) for v in outputs]
         except (KeyError, TypeError, ValueError) as error:
             raise ServerError(
-                f"{self._server} answered without `outputs` of PNGs."
+                f"{self._server} must return PNGs as `outputs`."
             ) from error
 
-    def _noise_shape(self) -> tuple[int, int, int]:
-        """Of an image, as the model's metadata have it."""
+    def _read_shape(self) -> tuple[int, int, int]:
+        """The shape of an image, from the model's metadata."""
         from tf_student.client import arrays
 
-        answer = self._ask("GET", f"{self._path}/metadata")
+        answer = self._request("GET", f"{self._path}/metadata")
         try:
             signatures = answer["metadata"]["signature_def"]["signature_def"]
             spec = signatures["serving_default"]["inputs"]["noise"]["tensor_shape"]
@@ -68,21 +73,23 @@ class Connection:
             return arrays.shape(sizes, self._server)
         except (KeyError, TypeError, ValueError) as error:
             raise ServerError(
-                f"{self._server} has no `serving_default` of `noise`."
+                f"{self._server} must have the signature `serving_default` with the "
+                "input `noise`."
             ) from error
 
     def _predict(self, signature: str, inputs: dict[str, Any]) -> Any:
-        # Scalars have no batch dimension, so they go by columns: "instances", the
-        # format by rows, would make vectors of them.
-        asked = {"signature_name": signature, "inputs": inputs}
-        answer = self._ask("POST", f"{self._path}:predict", asked)
+        # `inputs` is the format by columns. `instances`, the format by rows, would turn
+        # scalars into vectors, because it adds a batch dimension.
+        request = {"signature_name": signature, "inputs": inputs}
+        answer = self._request("POST", f"{self._path}:predict", request)
         return answer.get("outputs") if isinstance(answer, dict) else None
 
-    def _ask(self, method: str, path: str, value: Any = None) -> Any:
+    def _request(self, method: str, path: str, value: Any = None) -> Any:
+        """The parsed JSON of an answer."""
         headers = {"Content-Type": "application/json"}
-        body = None if value is None else json.dumps(value)
+        sent = None if value is None else json.dumps(value)
         try:
-            self._http.request(method, path, body, headers)
+            self._http.request(method, path, sent, headers)
             response = self._http.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -96,7 +103,7 @@ class Connection:
             return json.loads(body)
         except ValueError as error:
             raise ServerError(
-                f"{self._server} answered what is not JSON: {_reason(body)}"
+                f"{self._server} must answer in JSON. Received: {_reason(body)}"
             ) from error
 
     def close(self) -> None:
@@ -104,8 +111,10 @@ class Connection:
         self._http.close()
 
 
-def _open(address: urllib.parse.SplitResult, config: ClientConfig):
-    """A connection that is made with the first request."""
+def _open(
+    address: urllib.parse.SplitResult, config: ClientConfig
+) -> http.client.HTTPConnection:
+    """Prepares a connection; the first request opens it."""
     if address.scheme == "http":
         return http.client.HTTPConnection(address.netloc, timeout=config.timeout)
     try:
@@ -122,7 +131,7 @@ def _open(address: urllib.parse.SplitResult, config: ClientConfig):
 
 
 def _reason(body: bytes) -> str:
-    """What an answer says went wrong, in one line."""
+    """The error message of an answer, as one line."""
     text = body.decode("utf-8", "replace")
     try:
         text = str(json.loads(text)["error"])

@@ -1,4 +1,4 @@
-"""One connection to TF Serving's gRPC interface, by its own protocol messages."""
+"""A connection to TF Serving's gRPC interface."""
 
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -17,40 +17,48 @@ from tf_student.client import arrays
 from tf_student.client.client_config import ClientConfig
 from tf_student.runtime.errors import InputError, ServerError
 
-# Images outgrow gRPC's 4 MiB.
+# The default limit, 4 MiB, is too small for images.
 _OPTIONS = [("grpc.max_receive_message_length", -1)]
 
 
 class Connection:
-    """Asks for images by `PredictionService.Predict`.
+    """Requests images by `PredictionService.Predict`.
+
+    Args:
+        config: the server and the model.
 
     Raises:
         InputError: if `ca_file` cannot be read.
-        ServerError: if noise is to be sent and the server does not say of what shape.
+        ServerError: if the requests have noise and the server does not describe its
+            shape.
     """
 
     def __init__(self, config: ClientConfig):
         self._config = config
         self._channel = _open(urllib.parse.urlsplit(config.server), config)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        by_noise = config.signature == "serving_default"
-        self._shape = self._noise_shape() if by_noise else None
+        sends_noise = config.signature == "serving_default"
+        self._shape = self._read_shape() if sends_noise else None
 
     def png(self, seed: int, count: int) -> list[bytes]:
-        """The images of a seed, as PNG files.
+        """Requests the images of a seed, as PNG files.
 
         Raises:
-            ServerError: if the server cannot be reached, or answers anything else.
+            ServerError: if the server cannot be reached or refuses the request, or its
+                answer has no images.
         """
         server = self._config.server
         if self._shape:
-            inputs = {"noise": arrays.noise(seed, count, self._shape)}
-            images = self._predict("serving_default", inputs)
+            noise = arrays.noise(seed, count, self._shape)
+            images = self._predict("serving_default", {"noise": noise})
             return arrays.pngs(images, self._shape, server)
-        inputs = {"seed": np.int64(seed), "count": np.int32(count)}
-        files = self._predict("png", inputs)
+        scalars = {
+            "seed": np.asarray(seed, "int64"),
+            "count": np.asarray(count, "int32"),
+        }
+        files = self._predict("png", scalars)
         if files.dtype != object or files.ndim != 1:
-            raise ServerError(f"{server} answered without one output of PNGs.")
+            raise ServerError(f"{server} must return PNGs as its output.")
         return list(files)
 
     def _predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -60,21 +68,26 @@ class Connection:
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         outputs = list(self._call(self._stub.Predict, request).outputs.values())
         if len(outputs) != 1:
-            raise ServerError(f"{self._config.server} answered without one output.")
+            raise ServerError(
+                f"{self._config.server} must return one output. "
+                f"Received: {len(outputs)}."
+            )
         return np.asarray(tf.make_ndarray(outputs[0]))
 
-    def _noise_shape(self) -> tuple[int, int, int]:
-        """Of an image, as the model's metadata have it."""
+    def _read_shape(self) -> tuple[int, int, int]:
+        """The shape of an image, from the model's metadata."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._model(), metadata_field=["signature_def"]
         )
         answer = self._call(self._stub.GetModelMetadata, request)
-        found = get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(found)
-        inputs = found.signature_def["serving_default"].inputs
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        answer.metadata["signature_def"].Unpack(signatures)
+        inputs = signatures.signature_def["serving_default"].inputs
         if "noise" not in inputs:
-            server = self._config.server
-            raise ServerError(f"{server} has no `serving_default` of `noise`.")
+            raise ServerError(
+                f"{self._config.server} must have the signature `serving_default` "
+                "with the input `noise`."
+            )
         sizes = [dimension.size for dimension in inputs["noise"].tensor_shape.dim]
         return arrays.shape(sizes, self._config.server)
 

@@ -1,0 +1,1 @@
+"""Readers of published weights, and tables that map them to the UNet."""

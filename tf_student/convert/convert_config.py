@@ -1,4 +1,4 @@
-"""Where converted weights come from, as a config."""
+"""The source of converted weights, as a config."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class ConvertConfig:
-    """Where converted weights come from."""
+    """The source of converted weights."""
 
     source: str = option("", "The published weights.")
 

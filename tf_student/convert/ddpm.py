@@ -1,9 +1,9 @@
 """The layout of DDPM's code, in TensorFlow 1 and as ported to PyTorch.
 
 Names are those of github.com/hojonathanho/diffusion (`down_0/block_1/conv1/W`) and of
-github.com/ermongroup/ddim (`down.0.block.1.conv1.weight`). Neither file says its
-config; the tensors' names and shapes do, but for the image size: all published networks
-attend at 16x16.
+github.com/ermongroup/ddim (`down.0.block.1.conv1.weight`). Neither file stores a
+config. The names and shapes of the tensors imply everything except the image size,
+which follows from the resolution of the attention: 16x16 in all published networks.
 """
 
 import re
@@ -38,7 +38,7 @@ _KINDS = {"residual": "block", "attention": "attn"}
 
 
 def rows(config: UNetConfig) -> list[Row]:
-    """Our variables and the PyTorch port's names."""
+    """The table of the PyTorch port: our variables and its names."""
     return [
         Row(path, tuple(f"{prefix}.{leaf}" for prefix in _prefixes(layer)), True)
         for layer in plan.layers(config)
@@ -47,13 +47,13 @@ def rows(config: UNetConfig) -> list[Row]:
 
 
 def tensorflow_rows(config: UNetConfig) -> list[Row]:
-    """Our variables and the names in DDPM's own checkpoints."""
+    """The table of DDPM's own checkpoints: our variables and their names."""
     table = []
     for layer in plan.layers(config):
         leaves = ("gamma", "beta") if layer.kind == "norm" else ("W", "b")
         for path, leaf in zip(layer.variables(), leaves, strict=True):
-            theirs = (_to_tensorflow(f"{p}.{leaf}") for p in _prefixes(layer))
-            table.append(Row(path, tuple(theirs)))
+            names = (_to_tensorflow(f"{p}.{leaf}") for p in _prefixes(layer))
+            table.append(Row(path, tuple(names)))
     return table
 
 
@@ -77,20 +77,25 @@ def _to_tensorflow(name: str) -> str:
     return re.sub(r"dense\.(\d)", r"dense\1", name).replace(".", "/")
 
 
-def averaged_name(name: str) -> str | None:
-    """A checkpoint's name of an averaged weight as in the table; None for others."""
+def ema_name(name: str) -> str | None:
+    """The table's name of an EMA weight in a checkpoint; None for other tensors."""
     if not name.endswith("/ExponentialMovingAverage"):
         return None
     name = name.removesuffix("/ExponentialMovingAverage")
-    # The scope of the whole network.
+    # `model` is the scope of the whole network.
     return name.split("/", 1)[-1] if name.startswith("model/") else name
 
 
 def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
-    """The architecture that the PyTorch port's names and shapes imply.
+    """The architecture that the names and shapes of the PyTorch port imply.
+
+    Args:
+        shapes: shape of each tensor by name.
+        origin: the file, for messages.
 
     Raises:
-        InputError: if they are not those of a DDPM.
+        InputError: if the tensors are not those of a DDPM, or if the network predicts a
+            variance, which is not supported.
     """
     if any(name.startswith("input_blocks.") for name in shapes):
         raise InputError(
@@ -107,7 +112,7 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         widths = [shapes[f"down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
     except (KeyError, ValueError):
         raise InputError(
-            f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ..). "
+            f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ...). "
             f"Received: {', '.join(sorted(shapes)[:3]) or 'no tensors'}."
         ) from None
     if outputs == 2 * channels:
@@ -129,7 +134,7 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
 
 
 def infer_tensorflow(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
-    """`infer` for DDPM's own checkpoints."""
+    """Like `infer`, for DDPM's own checkpoints."""
     ported = {}
     for name, shape in shapes.items():
         name = re.sub(r"\b(down|up|block|attn)_(\d+)/", r"\1.\2.", name)
@@ -141,5 +146,5 @@ def infer_tensorflow(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
 
 
 def _numbers(shapes: Mapping[str, Shape], pattern: str) -> list[int]:
-    found = (re.match(pattern, name) for name in shapes)
-    return [int(match.group(1)) for match in found if match]
+    matches = (re.match(pattern, name) for name in shapes)
+    return [int(match.group(1)) for match in matches if match]

@@ -1,19 +1,20 @@
-"""The `.h5` files of the Denoising Student's authors, of teachers and students.
+"""The `.h5` files of teachers and students that the Denoising Student published.
 
-Keras wrote them from subclassed models of github.com/tcl9876/Denoising_Student, tensor
-after tensor in the order in which the layers were made; names count layers of the whole
-process and say nothing. Networks ported from PyTorch (CelebA) made them in another
-order than those ported from TensorFlow (CIFAR-10, LSUN).
+Keras wrote them from subclassed models of github.com/tcl9876/Denoising_Student: the
+tensors are in the order in which the layers were created. Their names do not identify
+them, because Keras numbered the layers of the whole process. The network ported from
+PyTorch (CelebA) creates its layers in another order than those ported from TensorFlow
+(CIFAR-10, LSUN).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert.rows import Row, Shape
 from tf_student.runtime.errors import InputError
 
-# The default of the normalisation layer that they were trained with.
+# The default of the normalization layer that they were trained with.
 NORM_EPSILON = 1e-3
 
 # Image size and width multipliers: CIFAR-10, CelebA, LSUN.
@@ -22,18 +23,24 @@ _SYSTEMS = (
     (64, (1, 2, 2, 2, 4)),
     (256, (1, 1, 2, 2, 4, 4)),
 )
-_RESIDUAL = {
+# Order of the layers of a block, by whether the network was ported from PyTorch.
+_RESIDUAL: dict[bool, tuple[str, ...]] = {
     False: ("conv_0", "conv_1", "shortcut", "norm_0", "norm_1", "time"),
     True: ("norm_0", "conv_0", "time", "norm_1", "conv_1", "shortcut"),
 }
-_ATTENTION = {
+_ATTENTION: dict[bool, tuple[str, ...]] = {
     False: ("k", "norm", "out", "q", "v"),
     True: ("norm", "q", "k", "v", "out"),
 }
 
 
 def rows(config: UNetConfig, *, from_pytorch: bool) -> list[Row]:
-    """Our variables and the positions of the tensors, as `0`, `1`, .. ."""
+    """The table: our variables and the positions of their tensors, `0`, `1`, ...
+
+    Args:
+        config: the architecture.
+        from_pytorch: whether the network was ported from PyTorch.
+    """
     layers = {layer.path: layer for layer in plan.layers(config)}
     positions: dict[str, dict[str, list[str]]] = {}
     for number, path in enumerate(_order(config, layers, from_pytorch)):
@@ -45,20 +52,20 @@ def rows(config: UNetConfig, *, from_pytorch: bool) -> list[Row]:
     table = []
     for path, slots in positions.items():
         parts = [slots[p] for p in "qkv"] if "q" in slots else list(slots.values())
-        for variable, theirs in zip(
+        for variable, tensors in zip(
             layers[path].variables(), zip(*parts, strict=True), strict=True
         ):
-            table.append(Row(variable, theirs))
+            table.append(Row(variable, tensors))
     return table
 
 
 def _order(
-    config: UNetConfig, layers: Mapping[str, object], from_pytorch: bool
+    config: UNetConfig, layers: Collection[str], from_pytorch: bool
 ) -> Iterator[str]:
-    """Paths of the layers in the order of the file; q, k and v apart."""
+    """Paths of the layers in the order of the file; q, k and v are separate."""
     blocks = list(plan.blocks(config))
 
-    def some(kind: str, side: str, level: int | None = None) -> Iterator[str]:
+    def layers_of(kind: str, side: str, level: int | None = None) -> Iterator[str]:
         for block in blocks:
             if (block.kind, block.side) != (kind, side):
                 continue
@@ -72,30 +79,37 @@ def _order(
 
     def levels(side: str, resample: str) -> Iterator[str]:
         for level in range(len(config.widths)):
-            parts = [some("attention", side, level), some("residual", side, level)]
+            parts = [
+                layers_of("attention", side, level),
+                layers_of("residual", side, level),
+            ]
             for part in reversed(parts) if from_pytorch else parts:
                 yield from part
-            yield from some(resample, side, level)
+            yield from layers_of(resample, side, level)
 
     embedding = ("embedding.dense_0", "embedding.dense_1")
     yield from (*embedding, "stem") if from_pytorch else ("stem", "head")
     yield from levels("down", "downsample")
-    middle = list(some("residual", "middle"))
+    middle = list(layers_of("residual", "middle"))
     half = len(middle) // 2
     if from_pytorch:
-        yield from (*middle[:half], *some("attention", "middle"), *middle[half:])
+        yield from (*middle[:half], *layers_of("attention", "middle"), *middle[half:])
     else:
-        yield from (*some("attention", "middle"), *middle, "norm", *embedding)
+        yield from (*layers_of("attention", "middle"), *middle, "norm", *embedding)
     yield from levels("up", "upsample")
     if from_pytorch:
         yield from ("norm", "head")
 
 
 def infer(shapes: Mapping[str, Shape], origin: str) -> tuple[UNetConfig, bool]:
-    """The architecture, and whether the teacher came from PyTorch.
+    """The architecture, and whether the teacher was ported from PyTorch.
+
+    Args:
+        shapes: shape of each tensor by its position in the file, `0`, `1`, ...
+        origin: the file, for messages.
 
     Raises:
-        InputError: if the file is none of the authors'.
+        InputError: if the tensors are not those of a published network.
     """
     first = shapes.get("0", ())
     from_pytorch = len(first) == 2
@@ -114,6 +128,6 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> tuple[UNetConfig, bool]:
         if tensors == len(shapes):
             return config, from_pytorch
     raise InputError(
-        f"{origin} is none of the Denoising Student's networks. Received: "
+        f"{origin} must be one of the Denoising Student's networks. Received: "
         f"{len(shapes)} tensors, the first of shape {first}."
     )

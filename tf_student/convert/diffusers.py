@@ -1,4 +1,4 @@
-"""The names of the tensors of diffusers' UNet2DModel."""
+"""Names of the tensors of diffusers' UNet2DModel."""
 
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
@@ -30,18 +30,18 @@ _KINDS = {
     "downsample": "downsamplers",
     "upsample": "upsamplers",
 }
-# What attention was called before diffusers 0.15.
+# Names of the layers of attention before diffusers 0.15, and since.
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def rows(config: UNetConfig) -> list[Row]:
-    """Our variables and diffusers' names."""
+    """The table: our variables and diffusers' names."""
     table = []
     for layer in plan.layers(config):
         prefixes = _prefixes(layer, len(config.widths))
         for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True):
-            theirs = tuple(f"{prefix}.{leaf}" for prefix in prefixes)
-            table.append(Row(path, theirs, transposed=True))
+            names = tuple(f"{prefix}.{leaf}" for prefix in prefixes)
+            table.append(Row(path, names, transposed=True))
     return table
 
 
@@ -60,7 +60,7 @@ def _prefixes(layer: plan.Layer, levels: int) -> list[str]:
 
 
 def current_name(name: str) -> str:
-    """The name that diffusers gives a tensor today."""
+    """The name that current versions of diffusers give a tensor."""
     parts = name.split(".")
     if "attentions" in parts and parts[-2] in _OLD_NAMES:
         parts[-2] = _OLD_NAMES[parts[-2]]

@@ -7,8 +7,8 @@ from tf_student.architecture.unet_config import UNetConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 
-# Options that our network has one answer to: what a missing one means to diffusers, and
-# what we can do.
+# Options for which this network supports a fixed choice: diffusers' default where the
+# option is missing, and the supported values.
 _FIXED = {
     "act_fn": ("silu", ("silu", "swish")),
     "add_attention": (True, (True,)),
@@ -58,7 +58,7 @@ _SCHEDULE = {
         ),
     ),
 }
-# How diffusers' own samplers walk; ours has its own options for that.
+# Options of diffusers' samplers, which `SamplerConfig` replaces.
 _SAMPLING = {
     "clip_sample",
     "clip_sample_range",
@@ -77,16 +77,39 @@ _SAMPLING = {
 def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     """The architecture that a `config.json` describes.
 
+    Args:
+        values: the parsed file.
+        origin: the file, for messages.
+
     Raises:
-        InputError: for a class or an option that this network does not have.
+        InputError: if the class or an option is not supported.
     """
     if not isinstance(values, dict):
         raise InputError(f"{origin} must hold a JSON object.")
     if values.get("_class_name") != "UNet2DModel":
         kind = values.get("_class_name")
         raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
-    _refuse_others(values, _FIXED, _READ, origin)
+    _refuse_unsupported(values, _FIXED, _READ, origin)
     _check_types(values, origin)
+    _check_consistent(values, origin)
+    widths = values["block_out_channels"]
+    config = UNetConfig(
+        image_size=values["sample_size"],
+        channels=values.get("in_channels", 3),
+        base_width=widths[0],
+        width_multipliers=tuple(width // widths[0] for width in widths),
+        blocks_per_level=values.get("layers_per_block", 2),
+        attention_resolutions=_attention(values, origin),
+        groups=values.get("norm_num_groups", 32),
+        norm_epsilon=values.get("norm_eps", 1e-5),
+        dropout=values.get("dropout", 0.0),
+    )
+    _refuse_several_heads(values, config, origin)
+    return config
+
+
+def _check_consistent(values: dict[str, Any], origin: str) -> None:
+    """Raises an `InputError` unless channels and widths are those of one network."""
     widths = values["block_out_channels"]
     base = widths[0]
     channels, outputs = values.get("in_channels", 3), values.get("out_channels", 3)
@@ -102,26 +125,13 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     ):
         if value != expected:
             raise InputError(
-                f"{origin}: `{name}` must fit the network. "
+                f"{origin}: `{name}` must be consistent with the other options. "
                 f"Received: {name}={values.get(name)!r}, in_channels={channels}."
             )
-    config = UNetConfig(
-        image_size=values["sample_size"],
-        channels=channels,
-        base_width=base,
-        width_multipliers=tuple(width // base for width in widths),
-        blocks_per_level=values.get("layers_per_block", 2),
-        attention_resolutions=_attention(values, origin),
-        groups=values.get("norm_num_groups", 32),
-        norm_epsilon=values.get("norm_eps", 1e-5),
-        dropout=values.get("dropout", 0.0),
-    )
-    _refuse_several_heads(values, config, origin)
-    return config
 
 
 def _check_types(values: dict[str, Any], origin: str) -> None:
-    """Raises an `InputError` that names a value which is missing or of a wrong kind."""
+    """Raises an `InputError` that names a missing value or one of a wrong type."""
 
     def are(value, kind):
         return isinstance(value, list) and value and all(type(v) is kind for v in value)
@@ -149,7 +159,7 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
             )
 
 
-def _refuse_others(values, fixed, read, origin) -> None:
+def _refuse_unsupported(values, fixed, read, origin) -> None:
     for name, (default, supported) in fixed.items():
         value = values.get(name, default)
         if value not in supported:
@@ -160,13 +170,11 @@ def _refuse_others(values, fixed, read, origin) -> None:
     for name, value in values.items():
         known = name in fixed or name in read or name.startswith("_")
         if not known and value is not None:
-            raise InputError(
-                f"{origin} has an option that is not known here: {name}={value!r}."
-            )
+            raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")
 
 
 def _attention(values: dict[str, Any], origin: str) -> tuple[int, ...]:
-    """The resolutions of the levels whose blocks attend."""
+    """The resolutions of the levels whose blocks have attention."""
     down, up = values["down_block_types"], values["up_block_types"]
     for name, kinds in (("DownBlock2D", down), ("UpBlock2D", up)):
         for kind in kinds:
@@ -191,7 +199,7 @@ def _refuse_several_heads(values, config: UNetConfig, origin: str) -> None:
             f"{origin}: `attn_norm_num_groups` must be {config.groups}. "
             f"Received: attn_norm_num_groups={groups}."
         )
-    # diffusers' default.
+    # 8 is diffusers' default.
     width = values.get("attention_head_dim", 8)
     for block in plan.blocks(config):
         if block.kind == "attention" and width not in (None, block.inputs):
@@ -202,15 +210,19 @@ def _refuse_several_heads(values, config: UNetConfig, origin: str) -> None:
 
 
 def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
-    """The forward process of a `scheduler_config.json`.
+    """The forward process that a `scheduler_config.json` describes.
+
+    Args:
+        values: the parsed file.
+        origin: the file, for messages.
 
     Raises:
-        InputError: for a prediction, a schedule or a variance that is not supported.
+        InputError: if the prediction, the schedule or the variance is not supported.
     """
     if not isinstance(values, dict):
         raise InputError(f"{origin} must hold a JSON object.")
-    ours = {"num_train_timesteps", "beta_start", "beta_end"}
-    _refuse_others(values, _SCHEDULE, ours | _SAMPLING, origin)
+    read = {"num_train_timesteps", "beta_start", "beta_end"}
+    _refuse_unsupported(values, _SCHEDULE, read | _SAMPLING, origin)
     return DiffusionConfig(
         timesteps=values.get("num_train_timesteps", 1000),
         beta_start=values.get("beta_start", 1e-4),
@@ -240,7 +252,7 @@ def write_config(config: UNetConfig) -> dict[str, Any]:
 
 
 def write_scheduler(diffusion: DiffusionConfig) -> dict[str, Any]:
-    """A DDIM scheduler's config, for the sampler that this library uses."""
+    """The config of a DDIM scheduler that samples as this library does."""
     return {
         "_class_name": "DDIMScheduler",
         "beta_end": diffusion.beta_end,

@@ -1,4 +1,4 @@
-"""Writes a network as a folder that diffusers' `UNet2DModel` opens."""
+"""Writes a network as a folder for diffusers' `UNet2DModel`."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ def write(
         directory: new or empty.
         config: the network's architecture.
         diffusion: its forward process.
-        read: gives the value of the variable at a path of `architecture.plan`.
+        read: returns the value of the variable at a path of `architecture.plan`.
     """
     tensors = rows.revert(diffusers.rows(config), read)
     scheduler = os.path.join(directory, "scheduler")

@@ -1,4 +1,4 @@
-"""Tables that say which of a published network's tensors is which of our variables."""
+"""Tables that map the tensors of published networks to our variables."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +16,8 @@ class Tensors:
 
     Attributes:
         origin: the file, for messages.
-        shapes: by name.
-        read: gives the array of a name.
+        shapes: shape of each array by name.
+        read: returns the array of a name.
     """
 
     origin: str
@@ -25,21 +25,21 @@ class Tensors:
     read: Callable[[str], np.ndarray]
 
     def renamed(self, rename: Callable[[str], str | None]) -> "Tensors":
-        """With other names; those that become None are left out."""
-        old = {rename(name): name for name in self.shapes}
-        old.pop(None, None)
+        """The same arrays under new names, without those whose new name is None."""
+        new_names = {name: rename(name) for name in self.shapes}
+        old = {new: name for name, new in new_names.items() if new is not None}
         shapes = {new: self.shapes[name] for new, name in old.items()}
         return Tensors(self.origin, shapes, lambda new: self.read(old[new]))
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One variable of ours.
+    """The tensors that make up one of our variables.
 
     Attributes:
-        ours: its path.
-        theirs: the tensors that make it up, side by side along our last axis.
-        transposed: whether theirs are in PyTorch's layout, `[out, in, ..]`.
+        ours: path of the variable.
+        theirs: names of the tensors, which are concatenated along our last axis.
+        transposed: whether the tensors are in PyTorch's layout, `[out, in, ...]`.
     """
 
     ours: str
@@ -52,9 +52,15 @@ def apply(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The path and float32 value of every variable, one at a time.
 
+    Args:
+        rows: the table.
+        tensors: the published tensors.
+        variables: shape of each of our variables by path.
+
     Raises:
-        InputError: at once, unless every variable and every tensor is in the table
-            exactly once and the shapes agree; later, for a value that is not finite.
+        InputError: before anything is read, unless every variable and every tensor is
+            in the table exactly once and the shapes agree. While reading, if a value
+            is not finite.
     """
     check(rows, tensors, variables)
     return _values(rows, tensors, variables)
@@ -95,7 +101,7 @@ def _to_ours(array: np.ndarray, row: Row) -> np.ndarray:
 
 
 def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> None:
-    """Raises the `InputError` of `apply`; reads nothing."""
+    """Raises the first `InputError` of `apply`, without reading the tensors."""
     named = [name for row in rows for name in row.theirs]
     assert len(set(named)) == len(named)
     assert sorted(row.ours for row in rows) == sorted(variables)
@@ -103,7 +109,7 @@ def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> 
     if missing := [name for name in named if name not in tensors.shapes]:
         faults.append(f"missing: {_first(missing)}")
     if surplus := sorted(set(tensors.shapes) - set(named)):
-        faults.append(f"not expected: {_first(surplus)}")
+        faults.append(f"unexpected: {_first(surplus)}")
     wrong = [
         f"{', '.join(row.theirs)} {received} for {row.ours} {variables[row.ours]}"
         for row in rows
@@ -120,7 +126,7 @@ def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> 
 
 
 def _shape(row: Row, shapes: Mapping[str, Shape]) -> Shape:
-    """Of the variable that a row gives, with nothing read."""
+    """The shape of a row's variable, computed without reading its tensors."""
     parts = [
         _to_ours(np.broadcast_to(np.float32(0), shapes[name]), row).shape
         for name in row.theirs
@@ -129,7 +135,7 @@ def _shape(row: Row, shapes: Mapping[str, Shape]) -> Shape:
 
 
 def _same(received: Shape, expected: Shape) -> bool:
-    """A 1x1 convolution and a dense layer are the same thing."""
+    """Whether the shapes agree; a 1x1 convolution is equal to a dense layer."""
     trimmed = [
         shape[2:] if shape[:2] == (1, 1) else shape for shape in (received, expected)
     ]

@@ -1,4 +1,4 @@
-"""Recognises published weights by their files."""
+"""Recognizes published weights by their files."""
 
 import dataclasses
 import os
@@ -31,14 +31,14 @@ _EXPECTED = (
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """Weights of someone else's, and what is known of the network.
+    """Published weights, and what their source says about the network.
 
     Attributes:
-        config: the architecture, as the source says or implies it.
+        config: the architecture that the source states or implies.
         diffusion: the forward process.
         tensors: the weights.
-        rows: the table that ports them into a network of a given config.
-        is_student: whether they are a one-step generator's.
+        rows: returns the table that maps them to the variables of a `UNetConfig`.
+        is_student: whether they are the weights of a one-step generator.
     """
 
     config: UNetConfig
@@ -49,10 +49,15 @@ class Published:
 
 
 def open_source(source: str) -> Published:
-    """Recognises what lies at a path, or under `hf:owner/name` on the Hugging Face Hub.
+    """Opens published weights.
+
+    Args:
+        source: a local path, or `hf:owner/name` on the Hugging Face Hub. It may be a
+            folder of diffusers, a TensorFlow checkpoint of DDPM, a PyTorch checkpoint,
+            or an `.h5` file of the Denoising Student.
 
     Raises:
-        InputError: if it is missing, damaged, or none of the known layouts.
+        InputError: if the source is missing, damaged or of another layout.
     """
     path = _download(source) if source.startswith(_HUB) else source
     if tf.io.gfile.isdir(path):
@@ -60,12 +65,12 @@ def open_source(source: str) -> Published:
     if os.path.exists(f"{path}.index"):
         return _open_checkpoint(path)
     if not os.path.exists(path):
-        raise InputError(f"`from` must exist. Received: from={source}.")
+        raise InputError(f"`source` must exist. Received: source={source}.")
     if path.endswith(".h5"):
         return _open_h5(path)
     if path.endswith(_TORCH):
         return _open_torch(path)
-    raise InputError(f"`from` must be {_EXPECTED}. Received: from={source}.")
+    raise InputError(f"`source` must be {_EXPECTED}. Received: source={source}.")
 
 
 def _download(source: str) -> str:
@@ -74,7 +79,7 @@ def _download(source: str) -> str:
         import huggingface_hub
     except ImportError as error:
         raise InputError(
-            f"from={source} needs huggingface_hub: pip install 'tf-student[hub]'."
+            f"source={source} needs huggingface_hub: pip install 'tf-student[hub]'."
         ) from error
     wanted = (
         "*.json",
@@ -83,11 +88,11 @@ def _download(source: str) -> str:
     )
     try:
         return huggingface_hub.snapshot_download(name, allow_patterns=list(wanted))
-    # Networks fail in many ways.
+    # Connections fail with errors of many types.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"from={source} could not be downloaded, and is not in the cache: {reason}"
+            f"source={source} could not be downloaded and is not in the cache: {reason}"
         ) from error
 
 
@@ -100,11 +105,11 @@ def _open_folder(path: str) -> Published:
         indices = tf.io.gfile.glob(os.path.join(path, "*.index"))
         if len(indices) > 1:
             raise InputError(
-                f"`from` must name one of {path}'s {len(indices)} checkpoints."
+                f"`source` must name one of {path}'s {len(indices)} checkpoints."
             )
         checkpoint = indices[0].removesuffix(".index") if indices else None
     if checkpoint is None:
-        raise InputError(f"`from` must be {_EXPECTED}. Received: from={path}.")
+        raise InputError(f"`source` must be {_EXPECTED}. Received: source={path}.")
     return _open_checkpoint(checkpoint)
 
 
@@ -118,13 +123,13 @@ def _open_diffusers(folder: str) -> Published:
     elif tf.io.gfile.exists(f"{weights}.bin"):
         tensors = torch_file.read(f"{weights}.bin")
     else:
-        raise InputError(f"{folder} holds no {diffusers.WEIGHTS}.safetensors or .bin.")
+        raise InputError(f"{folder} must have {diffusers.WEIGHTS}.safetensors or .bin.")
     tensors = tensors.renamed(diffusers.current_name)
     return Published(config, diffusion, tensors, diffusers.rows)
 
 
 def _scheduler(folder: str) -> DiffusionConfig:
-    """Of the scheduler beside or below a network; DDPM's where there is none."""
+    """The forward process of the scheduler beside or below a network, or DDPM's."""
     folder = os.path.normpath(folder)
     places = [folder, os.path.join(folder, "scheduler")]
     if os.path.basename(folder) == "unet":
@@ -134,15 +139,15 @@ def _scheduler(folder: str) -> DiffusionConfig:
         if tf.io.gfile.exists(origin):
             return diffusers_config.read_scheduler(files.read_json(origin), origin)
     logging.warning(
-        "%s has no scheduler: a network that predicts noise, and betas that rise "
-        "linearly from 1e-4 to 0.02 over 1000 steps, are assumed.",
+        "%s has no scheduler. Assuming that the network predicts noise, and that the "
+        "betas rise linearly from 1e-4 to 0.02 over 1000 steps.",
         folder,
     )
     return DiffusionConfig()
 
 
 def _open_checkpoint(prefix: str) -> Published:
-    tensors = tensor_files.checkpoint(prefix).renamed(ddpm.averaged_name)
+    tensors = tensor_files.checkpoint(prefix).renamed(ddpm.ema_name)
     config = ddpm.infer_tensorflow(tensors.shapes, prefix)
     return Published(config, DiffusionConfig(), tensors, ddpm.tensorflow_rows)
 
@@ -160,6 +165,6 @@ def _open_h5(path: str) -> Published:
     def rows(config: UNetConfig) -> list[Row]:
         return denoising_student.rows(config, from_pytorch=from_pytorch)
 
-    # A student was saved as one layer that holds the whole network.
+    # A student was saved as one layer that contains the whole network.
     student = tensor_files.layer_count(path) == 1
     return Published(config, DiffusionConfig(), tensors, rows, student)

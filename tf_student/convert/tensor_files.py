@@ -1,4 +1,4 @@
-"""Readers of the files that published weights come in, one tensor at a time."""
+"""Readers of files of published weights, one tensor at a time."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,12 @@ from tf_student.runtime.errors import InputError, first_line
 
 
 def safetensors(path: str) -> Tensors:
-    """Of a `.safetensors` file."""
+    """The tensors of a `.safetensors` file.
+
+    Raises:
+        InputError: if the file is damaged, or of another type than float16, float32 and
+            float64.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -23,19 +28,26 @@ def safetensors(path: str) -> Tensors:
         shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
     except SafetensorError as error:
         raise InputError(
-            f"{path} is damaged or no safetensors file: {error}."
+            f"{path} is damaged or not a safetensors file: {error}."
         ) from error
     return Tensors(path, shapes, file.get_tensor)
 
 
 def checkpoint(prefix: str) -> Tensors:
-    """Of a TensorFlow checkpoint, `prefix.index` and `prefix.data-..`."""
+    """The variables of a TensorFlow checkpoint.
+
+    Args:
+        prefix: path of the checkpoint, without `.index` or `.data-00000-of-00001`.
+
+    Raises:
+        InputError: if the checkpoint is missing or damaged.
+    """
     try:
         reader = tf.train.load_checkpoint(prefix)
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         reason = first_line(error)
-        raise InputError(f"{prefix} is no readable checkpoint: {reason}") from error
+        raise InputError(f"{prefix} is not a readable checkpoint: {reason}") from error
 
     def read(name: str) -> np.ndarray:
         try:
@@ -48,7 +60,13 @@ def checkpoint(prefix: str) -> Tensors:
 
 
 def keras_weights(path: str) -> Tensors:
-    """Of Keras' `save_weights` in HDF5, in the file's order: `0`, `1`, .. ."""
+    """The weights that Keras' `save_weights` wrote to HDF5.
+
+    They are named by their position in the file, `0`, `1`, ...
+
+    Raises:
+        InputError: if the file is damaged or not one of Keras.
+    """
     import h5py
 
     try:
@@ -59,9 +77,9 @@ def keras_weights(path: str) -> Tensors:
             for name in _attribute(file[layer], "weight_names")
         ]
         shapes = {str(i): tuple(data.shape) for i, data in enumerate(datasets)}
-    # Of a file that is something else, nearly anything is wrong.
+    # Other HDF5 files raise errors of nearly every type.
     except Exception as error:
-        raise InputError(f"{path} is no Keras weights file: {error}.") from error
+        raise InputError(f"{path} is not a Keras weights file: {error}.") from error
 
     def read(name: str) -> np.ndarray:
         try:
@@ -73,7 +91,7 @@ def keras_weights(path: str) -> Tensors:
 
 
 def layer_count(path: str) -> int:
-    """Top-level layers with weights in a file that `keras_weights` reads."""
+    """Number of top-level layers with weights in a file that `keras_weights` reads."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -82,7 +100,7 @@ def layer_count(path: str) -> int:
 
 
 def _attribute(group, name: str) -> list[str]:
-    """A list of strings; Keras splits one that HDF5 would find too long."""
+    """A list of strings, which Keras splits if it is too long for HDF5."""
     if name in group.attrs:
         parts = [group.attrs[name]]
     else:

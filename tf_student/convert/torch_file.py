@@ -1,14 +1,16 @@
-"""Reads PyTorch's files without PyTorch, and without running anything in them.
+"""Reads PyTorch's files without PyTorch, and without running code in them.
 
-A file of `torch.save` is a pickle that refers to raw storages: members of a zip archive
-since PyTorch 1.6, appended one after the other before. The unpickler here knows the few
-names that tensors need and refuses all others.
+`torch.save` writes a pickle that refers to raw storages: members of a zip archive since
+PyTorch 1.6, appended one after the other before. The unpickler here knows the few names
+that tensors need and refuses all others.
 """
 
 import collections
 import dataclasses
+import io
 import math
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections.abc import Callable
@@ -19,7 +21,7 @@ import numpy as np
 from tf_student.convert.rows import Tensors
 from tf_student.runtime.errors import InputError, first_line
 
-# What a file from before PyTorch 1.6 begins with, pickled.
+# A file from before PyTorch 1.6 begins with this number, pickled.
 _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
     "DoubleStorage": "<f8",
@@ -34,9 +36,13 @@ _DTYPES = {
 }
 
 
+# Opcodes that store the top of the stack in the memo, under a number.
+_STORES = ("PUT", "BINPUT", "LONG_BINPUT")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """Where a tensor lies in its storage, counted in elements."""
+    """The place of a tensor in its storage, counted in elements."""
 
     key: str
     dtype: np.dtype
@@ -47,13 +53,17 @@ class _Tensor:
     def __post_init__(self):
         numbers = (self.offset, *self.shape, *self.strides)
         if not all(isinstance(n, int) and n >= 0 for n in numbers):
-            raise ValueError("a tensor's shape is no shape")
+            raise ValueError("the shape of a tensor must be non-negative integers")
+
+    def __setstate__(self, state: Any):
+        # A pickle could otherwise replace the checked numbers.
+        raise ValueError("a tensor's fields must not be set")
 
     def view(self, storage: bytes) -> np.ndarray:
         values = np.frombuffer(storage, self.dtype)[self.offset :]
         reach = sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         size = math.prod(self.shape)
-        # Strides of zero would make much of little.
+        # With strides of zero, a small storage would give a huge tensor.
         if size > len(values) or (size and reach >= len(values)):
             raise ValueError("a tensor reaches beyond its storage")
         strides = [step * self.dtype.itemsize for step in self.strides]
@@ -61,15 +71,29 @@ class _Tensor:
         return view.astype(np.float32)
 
 
-# The one in Python, not in C: a number in the file makes the latter's memo fill memory.
-class _Unpickler(pickle._Unpickler):
+class _Unpickler(pickle.Unpickler):
+    """Makes dicts, lists and `_Tensor`s only.
+
+    Attributes:
+        sizes: bytes of an element of each storage, by the storage's key.
+    """
+
+    def __init__(self, file: BinaryIO):
+        super().__init__(file)
+        self.sizes: dict[str, int] = {}
+
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _DTYPES:
-            return np.dtype(_DTYPES[name])
+            return name
         if module == "torch" and name.endswith("Storage"):
             raise ValueError(f"it holds a {name}, which is not supported")
-        known = {
-            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+        # New functions each time, because a pickle can set attributes of a function.
+        known: dict[tuple[str, str], Callable] = {
+            ("torch._utils", "_rebuild_tensor_v2"): (
+                lambda storage, offset, shape, strides, *_: _Tensor(
+                    storage[0], storage[1], offset, tuple(shape), tuple(strides)
+                )
+            ),
             ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
             ("collections", "OrderedDict"): collections.OrderedDict,
             ("torch", "Size"): tuple,
@@ -78,56 +102,75 @@ class _Unpickler(pickle._Unpickler):
             raise _CodeError(f"{module}.{name}")
         return known[module, name]
 
-    def persistent_load(self, pid: Any) -> tuple[np.dtype, str]:
-        kind, dtype, key, *_ = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
+    def persistent_load(self, pid: Any) -> tuple[str, np.dtype]:
+        kind, name, key, *_ = pid
+        if kind != "storage":
             raise pickle.UnpicklingError(f"unknown reference {kind!r}")
-        return dtype, str(key)
+        dtype = np.dtype(_DTYPES[name])
+        self.sizes[str(key)] = dtype.itemsize
+        return str(key), dtype
+
+
+def _load(file: BinaryIO) -> tuple[Any, dict[str, int]]:
+    """The content of the pickle at the position of a file, and its storages' sizes.
+
+    Python's memo is an array as long as the largest number that the pickle stores
+    something under, so a scan checks these numbers first.
+    """
+    start = file.tell()
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in _STORES and int(argument or 0) > file.tell() - start:
+            raise ValueError(f"its memo has the number {argument}")
+    end = file.tell()
+    file.seek(start)
+    unpickler = _Unpickler(io.BytesIO(file.read(end - start)))
+    return unpickler.load(), unpickler.sizes
 
 
 class _CodeError(Exception):
-    """A name that a file of tensors has no use for."""
-
-
-def _rebuild_tensor(storage, offset, shape, strides, *_) -> _Tensor:
-    return _Tensor(storage[1], storage[0], offset, tuple(shape), tuple(strides))
+    """A name that a file of tensors does not need."""
 
 
 def read(path: str) -> Tensors:
     """The tensors of the state dict in a file, as float32.
 
-    Of a list, as training scripts save it, the last state dict is taken: the averaged
-    weights. The prefix `module.` of data parallel training is dropped.
+    Training scripts save a list; its last state dict, the EMA weights, is taken. The
+    prefix `module.` of data-parallel training is dropped.
+
+    Args:
+        path: of a local file.
 
     Raises:
         InputError: if the file is damaged, holds no state dict, or refers to anything
-            but tensors; nothing of it has been run then.
+            but tensors. No code of the file runs in any case.
     """
     try:
         if zipfile.is_zipfile(path):
             content, storage = _read_archive(path)
         else:
             content, storage = _read_stream(path)
-        found = _state_dict(content)
+        state = _state_dict(content)
     except _CodeError as error:
         raise InputError(
-            f"{path} was refused: it wants to run {error}, and a file of weights holds "
-            "tensors alone."
+            f"{path} must hold only tensors. Received: a reference to {error}; nothing "
+            "was run."
         ) from error
-    # Damaged pickles raise nearly anything.
+    # Damaged pickles raise errors of nearly every type.
     except Exception as error:
         reason = first_line(error)
-        raise InputError(f"{path} is damaged or no PyTorch file: {reason}.") from error
-    if not found:
-        raise InputError(f"{path} holds no state dict of tensors.")
+        raise InputError(
+            f"{path} is damaged or not a PyTorch file: {reason}."
+        ) from error
+    if not state:
+        raise InputError(f"{path} must hold a state dict of tensors.")
 
     def tensor(name: str) -> np.ndarray:
         try:
-            return found[name].view(storage(found[name].key))
+            return state[name].view(storage(state[name].key))
         except Exception as error:
             raise InputError(f"{path} is damaged at {name}: {error}.") from error
 
-    return Tensors(path, {name: part.shape for name, part in found.items()}, tensor)
+    return Tensors(path, {name: part.shape for name, part in state.items()}, tensor)
 
 
 def _state_dict(content: Any, depth: int = 3) -> dict[str, _Tensor]:
@@ -145,12 +188,12 @@ def _state_dict(content: Any, depth: int = 3) -> dict[str, _Tensor]:
         return tensors
     names = ("ema", "ema_state_dict", "state_dict", "model")
     inner = (_state_dict(content.get(name), depth - 1) for name in names)
-    return next((found for found in inner if found), {})
+    return next((tensors for tensors in inner if tensors), {})
 
 
 def _read_archive(path: str) -> tuple[Any, Callable[[str], bytes]]:
     archive = zipfile.ZipFile(path)
-    # PyTorch compresses nothing; what is compressed may unpack to anything.
+    # PyTorch does not compress, and a small compressed member may fill the memory.
     if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
         raise ValueError("it is compressed")
     (pickled,) = [n for n in archive.namelist() if n.endswith("/data.pkl")]
@@ -158,20 +201,20 @@ def _read_archive(path: str) -> tuple[Any, Callable[[str], bytes]]:
     order = f"{root}byteorder"
     if order in archive.namelist() and archive.read(order) != b"little":
         raise ValueError("its numbers are big-endian")
-    with archive.open(pickled) as file:
-        content = _Unpickler(file).load()
+    content, _ = _load(io.BytesIO(archive.read(pickled)))
     return content, lambda key: archive.read(f"{root}data/{key}")
 
 
 def _read_stream(path: str) -> tuple[Any, Callable[[str], bytes]]:
     with open(path, "rb") as file:
-        if _Unpickler(file).load() != _MAGIC:
+        magic, _ = _load(file)
+        if magic != _MAGIC:
             raise ValueError("it does not begin as one")
-        _Unpickler(file).load()  # The protocol's version.
-        _Unpickler(file).load()  # Of the machine that wrote it.
-        unpickler = _Sized(file)
-        content = unpickler.load()
-        places = _places(file, _Unpickler(file).load(), unpickler.sizes)
+        _load(file)  # The protocol's version.
+        _load(file)  # Properties of the machine that wrote it.
+        content, sizes = _load(file)
+        keys, _ = _load(file)
+        places = _places(file, keys, sizes)
 
     def storage(key: str) -> bytes:
         start, count = places[key]
@@ -180,19 +223,6 @@ def _read_stream(path: str) -> tuple[Any, Callable[[str], bytes]]:
             return file.read(count)
 
     return content, storage
-
-
-class _Sized(_Unpickler):
-    """Remembers how many bytes an element of each storage has."""
-
-    def __init__(self, file: BinaryIO):
-        super().__init__(file)
-        self.sizes: dict[str, int] = {}
-
-    def persistent_load(self, pid: Any) -> tuple[np.dtype, str]:
-        dtype, key = super().persistent_load(pid)
-        self.sizes[key] = dtype.itemsize
-        return dtype, key
 
 
 def _places(file: BinaryIO, keys: list, sizes: dict) -> dict[str, tuple[int, int]]:

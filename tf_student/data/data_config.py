@@ -1,4 +1,4 @@
-"""Which real images to read, as a config."""
+"""The config of real images."""
 
 import dataclasses
 
@@ -7,18 +7,26 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Real images."""
+    """Which real images to read.
+
+    Example:
+
+    >>> DataConfig("cifar10", split="test").flip
+    True
+    """
 
     dataset: str = option(
         "digits",
-        "`digits` (embedded), a TFDS name such as cifar10, a folder of images, or an "
-        ".npz file of uint8 images.",
+        "Real images: `digits` (embedded), a TFDS name such as cifar10, a folder of "
+        "image files, or an .npz file of uint8 images.",
     )
-    split: str = option("train", "Split of a TFDS dataset, or array of an .npz file.")
-    data_dir: str = option("", "Where TFDS keeps its data; empty for its default.")
-    flip: bool = option(True, "Mirror images at random while training.")
+    split: str = option(
+        "train", "Split of a TFDS dataset, or name of an array in an .npz file."
+    )
+    data_dir: str = option("", "Data directory of TFDS; empty for its default.")
+    flip: bool = option(True, "Flip training images horizontally at random.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self)
         if not self.dataset:
             refuse("dataset", "be a name or a path", self.dataset)

@@ -1,4 +1,4 @@
-"""Image grids, and PNG files."""
+"""Grids of images, and PNG files."""
 
 import math
 
@@ -9,15 +9,22 @@ from tf_student.runtime import files
 
 
 def grid(images: np.ndarray, columns: int = 0, border: int = 1) -> np.ndarray:
-    """Lays images out row by row.
+    """Places images in a grid, row by row, on white.
 
     Args:
         images: uint8 `[n, height, width, channels]`.
-        columns: images in a row; 0 for about a square.
-        border: white pixels between images.
+        columns: the number of images in a row; 0 makes the grid about square.
+        border: the width of the white lines around the images, in pixels.
 
     Returns:
-        uint8 `[rows * height + ..., columns * width + ..., channels]`.
+        uint8 `[rows * (height + border) + border, columns * (width + border) + border,
+        channels]`.
+
+    Example:
+
+    >>> from tf_student.data import grids
+    >>> grids.grid(np.zeros([6, 8, 8, 3], np.uint8), columns=3).shape
+    (19, 28, 3)
     """
     n, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))
@@ -34,11 +41,14 @@ def grid(images: np.ndarray, columns: int = 0, border: int = 1) -> np.ndarray:
 
 
 def alternate_rows(sets: list[np.ndarray], columns: int) -> np.ndarray:
-    """Orders images so that a grid shows a row of the first set, of the second, ..
+    """Orders images so that the rows of a grid show the sets in turn.
+
+    The first row shows images of the first set, the second row the images of the second
+    set with the same indices, and so on.
 
     Args:
-        sets: uint8 arrays of one shape `[n, height, width, channels]`.
-        columns: images in a row; a last short row is filled up with white.
+        sets: uint8 arrays of the same shape `[n, height, width, channels]`.
+        columns: the number of images in a row; white images complete the last row.
 
     Returns:
         uint8 `[rows * len(sets) * columns, height, width, channels]`.
@@ -53,12 +63,13 @@ def alternate_rows(sets: list[np.ndarray], columns: int) -> np.ndarray:
 
 
 def write_png(path: str, image: np.ndarray, *, width: int = 0) -> None:
-    """Writes an image atomically, magnified to at most `width` pixels if it is small.
+    """Writes an image as a PNG file atomically.
 
     Args:
-        path: of the file.
-        image: uint8 `[height, width, channels]`; channels may be 1, 3 or 4.
-        width: in pixels; a larger image keeps its size, and 0 keeps every size.
+        path: the path of the file.
+        image: uint8 `[height, width, channels]` with 1, 3 or 4 channels.
+        width: a small image is magnified by the largest integer that leaves it at most
+            this wide, in pixels; 0 keeps the size.
     """
     magnify = max(1, width // image.shape[1])
     image = image.repeat(magnify, axis=0).repeat(magnify, axis=1)

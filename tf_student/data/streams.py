@@ -1,12 +1,13 @@
-"""Endless shuffled streams that can begin at any position.
+"""Endless shuffled streams that can start at any position.
 
-The element at a position is a function of the seed and the position alone, so a run
-that is continued sees what an undisturbed one would have seen.
+The element at a position depends only on the seed and the position. Therefore a resumed
+run sees the same elements as an uninterrupted one.
 """
 
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,12 +16,12 @@ _FOREVER = 2**31
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A worker's part of a stream: of every `count` blocks one.
+    """The part of a stream that one worker reads: one block in `count` blocks.
 
     Attributes:
-        size: elements of a block.
-        index: which block, from 0.
-        count: workers.
+        size: the number of elements in a block.
+        index: the index of the worker, from 0.
+        count: the number of workers.
     """
 
     size: int = 1
@@ -28,14 +29,14 @@ class Part:
     count: int = 1
 
     def of(self, stream: tf.data.Dataset) -> tf.data.Dataset:
-        """Drops the other workers' blocks, so do it before any decoding."""
+        """Removes the blocks of other workers. Call it before decoding elements."""
         if self.count == 1:
             return stream
 
-        def ours(place, element):
-            return place // self.size % self.count == self.index
+        def is_own(position: tf.Tensor, element: Any) -> tf.Tensor:
+            return position // self.size % self.count == self.index
 
-        return stream.enumerate().filter(ours).map(lambda place, element: element)
+        return stream.enumerate().filter(is_own).map(lambda _, element: element)
 
 
 WHOLE = Part()
@@ -44,32 +45,32 @@ WHOLE = Part()
 def endless(
     epoch: Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset], *, count: int, start: int
 ) -> tf.data.Dataset:
-    """Chains epochs and numbers their elements.
+    """Concatenates epochs and numbers their elements.
 
     Args:
-        epoch: from int64 scalars (epoch number, elements to skip) to a dataset of the
-            `count` elements of that epoch, in its order, less the skipped ones.
-        count: elements of one epoch.
-        start: position to begin at.
+        epoch: maps int64 scalars (epoch number, number of elements to skip) to a
+            dataset of the `count` elements of this epoch without the skipped ones.
+        count: the number of elements in an epoch.
+        start: the position to start at.
 
     Returns:
-        A dataset of (int64 position, element), beginning at `start`.
+        A dataset of (int64 position, element) from position `start`.
     """
     first, offset = divmod(start, count)
 
-    def one(number):
+    def remaining(number: tf.Tensor) -> tf.data.Dataset:
         skip = tf.where(number == first, tf.constant(offset, tf.int64), 0)
         return epoch(number, skip)
 
-    stream = tf.data.Dataset.range(first, _FOREVER).flat_map(one).enumerate(start)
+    stream = tf.data.Dataset.range(first, _FOREVER).flat_map(remaining).enumerate(start)
     return untuned(stream)
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """A dataset that closes at once, and what is made of it too.
+    """Switches the autotuning of a dataset off, and of datasets derived from it.
 
-    tf.data's tuner sleeps longer each time, and the end of a stream often waits until
-    it wakes, for seconds. Without it AUTOTUNE means a call for each core.
+    The tuner of tf.data sleeps in a thread, and closing a dataset may wait for seconds
+    until it wakes. Without the tuner, AUTOTUNE means one parallel call for each core.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -79,13 +80,21 @@ def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
 def shuffle_windows(
     dataset: tf.data.Dataset, *, size: int, seed: int, epoch: tf.Tensor
 ) -> tf.data.Dataset:
-    """Permutes each `size` consecutive elements: all of them, if that is the count.
+    """Permutes the elements within each window of `size` consecutive elements.
 
-    Unlike `Dataset.shuffle` it is stateless, and its seed may be a tensor.
+    Unlike `Dataset.shuffle`, the order depends only on the arguments, and `epoch` may
+    be a tensor. `tf.random.experimental.index_shuffle` would give another order, with
+    which existing runs could not be resumed.
+
+    Args:
+        dataset: the elements.
+        size: the number of elements in a window.
+        seed: of the permutations.
+        epoch: int64 scalar; each epoch has other permutations.
     """
 
-    def permute(number, window):
-        # tf.random's seeds are pairs; three numbers make the key.
+    def permute(number: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+        # Seeds of tf.random have two numbers; folding adds the third.
         key = tf.random.experimental.stateless_fold_in(
             tf.stack([tf.constant(seed, tf.int64), epoch]), number
         )
@@ -95,11 +104,11 @@ def shuffle_windows(
 
 
 @contextlib.contextmanager
-def diagnosed(diagnose: Callable[[], None]) -> Iterator[None]:
-    """Around reading a stream: where that fails, `diagnose` may name the culprit.
+def diagnosed(diagnose: Callable[[], object]) -> Iterator[None]:
+    """Calls `diagnose` if reading a stream in this context fails.
 
     Args:
-        diagnose: raises an `InputError` that names the damaged input, if one is.
+        diagnose: raises an `InputError` that names the damaged input, if any.
     """
     try:
         yield

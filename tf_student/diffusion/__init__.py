@@ -1,0 +1,1 @@
+"""The mathematics of diffusion: noise schedule, samplers, losses, and noise."""

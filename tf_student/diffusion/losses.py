@@ -1,4 +1,4 @@
-"""Per-example losses, and the one way to average them over a global batch."""
+"""Losses of each example, and their mean over a global batch."""
 
 from collections.abc import Callable
 
@@ -18,17 +18,31 @@ def noise_loss(
     *,
     alpha_bars: np.ndarray,
 ) -> tf.Tensor:
-    """|eps - eps(sqrt(a_t) x_0 + sqrt(1 - a_t) eps, t)|^2 (DDPM, eq. 14).
+    """|eps - eps_fn(sqrt(a_t) x_0 + sqrt(1 - a_t) eps, t)|^2 (DDPM, eq. 14).
 
     Args:
-        eps_fn: predicts noise from float32 x and int32 t `[batch]`.
-        images: float32 x_0 `[batch, height, width, channels]` in [-1, 1].
-        noise: eps, same shape.
-        t: int32 `[batch]`.
-        alpha_bars: float64 `[T]`.
+        eps_fn: predicts noise from float32 x `[batch, height, width, channels]` and
+            int32 t `[batch]`.
+        images: x_0, float32 `[batch, height, width, channels]` in [-1, 1].
+        noise: eps, float32 of the same shape, standard normal.
+        t: time steps, int32 `[batch]` in [0, T - 1].
+        alpha_bars: a, float64 `[T]`.
 
     Returns:
-        float32 `[batch]`, the mean over pixels.
+        float32 `[batch]`, the mean over pixels and channels.
+
+    Example:
+
+    >>> from tf_student.diffusion.losses import noise_loss
+    >>> images, noise = tf.zeros([2, 8, 8, 1]), tf.ones([2, 8, 8, 1])
+    >>> noise_loss(
+    ...     lambda x, t: tf.zeros_like(x),
+    ...     images,
+    ...     noise,
+    ...     tf.constant([0, 1]),
+    ...     alpha_bars=np.array([0.9, 0.8]),
+    ... ).numpy().tolist()
+    [1.0, 1.0]
     """
     alpha_bar = tf.gather(tf.constant(alpha_bars, tf.float32), t)[:, None, None, None]
     x_t = tf.sqrt(alpha_bar) * images + tf.sqrt(1.0 - alpha_bar) * noise
@@ -39,19 +53,23 @@ def noise_loss(
 def distillation_loss(
     targets: tf.Tensor, images: tf.Tensor, *, distance: str = "l1"
 ) -> tf.Tensor:
-    """Distance of the student's image to the teacher's, summed over pixels.
+    """Distance between the student's and the teacher's image for the same noise.
 
-    This is the loss of Luhman & Luhman (arXiv 2101.02388, eq. 3). The order of the
-    arguments is that of a Keras loss.
+    This is the loss of Luhman & Luhman (arXiv 2101.02388, eq. 3): the sum over pixels
+    and channels of |target - image| (`l1`) or (target - image)^2 (`l2`). The order of
+    the arguments is that of a Keras loss.
 
     Args:
-        targets: the teacher's images, float32 `[batch, height, width, channels]` in
+        targets: images of the teacher, float32 `[batch, height, width, channels]` in
             [-1, 1].
-        images: the student's, same shape.
-        distance: `l1`, or `l2` for the squared error.
+        images: images of the student, float32 of the same shape.
+        distance: `l1` or `l2`.
 
     Returns:
         float32 `[batch]`.
+
+    Raises:
+        ValueError: if `distance` is neither `l1` nor `l2`.
 
     Example:
 
@@ -69,8 +87,16 @@ def distillation_loss(
 
 
 def global_mean(losses: tf.Tensor, global_batch_size: int) -> tf.Tensor:
-    """This replica's share of the mean over the whole batch.
+    """Returns the share of one replica in the mean over the global batch.
 
-    Summed over replicas it is the mean, so gradients do not depend on their number.
+    The sum of the shares over all replicas is the mean, so gradients do not depend on
+    the number of replicas.
+
+    Args:
+        losses: float32, the losses of this replica's examples.
+        global_batch_size: the number of examples of all replicas.
+
+    Returns:
+        float32 scalar.
     """
     return tf.reduce_sum(losses) / global_batch_size

@@ -1,4 +1,4 @@
-"""Deterministic samplers: DDIM and DPM-Solver++ of second order."""
+"""Deterministic samplers: DDIM and DPM-Solver++(2M)."""
 
 from collections.abc import Callable
 
@@ -15,16 +15,18 @@ EpsFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 def ddim_step(
     x: tf.Tensor, eps: tf.Tensor, *, alpha_bar: tf.Tensor, next_alpha_bar: tf.Tensor
 ) -> tf.Tensor:
-    """One step (arXiv 2010.02502, eq. 12, sigma = 0): predict x_0, then noise it less.
+    """One step of DDIM (arXiv 2010.02502, eq. 12, sigma = 0).
+
+    x' = sqrt(a') (x - sqrt(1 - a) eps) / sqrt(a) + sqrt(1 - a') eps.
 
     Args:
-        x: float32 `[batch, ...]`, noised with `alpha_bar`.
-        eps: the noise in it, same shape.
-        alpha_bar: scalar, of this step.
-        next_alpha_bar: scalar, of the next and less noisy one.
+        x: float32 `[batch, ...]`, the noised image.
+        eps: float32 like x, the predicted noise in it.
+        alpha_bar: a, a scalar, at this time step.
+        next_alpha_bar: a', a scalar, at the next time step, which has less noise.
 
     Returns:
-        float32 like x.
+        x', float32 like x.
     """
     x_0 = predictions.x_0_from_eps(x, eps, alpha_bar=alpha_bar)
     return tf.sqrt(next_alpha_bar) * x_0 + tf.sqrt(1.0 - next_alpha_bar) * eps
@@ -37,21 +39,21 @@ def ddim_sample(
     timesteps: np.ndarray,
     alpha_bars: np.ndarray,
 ) -> tf.Tensor:
-    """Follows the whole trajectory from noise to image, in float32, without clipping.
+    """Applies `ddim_step` from noise to image, in float32 and without clipping.
+
+    The last step leads to alpha_bar = 1, which is an image without noise.
 
     Args:
         eps_fn: predicts noise from float32 x and int32 t `[batch]`.
-        z: float32 noise `[batch, ...]`.
-        timesteps: falling time steps; one call of `eps_fn` each.
-        alpha_bars: float64 `[T]`, one for each time step of the process.
+        z: noise, float32 `[batch, ...]`.
+        timesteps: decreasing time steps; `eps_fn` is called once for each.
+        alpha_bars: float64 `[T]`, for all time steps of the process.
 
     Returns:
-        float32 like z; the last step goes to alpha_bar = 1.
+        float32 like z.
     """
-    along = alpha_bars[timesteps]
     steps = tf.constant(timesteps, tf.int32)
-    now = tf.constant(along, tf.float32)
-    after = tf.constant(np.append(along[1:], 1.0), tf.float32)
+    now, after = _alpha_bars_along(timesteps, alpha_bars)
 
     def body(i, x):
         t = tf.fill([tf.shape(x)[0]], steps[i])
@@ -65,6 +67,15 @@ def ddim_sample(
     return x
 
 
+def _alpha_bars_along(
+    timesteps: np.ndarray, alpha_bars: np.ndarray
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """alpha_bar at each visited time step, and at the one that follows it."""
+    along = alpha_bars[timesteps]
+    after = np.append(along[1:], 1.0)
+    return tf.constant(along, tf.float32), tf.constant(after, tf.float32)
+
+
 def dpm_step(
     x: tf.Tensor,
     x_0: tf.Tensor,
@@ -76,20 +87,24 @@ def dpm_step(
 ) -> tf.Tensor:
     """One step of DPM-Solver++(2M) (Lu et al., arXiv 2211.01095, alg. 2).
 
-    With lambda = log(sqrt(a / (1 - a))), h its step and r the step before over h, x_0
-    is extrapolated to D = (1 + 1 / (2 r)) x_0 - 1 / (2 r) last_x_0, and the linear part
-    of the equation is solved exactly. With D = x_0 this is DDIM.
+    Let lambda = log(sqrt(a / (1 - a))), h the step of lambda, and r the ratio of the
+    previous step to h. Then
+
+        D = (1 + 1 / (2 r)) x_0 - 1 / (2 r) last_x_0
+        x' = sqrt((1 - a') / (1 - a)) x - sqrt(a') (exp(-h) - 1) D
+
+    With D = x_0 this is DDIM.
 
     Args:
-        x: float32 `[batch, ...]`, noised with `alpha_bar`.
-        x_0: the image predicted from it, same shape.
-        last_x_0: the prediction before.
-        alpha_bar: scalar, of this step.
-        next_alpha_bar: scalar, of the next, below 1.
-        last_alpha_bar: scalar, of the step before.
+        x: float32 `[batch, ...]`, the noised image.
+        x_0: float32 like x, the image predicted from x.
+        last_x_0: float32 like x, the image predicted at the previous time step.
+        alpha_bar: a, a scalar, at this time step.
+        next_alpha_bar: a', a scalar below 1, at the next time step.
+        last_alpha_bar: a scalar, at the previous time step.
 
     Returns:
-        float32 like x.
+        x', float32 like x.
     """
     log_snr = schedules.half_log_snr
     h = log_snr(next_alpha_bar) - log_snr(alpha_bar)
@@ -106,14 +121,13 @@ def dpm_sample(
     timesteps: np.ndarray,
     alpha_bars: np.ndarray,
 ) -> tf.Tensor:
-    """Like `ddim_sample`, by `dpm_step`; the first and the last step are DDIM's.
+    """Applies `dpm_step` from noise to image; otherwise like `ddim_sample`.
 
-    The last goes to alpha_bar = 1, where the second order is not defined.
+    The first and the last step are those of DDIM: the first has no previous prediction,
+    and the last leads to alpha_bar = 1, where lambda is infinite.
     """
-    along = alpha_bars[timesteps]
     steps = tf.constant(timesteps, tf.int32)
-    now = tf.constant(along, tf.float32)
-    after = tf.constant(np.append(along[1:], 1.0), tf.float32)
+    now, after = _alpha_bars_along(timesteps, alpha_bars)
     last = len(timesteps) - 1
 
     def body(i, x, last_x_0):
@@ -151,19 +165,20 @@ def make_sampler(
     diffusion: DiffusionConfig = DiffusionConfig(),
     sampler: SamplerConfig = SamplerConfig(),
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The sampler that a config describes, as a function of noise.
+    """Returns the sampler that a config describes, as a function of noise.
 
     Args:
         eps_fn: predicts noise from float32 x and int32 t `[batch]`.
         diffusion: the forward process that `eps_fn` was trained on.
-        sampler: solver, spacing and number of steps.
+        sampler: the solver, and the spacing and the number of time steps.
 
     Returns:
-        A function from float32 noise `[batch, height, width, channels]` to float32
-        images of the same shape, about [-1, 1].
+        A function from noise, float32 `[batch, height, width, channels]`, to images of
+        the same shape and dtype. Their values lie about in [-1, 1].
 
     Example:
 
+    >>> from tf_student.diffusion.samplers import make_sampler
     >>> sample = make_sampler(lambda x, t: tf.zeros_like(x))
     >>> sample(tf.random.normal([2, 8, 8, 1])).shape
     TensorShape([2, 8, 8, 1])

@@ -1,4 +1,4 @@
-"""Noise schedules and the time steps a sampler visits, in NumPy float64."""
+"""The noise schedule, and the time steps that a sampler visits, in NumPy float64."""
 
 from typing import TypeVar
 
@@ -11,10 +11,18 @@ T = TypeVar("T", np.ndarray, tf.Tensor)
 
 
 def alpha_bars(diffusion: DiffusionConfig) -> np.ndarray:
-    """Cumulative products of 1 - beta (DDPM, eq. 4).
+    """Cumulative products a_t of 1 - beta (DDPM, eq. 4).
+
+    They define the forward process x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps.
 
     Returns:
-        float64 `[timesteps]`, falling: x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) eps.
+        float64 `[timesteps]`, decreasing.
+
+    Example:
+
+    >>> from tf_student.diffusion import schedules
+    >>> schedules.alpha_bars(DiffusionConfig(3, 0.1, 0.3)).round(3).tolist()
+    [0.9, 0.72, 0.504]
     """
     betas = np.linspace(
         diffusion.beta_start, diffusion.beta_end, diffusion.timesteps, dtype=np.float64
@@ -25,7 +33,11 @@ def alpha_bars(diffusion: DiffusionConfig) -> np.ndarray:
 def half_log_snr(alpha_bars: T) -> T:
     """log(sqrt(a / (1 - a))), the lambda of DPM-Solver (arXiv 2206.00927, sec. 2.2).
 
-    Takes and returns a NumPy array or a tensor.
+    Args:
+        alpha_bars: a in (0, 1), a NumPy array or a tensor.
+
+    Returns:
+        An array or a tensor like `alpha_bars`.
     """
     if isinstance(alpha_bars, np.ndarray):
         return 0.5 * (np.log(alpha_bars) - np.log1p(-alpha_bars))
@@ -35,16 +47,24 @@ def half_log_snr(alpha_bars: T) -> T:
 def sampling_timesteps(
     sampler: SamplerConfig, diffusion: DiffusionConfig
 ) -> np.ndarray:
-    """The subsequence tau of time steps, in the order they are visited.
+    """The subsequence tau of time steps, in the order in which a sampler visits them.
 
-    `uniform` and `quadratic` are those of DDIM (arXiv 2010.02502, app. D.2): steps by
-    T // calls from 0, and squares of an even grid on [0, sqrt(0.8 T)]. `log_snr` takes
+    `uniform` and `quadratic` follow DDIM (arXiv 2010.02502, app. D.2): the multiples of
+    T // calls, and the squares of an even grid on [0, sqrt(0.8 T)]. `log_snr` selects
     the steps nearest to an even grid of lambda from T - 1 to 0 (DPM-Solver).
 
     Returns:
-        int32, falling and distinct, ending in 0; one network call each.
+        int32, decreasing and distinct, down to 0. The sampler calls the network once
+        for each.
+
+    Example:
+
+    >>> from tf_student.diffusion import schedules
+    >>> schedules.sampling_timesteps(SamplerConfig("uniform", 4), DiffusionConfig())
+    array([750, 500, 250,   0], dtype=int32)
     """
     timesteps = diffusion.timesteps
+    steps: np.ndarray
     calls = min(sampler.calls, timesteps)
     if sampler.spacing == "uniform":
         steps = np.arange(calls) * (timesteps // calls)

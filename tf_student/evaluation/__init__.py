@@ -1,0 +1,1 @@
+"""Figures of generated images: FID, KID, Inception Score and others."""

@@ -1,37 +1,34 @@
-"""Features that were extracted before, by the content of their images."""
+"""A cache of extracted features, keyed by the content of their images."""
 
 import hashlib
 import os
-import zipfile
-import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from tf_student.runtime import files
-
-_DAMAGED = (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error)
+from tf_student.runtime.errors import InputError
 
 
 class Cache:
-    """A directory with a file for each chunk of images.
+    """A directory with one file for each chunk of images.
 
-    A file's name is a hash of the images and of the extractor, so it can never be out
-    of date; an evaluation that was cut off goes on behind its last chunk.
+    The name of a file is a hash of the images and of the extractor, so that an entry
+    never becomes outdated. An interrupted evaluation continues after its last chunk.
 
     Args:
-        directory: made when something is put in.
-        extractor: the extractor's identity.
+        directory: created when the first features are stored.
+        extractor: identity of the extractor.
     """
 
     def __init__(self, directory: str, extractor: str):
         self._directory, self._extractor = directory, extractor
 
     def key(self, images: np.ndarray) -> str:
-        """The name under which the features of uint8 `[n, ...]` are kept."""
+        """The key of the features of images, uint8 `[n, ...]`."""
         head = f"{self._extractor} {images.dtype} {images.shape} "
         digest = hashlib.blake2b(head.encode(), digest_size=20)
-        digest.update(np.ascontiguousarray(images))
+        digest.update(np.ascontiguousarray(images).data)
         return digest.hexdigest()
 
     def get(self, key: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -40,13 +37,13 @@ class Cache:
         if not tf.io.gfile.exists(path):
             return None
         try:
-            with tf.io.gfile.GFile(path, "rb") as file, np.load(file) as arrays:
+            with files.open_npz(path) as arrays:
                 return arrays["activations"], arrays["logits"]
-        except (*_DAMAGED, tf.errors.OpError):
+        except (InputError, tf.errors.NotFoundError):
             return None
 
     def put(self, key: str, features: tuple[np.ndarray, np.ndarray]) -> None:
-        """Keeps features; the file appears whole."""
+        """Stores activations and logits atomically."""
         tf.io.gfile.makedirs(self._directory)
         arrays = {"activations": features[0], "logits": features[1]}
         files.write_npz(self._path(key), arrays)

@@ -1,41 +1,61 @@
-"""A small classifier of the embedded digits, trained where it is first needed."""
+"""A small classifier of the embedded digits, which is trained on first use."""
 
+import hashlib
 import os
 
 import keras
+import tensorflow as tf
 
 from tf_student.data import datasets
+from tf_student.evaluation.feature_network import FeatureNetwork
 from tf_student.runtime import files
 
-# Part of the cache's file name: raise it when the classifier changes.
+# Part of the file name in the cache. Increase it when the classifier changes.
 _VERSION = 1
 
 
+def feature_network() -> FeatureNetwork:
+    """The classifier's last hidden layer and logits, for 8x8 images."""
+    classifier = load()
+    outputs = keras.Model(
+        classifier.inputs,
+        [classifier.layers[-2].output, classifier.layers[-1].output],
+    )
+    digest = hashlib.sha256()
+    for weight in classifier.get_weights():
+        digest.update(weight.tobytes())
+
+    def network(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tuple(outputs(tf.cast(images, tf.float32), training=False))
+
+    return FeatureNetwork("digits", f"digits {digest.hexdigest()}", network, (8, 8, 1))
+
+
 def load() -> keras.Model:
-    """The classifier; its last two layers give features and logits."""
+    """Loads the classifier from the cache, or trains it and stores it there."""
     path = os.path.join(cache_directory(), f"digits-{_VERSION}.keras")
     if not os.path.exists(path):
         os.makedirs(cache_directory(), exist_ok=True)
-        network = train()
+        classifier = train()
         with files.replacing(path) as temporary:
-            # Keras insists on its suffix.
-            network.save(f"{temporary}.keras")
+            # Keras requires its own suffix.
+            classifier.save(f"{temporary}.keras")
             os.rename(f"{temporary}.keras", temporary)
     return keras.models.load_model(path)
 
 
 def cache_directory() -> str:
-    """Where it is kept: $TF_STUDENT_CACHE, else the user's cache."""
+    """`$TF_STUDENT_CACHE`, or else a folder in the user's cache directory."""
     user = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
     return os.environ.get("TF_STUDENT_CACHE", os.path.join(user, "tf_student"))
 
 
 def train() -> keras.Model:
-    """A new one; its last hidden layer is the features."""
+    """Trains a classifier, from uint8 images `[n, 8, 8, 1]` to 10 logits."""
     keras.utils.set_random_seed(0)
     images, labels = datasets.digits()
     conv = {"kernel_size": 3, "padding": "same", "activation": "relu"}
-    network = keras.Sequential(
+    classifier = keras.Sequential(
         [
             keras.Input(images.shape[1:]),
             keras.layers.Rescaling(1 / 127.5, -1),
@@ -49,6 +69,6 @@ def train() -> keras.Model:
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile("adam", loss)
-    network.fit(images, labels, batch_size=64, epochs=20, verbose=0)
-    return network
+    classifier.compile("adam", loss)
+    classifier.fit(images, labels, batch_size=64, epochs=20, verbose=0)
+    return classifier

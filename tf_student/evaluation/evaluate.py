@@ -2,24 +2,33 @@
 
 import dataclasses
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from tf_student.data import datasets, streams
+from tf_student.data import streams
 from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import SamplerConfig
-from tf_student.evaluation import extractors, image_sources
+from tf_student.evaluation import (
+    extractors,
+    image_sources,
+    named_sources,
+    same_noise,
+)
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.image_sources import Source
-from tf_student.evaluation.measurement import Measurement, SameNoise
+from tf_student.evaluation.measurement import Measurement
 from tf_student.evaluation.result import Evaluation
+from tf_student.evaluation.same_noise import SameNoise
 from tf_student.models.student import Student, as_student
 from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.pairs import manifests
 from tf_student.pairs.reader import PairSet
 from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
+
+_NAMES = ("teacher", "student")
 
 
 def evaluate(
@@ -36,97 +45,114 @@ def evaluate(
 ) -> Evaluation:
     """Measures teacher and student against real images, and against each other.
 
-    The student is never measured on noise that it was trained on: where both networks
-    are compared on the same noise, it is that of the held-out pairs.
-
     Args:
-        teacher: a teacher or its directory.
-        student: a student or its directory.
+        teacher: a teacher or its run directory.
+        student: a student or its run directory.
         directory: gets `evaluation.json`, `evaluation.html`, pictures, statistics and
-            cached features; None writes nothing.
+            cached features; None writes and caches nothing.
         real: the real images, or the name of their dataset.
-        pairs: the teacher's images are read from this pair set as far as it reaches,
-            if they are those that it would sample; None samples all of them.
-        config: the metrics, the extractor, and how many images.
-        sampler: the teacher's solver and steps.
+        pairs: a pair set or its directory, whose images and held-out noise are used if
+            the teacher generated them with the same options.
+        config: the metrics, the extractor and the numbers of images.
+        sampler: solver and steps of the teacher.
         run: how to use the devices.
         progress: whether to draw progress bars on stderr.
 
     Returns:
-        The figures; print them for a table.
+        The figures; `print` shows them as a table.
 
     Raises:
-        InputError: if the extractor or a network is missing.
+        InputError: if the extractor, a network or the real images cannot be read.
 
     Example:
 
-    >>> print(evaluate(teacher, student, real="digits", config=digits_metrics))
+    >>> config = EvaluateConfig(samples=100, repeats=1, extractor="digits")
+    >>> evaluate(teacher, student, real="digits", config=config).rows()[0]
+    ('', 'teacher', 'student')
     """
     strategy = devices.open_devices(run)
-    # At once, because a missing extractor should not show after an hour.
-    extractor = extractors.load(
-        config.extractor,
-        strategy,
-        device_batch=config.extractor_batch,
-        resize=config.resize,
-    )
-    teacher, student = as_teacher(teacher), as_student(student)
-    teacher_source, pair_set = _teacher_source(teacher, pairs, strategy, sampler, run)
-    student_source = image_sources.from_generator(
-        "the student", student.generator(strategy, run), 1
-    )
-    data = DataConfig(real) if isinstance(real, str) else real
-    real_set = datasets.load(data, teacher.image_shape)
+    # Loaded first: a missing extractor is an error before any sampling.
+    extractor = extractors.from_config(config, strategy)
     measurement = Measurement(directory, config, lambda: extractor, bars=progress)
-    return measurement.run(
-        {"teacher": teacher_source, "student": student_source},
-        image_sources.from_images(real_set, config.max_real),
-        lambda: _held_out(teacher_source, student_source, pair_set, config.same_noise),
-    )
+    networks = _Networks(as_teacher(teacher), as_student(student), sampler, run)
+    return networks.measure(measurement, strategy, real, pairs)
 
 
-def _teacher_source(
-    teacher: Teacher, pairs: PairSet | str | None, strategy, sampler, run
-) -> tuple[Source, PairSet | None]:
-    """The teacher, and the pair set if its images are those it would sample."""
-    generator = teacher.generator(strategy, sampler, run)
-    calls = teacher.network_calls(sampler)
-    source = image_sources.from_generator("the teacher", generator, calls)
-    if isinstance(pairs, str):
-        exists = tf.io.gfile.exists(os.path.join(pairs, manifests.MANIFEST))
-        pairs = PairSet(pairs) if exists else None
-    if pairs is None:
-        return source, None
-    manifest = pairs.manifest
-    own = manifest.teacher == teacher.fingerprint
-    if not (own and manifest.sampler == sampler and manifest.dtype == run.dtype):
-        return source, None
-    return _stored_first(source, pairs, run), pairs
+@dataclasses.dataclass(frozen=True)
+class _Networks:
+    """Teacher and student, and the options of their images."""
+
+    teacher: Teacher
+    student: Student
+    sampler: SamplerConfig
+    run: RunConfig
+
+    def measure(
+        self,
+        measurement: Measurement,
+        strategy: tf.distribute.Strategy,
+        real: DataConfig | str,
+        pairs: PairSet | str | None,
+    ) -> Evaluation:
+        pair_set = self._matching(pairs)
+        student = self.student.generator(strategy, self.run)
+        sources = {
+            "teacher": self._teacher_source(pair_set, strategy),
+            "student": image_sources.from_generator("the student", student, 1),
+        }
+        config, shape = measurement.config, self.teacher.image_shape
+        return measurement.run(
+            sources,
+            named_sources.open_real(real, shape, config.max_real),
+            lambda: _same_noise(sources, pair_set, config.same_noise),
+        )
+
+    def _matching(self, pairs: PairSet | str | None) -> PairSet | None:
+        """The pair set, if it exists and the teacher would sample its images."""
+        if isinstance(pairs, str):
+            exists = tf.io.gfile.exists(os.path.join(pairs, manifests.MANIFEST))
+            pairs = PairSet(pairs) if exists else None
+        if pairs is None:
+            return None
+        manifest = pairs.manifest
+        stored = (manifest.teacher, manifest.sampler, manifest.dtype)
+        sampled = (self.teacher.fingerprint, self.sampler, self.run.dtype)
+        return pairs if stored == sampled else None
+
+    def _teacher_source(
+        self, pair_set: PairSet | None, strategy: tf.distribute.Strategy
+    ) -> Source:
+        """The teacher's images: stored ones for the ranges that the pair set has."""
+        generator = self.teacher.generator(strategy, self.sampler, self.run)
+        calls = self.teacher.network_calls(self.sampler)
+        source = image_sources.from_generator("the teacher", generator, calls)
+        if pair_set is None:
+            return source
+
+        def read(first: int, count: int) -> Iterator[np.ndarray]:
+            if first + count > pair_set.manifest.pairs.pairs:
+                yield from source.read(first, count)
+                return
+            images = pair_set.images().skip(first).take(count)
+            with streams.diagnosed(pair_set.diagnose):
+                yield from images.batch(self.run.device_batch).as_numpy_iterator()
+
+        return dataclasses.replace(source, read=read)
 
 
-def _stored_first(teacher: Source, pair_set: PairSet, run: RunConfig) -> Source:
-    """The teacher, with stored images where the set has all of a range."""
-
-    def read(first: int, count: int):
-        if first + count > pair_set.manifest.pairs.pairs:
-            yield from teacher.read(first, count)
-            return
-        chosen = pair_set.images().skip(first).take(count).batch(run.device_batch)
-        with streams.diagnosed(pair_set.diagnose):
-            yield from chosen.as_numpy_iterator()
-
-    return dataclasses.replace(teacher, read=read)
-
-
-def _held_out(
-    teacher: Source, student: Source, pair_set: PairSet | None, count: int
+def _same_noise(
+    sources: dict[str, Source], pair_set: PairSet | None, count: int
 ) -> SameNoise:
-    """Images of held-out noise by both; the teacher's from the pair set, if any."""
-    names = ("teacher", "student")
+    """Both networks' images of noise that the student was not trained on.
+
+    It is the held-out noise of the pair set, or other evaluation noise without one.
+    """
+    teacher, student = (sources[name] for name in _NAMES)
     if pair_set is None:
-        same = image_sources.same_noise(teacher, student, count)
-        return dataclasses.replace(same, names=names)
+        images = same_noise.generate(teacher, student, count)
+        return dataclasses.replace(images, names=_NAMES)
     with streams.diagnosed(pair_set.diagnose):
-        pairs = list(pair_set.held_out().take(count).as_numpy_iterator())
-    z, stored = (np.stack(parts) for parts in zip(*pairs, strict=True))
-    return SameNoise(names, (stored, student.generate(z)))
+        held_out = list(pair_set.held_out().take(count).as_numpy_iterator())
+    z, stored = (np.stack(parts) for parts in zip(*held_out, strict=True))
+    assert student.generate is not None
+    return SameNoise(_NAMES, (stored, student.generate(z)))

@@ -1,4 +1,4 @@
-"""Features: what FID, KID and IS see of images."""
+"""Extraction of features, which FID, KID and the Inception Score are computed from."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ class Features:
     Attributes:
         activations: float32 `[n, dimensions]`.
         logits: float32 `[n, classes]`.
-        name: of the images.
+        name: of the images, for messages.
         extractor: identity of the network.
     """
 
@@ -39,13 +39,13 @@ class Features:
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A named network.
+    """A network that computes features.
 
     Attributes:
         name: for reports.
-        identity: changes with the weights and with what is done to images first.
+        identity: a digest that depends on the weights and on the preprocessing.
         run: from uint8 `[n, height, width, channels]` to float32 activations
-            `[n, dimensions]` and logits `[n, classes]`, n of any size.
+            `[n, dimensions]` and logits `[n, classes]`, for any n of at least 1.
     """
 
     name: str
@@ -60,48 +60,52 @@ class Extractor:
         cache: Cache | None = None,
         advance: Callable[[int], object] = lambda count: None,
     ) -> Features:
-        """Features of batches of uint8 images; about a batch is in memory at a time.
+        """Extracts features; about one batch of images is in memory at a time.
 
         Args:
-            batches: `[n, height, width, channels]` each.
-            name: what the images are, for messages.
-            cache: where features are looked for first, and kept.
-            advance: told of every few images that are done.
+            batches: uint8 `[n, height, width, channels]` each.
+            name: of the images, for messages.
+            cache: provides the features of known images and stores those of others.
+            advance: called after each chunk with its number of images.
 
         Raises:
-            InputError: if they are no uint8 images of 0 to 255 of one size, or none.
+            InputError: if there are no images, or they are not uint8 images of one size
+                with values of 0 to 255.
         """
         spools, largest = (_Spool(), _Spool()), 0
         for images in _chunks(_checked(batches, name)):
-            found = self._features(images, cache)
-            for spool, part in zip(spools, found, strict=True):
+            features = self._features(images, cache)
+            for spool, part in zip(spools, features, strict=True):
                 spool.add(part)
             largest = max(largest, int(images.max()))
             advance(len(images))
-        if spools[0].width is None:
+        if not spools[0].width:
             raise InputError(f"At least 2 images are needed. Received: 0 of {name}.")
         if largest == 1:
             raise InputError(
                 f"Images must have values of 0 to 255. Received: {name} with 0 to 1."
             )
-        return Features(*(spool.array() for spool in spools), name, self.identity)
+        activations, logits = (spool.array() for spool in spools)
+        return Features(activations, logits, name, self.identity)
 
-    def _features(self, images, cache: Cache | None):
+    def _features(
+        self, images: np.ndarray, cache: Cache | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         if cache is None:
             return self.run(images)
         key = cache.key(images)
-        if found := cache.get(key):
-            return found
-        found = self.run(images)
-        cache.put(key, found)
-        return found
+        if cached := cache.get(key):
+            return cached
+        features = self.run(images)
+        cache.put(key, features)
+        return features
 
 
 class _Spool:
-    """Rows of float32 that go to a file without a name."""
+    """Collects rows of float32 in an unnamed file."""
 
     def __init__(self):
-        self._file, self.width = tempfile.TemporaryFile(), None
+        self._file, self.width = tempfile.TemporaryFile(), 0
 
     def add(self, rows: np.ndarray) -> None:
         self.width = rows.shape[1]
@@ -132,14 +136,15 @@ def _checked(batches: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
 
 
 def _chunks(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same images in batches of `CHUNK`, whatever batches they came in."""
-    held, count = [], 0
+    """The same images in batches of `CHUNK`, which the cache's keys depend on."""
+    pending: list[np.ndarray] = []
+    count = 0
     for batch in batches:
-        held.append(batch)
+        pending.append(batch)
         count += len(batch)
         while count >= CHUNK:
-            joined = np.concatenate(held)
+            joined = np.concatenate(pending)
             yield joined[:CHUNK]
-            held, count = [joined[CHUNK:]], count - CHUNK
+            pending, count = [joined[CHUNK:]], count - CHUNK
     if count:
-        yield np.concatenate(held)
+        yield np.concatenate(pending)

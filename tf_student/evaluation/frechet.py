@@ -6,16 +6,21 @@ from tf_student.evaluation import statistics
 from tf_student.evaluation.statistics import Statistics
 from tf_student.runtime.errors import InputError
 
-# Largest |R R - C| / |C| of a square root R that is believed.
-_RESIDUAL = 1e-8
+# Largest accepted |R R - C| / |C| of a square root R of C.
+_MAX_RESIDUAL = 1e-8
+# Subset sizes of the extrapolation to infinity.
 _SIZES = 15
+_BLOCK = 2048
 
 
 class Reference:
-    """Statistics to which many others are compared; their root is taken once.
+    """The statistics that others are compared with; their root is computed once.
 
     Args:
-        reference: usually of the real images.
+        reference: usually the statistics of the real images.
+
+    Raises:
+        InputError: if the covariance is not positive semi-definite.
     """
 
     def __init__(self, reference: Statistics):
@@ -25,103 +30,113 @@ class Reference:
     def distance(self, other: Statistics) -> float:
         """|m - m'|^2 + tr(C) + tr(C') - 2 tr((C^1/2 C' C^1/2)^1/2), in float64.
 
-        The last trace is that of (C C')^1/2, and the sum of the square roots of the
-        eigenvalues of a symmetric matrix.
+        The last trace equals that of (C C')^1/2. It is the sum of the square roots of
+        the eigenvalues of a symmetric matrix.
 
         Raises:
-            InputError: if the statistics are of another extractor.
+            InputError: if the statistics are those of another extractor.
         """
-        _check(self.statistics, other)
+        _check_extractors(self.statistics, other)
         covariance = other.covariance
         product = self._root @ covariance @ self._root
         eigenvalues = np.linalg.eigvalsh((product + product.T) / 2)
         trace = np.sqrt(np.clip(eigenvalues, 0, None)).sum()
         means = self.statistics.mean - other.mean
-        own = np.trace(self.statistics.covariance) + np.trace(covariance)
-        return float(means @ means + own - 2 * trace)
+        traces = np.trace(self.statistics.covariance) + np.trace(covariance)
+        return float(means @ means + traces - 2 * trace)
 
     def infinity(self, activations: np.ndarray, seed: int = 0) -> float:
-        """The distance for endless images: FID-infinity (arXiv 1911.07023, sec. 3).
+        """The limit of the distance for an infinite number of images: FID-infinity.
 
-        FID falls linearly in 1/n; the distances of random subsets of 15 sizes, from a
-        tenth of the images to all of them, give the line, and its value at 0 is the
-        result.
+        FID is linear in 1/n (arXiv 1911.07023, sec. 3). A line is fitted to the
+        distances of random subsets of 15 sizes, from a tenth of the images to all of
+        them. Its value at 1/n = 0 is the result.
+
+        Args:
+            activations: `[n, dimensions]`, which may be a memmap.
+            seed: of the random subsets.
         """
         n = len(activations)
         order = np.random.default_rng(seed).permutation(n)
         sizes = np.linspace(max(n // 10, 2), n, _SIZES).astype(int)
         distances = [
-            self.distance(self._of(activations, np.sort(order[:size])))
+            self.distance(self._of_rows(activations, np.sort(order[:size])))
             for size in sizes
         ]
         return float(np.polyfit(1 / sizes, distances, 1)[1])
 
-    def _of(self, activations: np.ndarray, rows: np.ndarray) -> Statistics:
-        found = Statistics(extractor=self.statistics.extractor)
-        for part in np.array_split(rows, -(-len(rows) // 2048)):
-            found.add(activations[part])
-        return found
+    def _of_rows(self, activations: np.ndarray, rows: np.ndarray) -> Statistics:
+        subset = Statistics(extractor=self.statistics.extractor)
+        for part in np.array_split(rows, -(-len(rows) // _BLOCK)):
+            subset.add(activations[part])
+        return subset
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """The Frechet distance of two sets of features, from their statistics."""
+    """The Frechet distance of two sets of features, from their statistics.
+
+    Raises:
+        InputError: if the statistics are those of different extractors.
+    """
     return Reference(a).distance(b)
 
 
 def symmetric_root(covariance: np.ndarray, name: str = "covariance") -> np.ndarray:
-    """R with R R = C and R = R^T, of a symmetric C that is not negative.
+    """The symmetric R with R R = C, for a symmetric positive semi-definite C.
 
     Raises:
-        InputError: if R R is not C: a covariance with truly negative eigenvalues.
+        InputError: if R R differs from C, which means that C has negative eigenvalues.
     """
     symmetric = (covariance + covariance.T) / 2
     eigenvalues, vectors = np.linalg.eigh(symmetric)
     root = (vectors * np.sqrt(np.clip(eigenvalues, 0, None))) @ vectors.T
     scale = max(float(np.linalg.norm(symmetric)), np.finfo(np.float64).tiny)
     residual = float(np.linalg.norm(root @ root - symmetric)) / scale
-    if not residual <= _RESIDUAL:
+    # Written so that NaN is an error too.
+    if not residual <= _MAX_RESIDUAL:
         raise InputError(
-            f"The covariance of {name} has no square root: relative residual "
-            f"{residual:.1e}, at most {_RESIDUAL:.0e} expected."
+            f"The covariance of {name} must be positive semi-definite. Received: one "
+            f"whose square root has a relative residual of {residual:.1e}, above "
+            f"{_MAX_RESIDUAL:.0e}."
         )
     return root
 
 
 def half_split(activations: np.ndarray) -> float:
-    """Distance of two random halves of one set: what a perfect copy would get.
+    """The distance between two random halves of one set, which a perfect copy has.
 
-    A small set scores badly against its own other half, so a generator that is
-    compared with the whole set can come out lower.
+    The halves of a small set are far apart because FID is biased for few images. A
+    generator that is compared with the whole set can therefore have a smaller distance.
     """
     order = np.random.default_rng(0).permutation(len(activations))
-    halves = [
+    first, second = (
         statistics.of(activations[np.sort(part)], "half of the real images")
         for part in np.array_split(order, 2)
-    ]
-    return distance(*halves)
+    )
+    return distance(first, second)
 
 
-def rank_warning(found: Statistics) -> str | None:
-    """What to say where a covariance cannot have full rank."""
-    if not 0 < found.n <= found.dimensions:
+def rank_warning(stats: Statistics) -> str | None:
+    """A warning if there are too few images for a covariance of full rank."""
+    if not 0 < stats.n <= stats.dimensions:
         return None
     return (
-        f"{found.name}: {found.n:,} images for {found.dimensions:,} feature "
+        f"{stats.name}: {stats.n:,} images for {stats.dimensions:,} feature "
         "dimensions: the covariance lacks rank, and FID is biased upwards."
     )
 
 
-def origin_warning(found: Statistics) -> str | None:
-    """What to say where nobody knows whose features the statistics are of."""
-    if found.extractor:
+def origin_warning(stats: Statistics) -> str | None:
+    """A warning if the extractor of the statistics is unknown."""
+    if stats.extractor:
         return None
     return (
-        f"{found.name} does not say which extractor it is of: FID holds if the other "
-        "side's is the same."
+        f"{stats.name} does not store the extractor of its features: FID is valid only "
+        "if it is the extractor of the other images."
     )
 
 
-def _check(a: Statistics, b: Statistics) -> None:
+def _check_extractors(a: Statistics, b: Statistics) -> None:
     if a.dimensions != b.dimensions:
         raise InputError(
             f"{a.name} and {b.name} must be features of one extractor. "

@@ -1,38 +1,40 @@
-"""The Inception v3 of FID, with the weights of December 2015 in PyTorch's layout.
+"""The Inception v3 of FID.
 
-It differs from the network of the paper (Szegedy et al., arXiv 1512.00567) as the graph
-did with which FID was first computed: 1008 classes, average pooling that leaves padding
-out of its mean, and maximum pooling in the last block. The file is pytorch-fid's
-`pt_inception-2015-12-05-6726825d.pth`, whose names the layers have.
+It differs from the network of the paper (Szegedy et al., arXiv 1512.00567) in the same
+way as the graph of December 2015 that FID was first computed with: it has 1008 classes,
+its average pooling excludes the padding from the mean, and its last block uses maximum
+pooling.
 """
 
+from collections.abc import Sequence
+
 import keras
-import tensorflow as tf
 
-from tf_student.convert import rows, torch_file
+from tf_student.evaluation.inception_preprocessing import SIZE
 
-SIZE = 299
 CLASSES = 1008
-FEATURES = 2048
 _EPSILON = 1e-3
 
-# A convolution: name, filters, kernel (height, width), stride. Those of stride 2 are
-# not padded, the others keep the size.
+# A convolution: name, filters, kernel (height, width), stride. A convolution of stride
+# 2 has no padding; the others keep the size.
 _Conv = tuple[str, int, tuple[int, int], int]
-# A branch: convolutions, in which a tuple of two forks and is joined again, after the
-# pooling that its name says, if any.
-_Branch = tuple[str, list]
+# A branch: the pooling that it starts with, and its convolutions. Two convolutions in a
+# tuple have the same input, and their outputs are concatenated. `halving` is a branch
+# without convolutions.
+_Branch = tuple[str, Sequence[_Conv | tuple[_Conv, _Conv]]]
 
 _POOL = {"average": keras.layers.AveragePooling2D, "maximum": keras.layers.MaxPooling2D}
 
 
-def _conv(name: str, filters: int, kernel: int | tuple = 1, stride: int = 1) -> _Conv:
-    kernel = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    return name, filters, kernel, stride
+def _conv(
+    name: str, filters: int, kernel: int | tuple[int, int] = 1, stride: int = 1
+) -> _Conv:
+    size = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    return name, filters, size, stride
 
 
 def _double(*filters: int, last_stride: int = 1) -> list[_Conv]:
-    """Two 3x3 convolutions behind one of 1x1."""
+    """A 1x1 convolution and two 3x3 convolutions."""
     first, second, third = filters
     return [
         _conv("branch3x3dbl_1", first),
@@ -120,11 +122,11 @@ BLOCKS: dict[str, list[_Branch]] = {
 
 
 def build(size: int = SIZE) -> keras.Model:
-    """The network, with random weights; it works on other sizes than 299 too.
+    """The network with random weights.
 
-    From float32 images `[n, 299, 299, 3]` in about [-1, 1] to features `[n, 2048]` and
-    logits `[n, 1008]`. Layers are named as in the file; `Mixed_5b` and its like are
-    the blocks' outputs.
+    Its input is float32 images `[n, size, size, 3]` in about [-1, 1]. Its outputs are
+    features `[n, 2048]` and logits `[n, 1008]`. Layers are named as in pytorch-fid's
+    file, and the layers `Mixed_5b` to `Mixed_7c` are the outputs of the blocks.
     """
     images = keras.Input([size, size, 3])
     x = _unit(images, "Conv2d_1a_3x3", 32, 3, 2, padding="valid")
@@ -141,11 +143,23 @@ def build(size: int = SIZE) -> keras.Model:
     return keras.Model(images, [pool, keras.layers.Dense(CLASSES, name="fc")(pool)])
 
 
-def _branch(x, block: str, pooling: str, convolutions: list):
+def units() -> list[str]:
+    """Names of the units of convolution, batch normalization and ReLU, in order."""
+    names = [f"Conv2d_{name}" for name in ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1")]
+    names.append("Conv2d_4a_3x3")
+    for block, branches in BLOCKS.items():
+        for _, convolutions in branches:
+            for step in convolutions:
+                forks = step if isinstance(step[0], tuple) else [step]
+                names += [f"{block}.{fork[0]}" for fork in forks]
+    return names
+
+
+def _branch(x, block: str, pooling: str, convolutions: Sequence):
     if pooling == "halving":
         return keras.layers.MaxPooling2D(3, 2)(x)
     if pooling:
-        # Neither takes the padding into account.
+        # Both exclude the padding.
         x = _POOL[pooling](3, 1, padding="same")(x)
     for step in convolutions:
         if isinstance(step[0], tuple):
@@ -157,81 +171,10 @@ def _branch(x, block: str, pooling: str, convolutions: list):
 
 
 def _unit(x, name: str, filters: int, kernel, stride: int, padding: str = ""):
-    """Convolution without a bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalization, ReLU."""
     padding = padding or ("same" if stride == 1 else "valid")
     x = keras.layers.Conv2D(
         filters, kernel, stride, padding, use_bias=False, name=f"{name}.conv"
     )(x)
     x = keras.layers.BatchNormalization(epsilon=_EPSILON, name=f"{name}.bn")(x)
     return keras.layers.ReLU(name=name)(x)
-
-
-def load(path: str) -> keras.Model:
-    """The network with the weights of a file of PyTorch.
-
-    Raises:
-        InputError: if the file is damaged, or any tensor has no place or is missing.
-    """
-    model = build()
-    ours = {variable.path: variable for variable in model.variables}
-    shapes = {path: tuple(variable.shape) for path, variable in ours.items()}
-    # Counters of training steps, in files of later versions of PyTorch.
-    tensors = torch_file.read(path).renamed(
-        lambda name: None if name.endswith("num_batches_tracked") else name
-    )
-    for name, value in rows.apply(table(), tensors, shapes):
-        ours[name].assign(value)
-    return model
-
-
-def table() -> list[rows.Row]:
-    """Which of the file's tensors is which of our variables."""
-    units = [f"Conv2d_{name}" for name in ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1")]
-    units.append("Conv2d_4a_3x3")
-    for block, branches in BLOCKS.items():
-        for _, convolutions in branches:
-            for step in convolutions:
-                forks = step if isinstance(step[0], tuple) else [step]
-                units += [f"{block}.{fork[0]}" for fork in forks]
-    norm = {
-        "gamma": "weight",
-        "beta": "bias",
-        "moving_mean": "running_mean",
-        "moving_variance": "running_var",
-    }
-    found = []
-    for unit in units:
-        kernel = rows.Row(f"{unit}.conv/kernel", (f"{unit}.conv.weight",), True)
-        found += [
-            kernel,
-            *(rows.Row(f"{unit}.bn/{k}", (f"{unit}.bn.{v}",)) for k, v in norm.items()),
-        ]
-    dense = [
-        rows.Row("fc/kernel", ("fc.weight",), True),
-        rows.Row("fc/bias", ("fc.bias",)),
-    ]
-    return found + dense
-
-
-def preprocess_tf1(images: tf.Tensor) -> tf.Tensor:
-    """The original's: TensorFlow 1's bilinear resize, (x - 128) / 128.
-
-    A pixel of the result is interpolated at its index times the scale, with no half
-    pixel added, as in torch-fidelity. From uint8 `[n, h, w, c]`, c being 1 or 3.
-    """
-    # What tf.image.resize cannot do any more.
-    resized = tf.raw_ops.ResizeBilinear(images=_coloured(images), size=[SIZE, SIZE])
-    return (resized - 128) / 128
-
-
-def preprocess_pytorch_fid(images: tf.Tensor) -> tf.Tensor:
-    """pytorch-fid's: bilinear with half-pixel centres, x / 127.5 - 1."""
-    return tf.image.resize(_coloured(images), [SIZE, SIZE]) / 127.5 - 1
-
-
-def _coloured(images: tf.Tensor) -> tf.Tensor:
-    images = tf.cast(images, tf.float32)
-    return tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
-
-
-PREPROCESSING = {"tf1": preprocess_tf1, "pytorch_fid": preprocess_pytorch_fid}

@@ -1,31 +1,32 @@
-"""Measures sources of images against real ones, and leaves what was found."""
+"""Measures sources of images against real images, and writes the results."""
 
 import dataclasses
 import os
-import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from tf_student.evaluation import (
+    contender,
+    evaluation_files,
     frechet,
     metrics,
     neighbours,
     pictures,
-    report,
     similarity,
 )
-from tf_student.evaluation.cache import Cache
+from tf_student.evaluation.contender import Contender
 from tf_student.evaluation.evaluation_config import EvaluateConfig
+from tf_student.evaluation.feature_reader import FeatureReader
 from tf_student.evaluation.features import Extractor, Features
-from tf_student.evaluation.image_sources import SameNoise, Source
-from tf_student.evaluation.result import Evaluation, Measured
+from tf_student.evaluation.image_sources import Source
+from tf_student.evaluation.result import Evaluation
+from tf_student.evaluation.same_noise import SameNoise
+from tf_student.evaluation.similarity import Similarity
 from tf_student.evaluation.statistics import Statistics
-from tf_student.runtime import files, progress
 from tf_student.runtime.errors import InputError
 
-# The picture of nearest neighbours: a generated image, then real ones.
+# The picture of nearest neighbours: rows of a generated image and its nearest ones.
 _QUERIES, _NEAREST = 8, 7
 
 
@@ -34,9 +35,10 @@ class Measurement:
 
     Args:
         directory: gets `evaluation.json`, `evaluation.html`, `evaluation/` with the
-            pictures, `statistics/`, and `features/` with the cache; None writes nothing.
-        config: what to measure.
-        open_extractor: loads the extractor, if any image needs it.
+            pictures, `statistics/`, and `features/` with the cache; None writes and
+            caches nothing.
+        config: the metrics and the numbers of images.
+        open_extractor: loads the extractor if a source has images.
         bars: whether to draw progress bars on stderr.
     """
 
@@ -48,184 +50,113 @@ class Measurement:
         *,
         bars: bool = False,
     ):
-        self._directory, self._config, self._bars = directory, config, bars
-        self._open_extractor, self._extractor = open_extractor, None
+        self._directory, self.config = directory, config
+        cache = None
+        if directory and config.cache_features:
+            cache = os.path.join(directory, "features")
+        self._reader = FeatureReader(open_extractor, cache=cache, bars=bars)
 
     def run(
         self,
-        contenders: dict[str, Source],
+        sources: dict[str, Source],
         real: Source,
         same_noise: Callable[[], SameNoise] | None = None,
     ) -> Evaluation:
-        """Measures contenders, by their names in the table, against real images.
+        """Measures sources against real images.
 
         Args:
-            contenders, real: what is measured, and against what.
-            same_noise: makes two contenders' images of the same noise.
+            sources: by their names in the table.
+            real: images or statistics.
+            same_noise: generates images of the same noise with two of the sources.
 
         Raises:
-            InputError: if images do not fit each other or are too few.
+            InputError: if images have different sizes, or a source has too few.
         """
-        starts = {name: self._starts(s, real) for name, s in contenders.items()}
-        known = self._features(real, "real", 0, real.count)
-        reference = metrics.Reference(known)
-        found, ranges, first = {}, {}, None
-        for name, source in contenders.items():
-            scored = self._score(name, source, starts[name], reference)
-            found[name], ranges[name], first = scored
-        alike, drawn = self._compare(same_noise)
-        statistics = {name: parts[0] for name, parts in ranges.items()}
+        for source in sources.values():
+            _check_size(source, real)
+            # Too few images are an error before any features are extracted.
+            contender.range_starts(source, self.config)
+        # A generator in place of real images makes as many as each source.
+        count = self.config.samples if real.count is None else real.count
+        real_features = self._reader.read(real, "real", 0, count)
+        reference = metrics.Reference(real_features)
+        contenders = {
+            name: contender.measure(name, source, reference, self._reader, self.config)
+            for name, source in sources.items()
+        }
+        statistics = {name: c.statistics[0] for name, c in contenders.items()}
         statistics["real"] = reference.statistics
-        evaluation = Evaluation(
-            real=real.name,
-            real_count=real.count,
-            half_split_fid=_half_split(known),
-            extractor=getattr(self._extractor, "name", "of the statistics"),
-            samples=self._config.samples,
-            repeats=max(map(len, starts.values())),
-            networks=found,
-            preparation=real.preparation,
-            between=_between(list(ranges.values())),
+        alike, shown = self._compare(same_noise)
+        evaluation = dataclasses.replace(
+            self._result(real, count, contenders),
+            half_split_fid=_half_split(real_features),
             same_noise=alike,
-            warnings=_warnings(statistics),
+            warnings=_warnings(list(statistics.values())),
         )
         if self._directory:
-            drawn += self._neighbours(source, first, real, known)
-            self._write(self._directory, evaluation, drawn, statistics)
+            last = list(contenders.values())[-1]
+            shown += _nearest_real(last, real, real_features)
+            evaluation_files.write(self._directory, evaluation, shown, statistics)
         return evaluation
 
-    def _score(
-        self, name: str, source: Source, starts: list[int], reference: metrics.Reference
-    ) -> tuple[Measured, list[Statistics], Features | Statistics]:
-        """One contender's figures, its statistics by range, its first range."""
-        scores, statistics, first = [], [], None
-        for number, start in enumerate(starts):
-            label = f"{name} {number + 1}/{len(starts)}"
-            part = self._features(source, label, start, self._config.samples)
-            infinity = self._config.fid_infinity
-            scores.append(reference.measure(part, infinity=infinity))
-            statistics.append(part.statistics if _has_images(part) else part)
-            first = first or part
-        measured = Measured(
-            metrics.summed_up(scores),
-            source.calls,
-            _milliseconds(source) if source.generate else 0.0,
-            len(scores),
-            "" if source.name == f"the {name}" else source.name,
+    def _result(
+        self, real: Source, count: int, contenders: dict[str, Contender]
+    ) -> Evaluation:
+        """The contenders' figures."""
+        return Evaluation(
+            real=real.name,
+            real_count=count,
+            half_split_fid=None,
+            extractor=self._reader.extractor_name,
+            samples=self.config.samples,
+            repeats=max(c.measured.ranges for c in contenders.values()),
+            networks={name: c.measured for name, c in contenders.items()},
+            preparation=real.preparation,
+            between=_between([c.statistics for c in contenders.values()]),
         )
-        return measured, statistics, first
 
-    def _starts(self, source: Source, real: Source) -> list[int]:
-        """First image of each range; as many ranges as a set of images has."""
-        _check_shapes(source, real)
-        count = self._config.samples
-        if source.statistics:
-            return [0]
-        starts = [r * count for r in range(self._config.repeats)]
-        if source.count is None:
-            return starts
-        if source.count < count:
-            raise InputError(
-                f"`samples` must be at most {source.count}, the images of "
-                f"{source.name}. Received: samples={count}."
-            )
-        return [start for start in starts if start + count <= source.count]
-
-    def _features(
-        self, source: Source, label: str, first: int, count: int | None
-    ) -> Features | Statistics:
-        if source.statistics:
-            return source.statistics
-        count = self._config.samples if count is None else count
-        return self._extract(source.read(first, count), source.name, label, count)
-
-    def _extract(self, batches, name: str, label: str, count: int) -> Features:
-        self._extractor = self._extractor or self._open_extractor()
-        cache = None
-        if self._directory and self._config.cache_features:
-            folder = os.path.join(self._directory, "features")
-            cache = Cache(folder, self._extractor.identity)
-        with progress.bar(
-            total=count, done=0, label=label, unit="image", enabled=self._bars
-        ) as bar:
-            return self._extractor.extract(
-                batches, name, cache=cache, advance=bar.update
-            )
-
-    def _compare(self, same_noise: Callable[[], SameNoise] | None):
-        """How alike images of the same noise are, and pictures of them."""
-        if same_noise is None or not self._config.same_noise:
+    def _compare(
+        self, same_noise: Callable[[], SameNoise] | None
+    ) -> tuple[Similarity | None, list[pictures.Picture]]:
+        """The similarity of images of the same noise, and pictures of them."""
+        if same_noise is None or not self.config.same_noise:
             return None, []
         pairs = same_noise()
-        features = [
-            self._extract([part], name, f"{name}, same noise", len(part)).activations
-            for name, part in zip(pairs.names, pairs.images, strict=True)
-        ]
-        found, cosine = similarity.compare(pairs.images, tuple(features))
-        return found, pictures.pairs(pairs.names, pairs.images, cosine)
-
-    def _neighbours(
-        self, source: Source, part, real: Source, known
-    ) -> list[pictures.Picture]:
-        """A picture of a contender's samples beside their nearest real images."""
-        if not _has_images(part) or not _has_images(known):
-            return []
-        queries = np.concatenate(list(source.read(0, _QUERIES)))
-        indices = neighbours.nearest(
-            part.activations[:_QUERIES], known.activations, _NEAREST
+        first, second = (
+            self._reader.extract([images], name, f"{name}, same noise", len(images))
+            for name, images in zip(pairs.names, pairs.images, strict=True)
         )
-        chosen = _chosen(real, set(indices.ravel().tolist()))
-        nearest = np.stack([[chosen[i] for i in row] for row in indices.tolist()])
-        return [pictures.neighbours(source.name, queries, nearest)]
-
-    @staticmethod
-    def _write(directory: str, evaluation, drawn, statistics) -> None:
-        def part(*names: str) -> str:
-            return os.path.join(directory, *names)
-
-        for folder in ("evaluation", "statistics"):
-            tf.io.gfile.makedirs(part(folder))
-        paths = {}
-        for picture in drawn:
-            path = paths[picture.caption] = part("evaluation", f"{picture.name}.png")
-            picture.write(path)
-        for name, found in statistics.items():
-            found.save(part("statistics", f"{name}.npz"))
-        title = (
-            f"tf-student: {', '.join(evaluation.networks)} against {evaluation.real}"
-        )
-        report.write_report(part("evaluation.html"), title, evaluation, paths)
-        files.write_json(part("evaluation.json"), dataclasses.asdict(evaluation))
+        features = first.activations, second.activations
+        alike, cosine = similarity.compare(pairs.images, features)
+        return alike, pictures.pairs(pairs.names, pairs.images, cosine)
 
 
-def _has_images(found: Features | Statistics) -> bool:
-    return isinstance(found, Features)
-
-
-def _half_split(known: Features | Statistics) -> float | None:
-    if not _has_images(known) or len(known.activations) < 4:
+def _half_split(real_features: Features | Statistics) -> float | None:
+    # Each half needs at least 2 images.
+    if isinstance(real_features, Statistics) or len(real_features.activations) < 4:
         return None
-    return frechet.half_split(known.activations)
+    return frechet.half_split(real_features.activations)
 
 
 def _between(ranges: list[list[Statistics]]) -> metrics.Score | None:
-    """FID between two contenders, range by range."""
+    """FID between two contenders, over pairs of their ranges."""
     if len(ranges) != 2:
         return None
-    values = [frechet.distance(*pair) for pair in zip(*ranges, strict=False)]
-    return metrics.Score(float(np.mean(values)), float(np.std(values)))
+    distances = [frechet.distance(a, b) for a, b in zip(*ranges, strict=False)]
+    return metrics.Score(float(np.mean(distances)), float(np.std(distances)))
 
 
-def _warnings(found: dict[str, Statistics]) -> tuple[str, ...]:
-    lines = (
-        warn(one)
+def _warnings(statistics: list[Statistics]) -> tuple[str, ...]:
+    warnings = [
+        warn(stats)
         for warn in (frechet.rank_warning, frechet.origin_warning)
-        for one in found.values()
-    )
-    return tuple(dict.fromkeys(line for line in lines if line))
+        for stats in statistics
+    ]
+    # Two sources can be the same file.
+    return tuple(dict.fromkeys(text for text in warnings if text))
 
 
-def _check_shapes(source: Source, real: Source) -> None:
+def _check_size(source: Source, real: Source) -> None:
     if source.shape and real.shape and source.shape != real.shape:
         raise InputError(
             f"{source.name} and {real.name} must have images of one size. "
@@ -233,23 +164,17 @@ def _check_shapes(source: Source, real: Source) -> None:
         )
 
 
-def _chosen(source: Source, wanted: set[int]) -> dict[int, np.ndarray]:
-    """Images of a set by their indices."""
-    chosen, first = {}, 0
-    for batch in source.read(0, max(wanted) + 1):
-        here = range(first, first + len(batch))
-        chosen |= {i: batch[i - first] for i in wanted.intersection(here)}
-        first += len(batch)
-    return chosen
-
-
-def _milliseconds(source: Source) -> float:
-    """Time of one image in a full batch: the best of three, after a warm-up."""
-    z = np.zeros((source.batch, *source.shape), np.float32)
-    source.generate(z)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        source.generate(z)
-        times.append(time.perf_counter() - start)
-    return min(times) / source.batch * 1e3
+def _nearest_real(
+    measured: Contender, real: Source, real_features: Features | Statistics
+) -> list[pictures.Picture]:
+    """A picture of a contender's first images beside their nearest real images."""
+    generated = measured.first
+    if isinstance(generated, Statistics) or isinstance(real_features, Statistics):
+        return []
+    queries = np.concatenate(list(measured.source.read(0, _QUERIES)))
+    indices = neighbours.nearest(
+        generated.activations[:_QUERIES], real_features.activations, _NEAREST
+    ).tolist()
+    images = real.select({index for row in indices for index in row})
+    nearest = np.stack([[images[index] for index in row] for row in indices])
+    return [pictures.neighbours(measured.source.name, queries, nearest)]

@@ -1,4 +1,4 @@
-"""What k nearest neighbours in feature space say of two sets of images."""
+"""Metrics of k nearest neighbours in feature space: precision, recall and others."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -9,18 +9,18 @@ import tensorflow as tf
 from tf_student.evaluation.precision import full_float32
 
 _BLOCK = 1024
-# Neighbours that span the manifold of precision and recall (arXiv 1904.06991, sec. 3),
-# and of density and coverage (arXiv 2002.09797, sec. 3).
+# The k of precision and recall (arXiv 1904.06991, sec. 3), and of density and coverage
+# (arXiv 2002.09797, sec. 3).
 _K_PRECISION, _K_DENSITY = 3, 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifold:
-    """Features with a ball around each of them, that reaches to a near neighbour.
+    """Features, each the centre of a ball that reaches its k-th nearest neighbour.
 
     Attributes:
         points: float32 `[n, dimensions]`.
-        radii: squared distance of each point's k-th neighbour, by k.
+        radii: squared distance of each point's k-th neighbour, `[n]`, by k.
     """
 
     points: np.ndarray
@@ -28,44 +28,44 @@ class Manifold:
 
 
 def manifold(points: np.ndarray) -> Manifold:
-    """The balls of features `[n, dimensions]`; each takes n^2 d operations."""
+    """Computes the balls of features `[n, dimensions]`, in O(n^2 dimensions)."""
     ks = [min(k, len(points) - 1) for k in (_K_PRECISION, _K_DENSITY)]
-    nearest = []
+    nearest_of_blocks = []
     for start, squared in _squared_distances(points, points):
         rows = np.arange(len(squared))
-        # A point is no neighbour of its own.
-        own = tf.constant(np.stack([rows, start + rows], axis=1))
+        # A point is not its own neighbour.
+        diagonal = tf.constant(np.stack([rows, start + rows], axis=1))
         squared = tf.tensor_scatter_nd_update(
-            squared, own, tf.fill([len(rows)], np.float32(np.inf))
+            squared, diagonal, tf.fill([len(rows)], np.float32(np.inf))
         )
-        nearest.append(-tf.math.top_k(-squared, max(ks))[0].numpy())
-    found = np.concatenate(nearest)
+        nearest_of_blocks.append(-tf.math.top_k(-squared, max(ks))[0].numpy())
+    distances = np.concatenate(nearest_of_blocks)
     names = (_K_PRECISION, _K_DENSITY)
-    radii = {name: found[:, k - 1] for name, k in zip(names, ks, strict=True)}
+    radii = {name: distances[:, k - 1] for name, k in zip(names, ks, strict=True)}
     return Manifold(points, radii)
 
 
 def scores(real: Manifold, generated: Manifold) -> dict[str, float]:
     """Precision, recall, density and coverage.
 
-    Precision is the share of generated images within the ball of a real one, recall
-    the share of real images within the ball of a generated one (improved precision and
-    recall, arXiv 1904.06991, k = 3). Density is the mean number of real balls around a
-    generated image, divided by k, coverage the share of real balls that have a
-    generated image in them (arXiv 2002.09797, k = 5). All lie in [0, 1] but density,
-    which may be larger.
+    Precision is the share of generated images that lie in the ball of a real image.
+    Recall is the share of real images that lie in the ball of a generated image
+    (improved precision and recall, arXiv 1904.06991, k = 3). Density is the mean number
+    of real balls around a generated image, divided by k. Coverage is the share of real
+    balls that contain a generated image (arXiv 2002.09797, k = 5). All lie in [0, 1],
+    except density, which can be larger.
     """
     count, total = len(generated.points), len(real.points)
     precise, inside = 0, 0
     recalled, covered = np.zeros(total, bool), np.zeros(total, bool)
     narrow, wide = (tf.constant(real.radii[k]) for k in (_K_PRECISION, _K_DENSITY))
     for start, squared in _squared_distances(generated.points, real.points):
-        own = generated.radii[_K_PRECISION][start : start + len(squared)]
+        radii = generated.radii[_K_PRECISION][start : start + len(squared)]
         precise += int(tf.math.count_nonzero(tf.reduce_any(squared <= narrow, axis=1)))
         within = squared <= wide
         inside += int(tf.math.count_nonzero(within))
         covered |= tf.reduce_any(within, axis=0).numpy()
-        recalled |= tf.reduce_any(squared <= own[:, None], axis=0).numpy()
+        recalled |= tf.reduce_any(squared <= radii[:, None], axis=0).numpy()
     return {
         "precision": precise / count,
         "recall": float(recalled.mean()),
@@ -75,30 +75,31 @@ def scores(real: Manifold, generated: Manifold) -> dict[str, float]:
 
 
 def nearest(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    """Indices `[queries, k]` of the nearest points, the nearest first."""
-    found = [
+    """Indices of the k nearest points, the nearest first, int32 `[queries, k]`.
+
+    There are fewer columns if there are fewer than k points.
+    """
+    indices = [
         tf.math.top_k(-squared, min(k, len(points)))[1].numpy()
         for _, squared in _squared_distances(queries, points)
     ]
-    return np.concatenate(found)
+    return np.concatenate(indices)
 
 
 def spread(points: np.ndarray, seed: int = 0) -> float:
-    """Mean distance of random pairs: it falls where images collapse into one."""
+    """Mean distance of random pairs of points, which is small after mode collapse."""
     order = np.random.default_rng(seed).permutation(len(points))
     total = 0.0
-    # Each image and the one after it, in a random order, by blocks.
+    # The pairs are neighbours in the random order, read in blocks.
     for start in range(0, len(order) - 1, _BLOCK):
         part = np.asarray(points[order[start : start + _BLOCK + 1]], np.float64)
         total += np.linalg.norm(part[1:] - part[:-1], axis=1).sum()
     return float(total / (len(order) - 1))
 
 
-def _squared_distances(a, b) -> Iterator[tuple[int, tf.Tensor]]:
-    """First row and float32 `[rows, len(b)]` for each block of rows of a.
-
-    Coordinates are taken from the mean of b, so that little is lost in float32.
-    """
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[tuple[int, tf.Tensor]]:
+    """The first row, and float32 `[rows, len(b)]`, for each block of rows of `a`."""
+    # Coordinates relative to the mean of b lose less precision in float32.
     centre = np.mean(b, axis=0, dtype=np.float64).astype(np.float32)
     others = tf.constant(b, tf.float32) - centre
     norms = tf.reduce_sum(others * others, axis=1)

@@ -1,4 +1,4 @@
-"""Grids for the page: pairs of the same noise, and nearest real images."""
+"""Image grids of the report: pairs of the same noise, and nearest real images."""
 
 import dataclasses
 
@@ -8,15 +8,16 @@ from tf_student.data import grids
 
 _COLUMNS = 16
 _ROWS, _WORST_ROWS = 4, 2
+_WIDTH = 768
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """What the page shows.
+    """An image of the report.
 
     Attributes:
-        name: of its file.
-        caption: above it.
+        name: of its file, without the suffix.
+        caption: text above the image.
         image: uint8 `[height, width, channels]`.
     """
 
@@ -25,23 +26,23 @@ class Picture:
     image: np.ndarray
 
     def write(self, path: str) -> None:
-        """Writes it as a PNG of about 768 pixels in width; it appears whole."""
-        grids.write_png(path, self.image, width=768)
+        """Writes the image atomically, as a PNG that is about 768 pixels wide."""
+        grids.write_png(path, self.image, width=_WIDTH)
 
 
 def pairs(
-    names: tuple[str, str], sets: tuple[np.ndarray, np.ndarray], distances: np.ndarray
+    names: tuple[str, str], images: tuple[np.ndarray, np.ndarray], distances: np.ndarray
 ) -> list[Picture]:
-    """The first pairs of two generators' images, and the most distant ones.
+    """Shows the first pairs of two generators' images, and the most distant pairs.
 
     Args:
-        names: of the generators.
-        sets: their images, uint8 `[n, height, width, channels]`.
-        distances: of each pair, `[n]`.
+        names: of the two generators.
+        images: of the two generators, uint8 `[n, height, width, channels]` each.
+        distances: of the images of each pair, `[n]`.
     """
 
     def grid(chosen):
-        parts = [part[chosen] for part in sets]
+        parts = [part[chosen] for part in images]
         return grids.grid(grids.alternate_rows(parts, _COLUMNS), _COLUMNS)
 
     rows = f"{names[0]} (upper rows) and {names[1]} (lower rows)"
@@ -55,10 +56,10 @@ def pairs(
 
 
 def neighbours(name: str, queries: np.ndarray, nearest: np.ndarray) -> Picture:
-    """Images, each at the left of the real ones that are nearest to it.
+    """Shows generated images, each to the left of its nearest real images.
 
     Args:
-        name: where the images come from.
+        name: of the generator.
         queries: uint8 `[n, height, width, channels]`.
         nearest: uint8 `[n, k, height, width, channels]`.
     """

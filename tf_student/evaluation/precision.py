@@ -1,4 +1,4 @@
-"""Float32 that is float32, on GPUs too."""
+"""Full float32 precision on GPUs."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Within it GPUs multiply all 24 bits of a float32.
+    """Disables TF32, so that GPUs multiply all 24 significant bits of a float32.
 
-    TensorFlow lets them round the factors of convolutions and matrix products to 11
-    bits (TF32) unless told otherwise. Figures would then depend on the device, and the
-    nearest neighbours too, whose distances are differences of larger products.
+    By default TensorFlow rounds the factors of convolutions and matrix products to 11
+    significant bits (TF32) on GPUs. Figures would then depend on the device. Nearest
+    neighbours would too, because their distances are differences of larger products.
     """
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -1,4 +1,4 @@
-"""One HTML page, pictures included, and the loss curves on it."""
+"""A self-contained HTML page of results, and the picture of loss curves on it."""
 
 import base64
 import html
@@ -20,11 +20,11 @@ th:first-child, td:first-child { text-align: left }
 
 
 def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
-    """Draws the losses of training runs, side by side, as a PNG.
+    """Draws the losses of training runs side by side, as a PNG file.
 
     Args:
-        path: of the PNG.
-        runs: lines of each run's metrics.jsonl, by title.
+        path: of the file.
+        runs: lines of the `metrics.jsonl` of each run, by title.
     """
     figure = matplotlib.figure.Figure(figsize=(5.0 * len(runs), 3.2), dpi=110)
     panels = figure.subplots(1, len(runs), squeeze=False)[0]
@@ -44,13 +44,13 @@ def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
 def write_report(
     path: str, title: str, evaluation: Evaluation, pictures: dict[str, str]
 ) -> None:
-    """Writes a page that needs no other file.
+    """Writes a page that contains its pictures.
 
     Args:
         path: of the page.
-        title: its heading.
-        evaluation: fills the table.
-        pictures: paths of PNGs by caption.
+        title: heading of the page.
+        evaluation: the figures of the table.
+        pictures: paths of PNG files by caption.
     """
     figures = "\n".join(_figure(*picture) for picture in pictures.items())
     page = f"""<!doctype html>

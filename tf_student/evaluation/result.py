@@ -1,6 +1,7 @@
-"""What an evaluation found."""
+"""The result of an evaluation, and its table."""
 
 import dataclasses
+from collections.abc import Iterable
 
 from tf_student.evaluation.metrics import Score
 from tf_student.evaluation.similarity import Similarity
@@ -8,14 +9,14 @@ from tf_student.evaluation.similarity import Similarity
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """One network's figures, or those of one set of images.
+    """Figures of one network, or of one set of images.
 
     Attributes:
-        scores: FID, KID, IS and their like.
-        calls: network calls for an image; 0 where unknown.
-        milliseconds: for an image, in full batches; 0 for a set of images.
-        ranges: measurements that were made of it.
-        images: where they come from.
+        scores: FID, KID, IS and other metrics by name.
+        calls: network calls for each image; 0 if it is unknown.
+        milliseconds: time for each image in full batches; 0 for a set of images.
+        ranges: number of measurements.
+        images: source of the images; empty for the evaluated teacher and student.
     """
 
     scores: dict[str, Score]
@@ -27,20 +28,32 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate` or `compare`; `print` shows it as a table.
 
     Attributes:
-        real: name of the real images, or of what takes their place.
-        real_count: how many of them; 0 where unknown.
-        half_split_fid: FID between two halves of the real images, None without them.
+        real: name of the real images, or of the source in their place.
+        real_count: number of the real images; 0 if it is unknown.
+        half_split_fid: FID between two halves of the real images; None if there are
+            only statistics.
         extractor: name of the feature extractor.
-        samples: generated images of one measurement.
-        repeats: measurements, each on its own range of seeds.
-        networks: `teacher` and `student`, or what is compared.
-        preparation: how the real images came to their size.
-        between: FID between the networks, None for one.
-        same_noise: how alike the networks' images of one noise are.
-        warnings: what limits these figures.
+        samples: generated images in each measurement.
+        repeats: number of measurements, each on its own range of seeds.
+        networks: figures by name: `teacher` and `student`, or `source`.
+        preparation: how the real images were brought to their size.
+        between: FID between the two networks; None for a single source.
+        same_noise: similarity of the networks' images of the same noise.
+        warnings: limitations of these figures.
+
+    Example:
+
+    >>> config = EvaluateConfig(samples=100, repeats=1, extractor="digits")
+    >>> sampler = SamplerConfig("uniform", 5)
+    >>> result = evaluate(teacher, student, real="digits", config=config,
+    ...                   sampler=sampler)
+    >>> result.real_count
+    1797
+    >>> result.rows()[0]
+    ('', 'teacher', 'student')
     """
 
     real: str
@@ -56,7 +69,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def protocol(self) -> str:
-        """One sentence on how it was measured."""
+        """A sentence about how the figures were measured."""
         count = f"{self.real_count:,}" if self.real_count else "an unknown number of"
         return (
             f"{self.samples:,} generated images in each of {self.repeats} range(s) of "
@@ -65,52 +78,42 @@ class Evaluation:
         )
 
     def verdict(self) -> str:
-        """A few sentences on what came of it."""
-        found = [
+        """Sentences about the networks, and the warnings."""
+        sentences = [
             f"{name} is {m.images}." for name, m in self.networks.items() if m.images
         ]
         fid = {name: m.scores["FID"].mean for name, m in self.networks.items()}
         if {"teacher", "student"} <= fid.keys() and fid["teacher"]:
             ratio = fid["student"] / fid["teacher"]
-            found.append(f"FID(student) / FID(teacher) = {ratio:.3f}.")
+            sentences.append(f"FID(student) / FID(teacher) = {ratio:.3f}.")
         if self.between:
-            found.append(f"FID between {' and '.join(fid)}: {self.between}.")
+            sentences.append(f"FID between {' and '.join(fid)}: {self.between}.")
         if self.half_split_fid is not None:
             halves = f"{self.half_split_fid:.3f}"
-            found.append(f"FID between two halves of the real images: {halves}.")
+            sentences.append(f"FID between two halves of the real images: {halves}.")
         if self.same_noise:
             s = self.same_noise
-            found.append(
+            sentences.append(
                 f"On the same noise, {s.pairs:,} pairs: L1 {s.l1:.2f} and L2 "
                 f"{s.l2:.2f} grey levels, PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.3f}, "
                 f"cosine distance of features {s.cosine:.4f}."
             )
-        return " ".join([*found, *self.warnings])
+        return " ".join([*sentences, *self.warnings])
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The table: a row of names, then one for each figure, a column a network."""
-        columns = self.networks.values()
-        names = list(dict.fromkeys(k for m in columns for k in m.scores))
-        found = [("", *self.networks)]
-        for name in names:
-            scores = [m.scores.get(name) for m in columns]
-            found.append((name, *(str(s) if s else "" for s in scores)))
-            if any(s and s.error is not None for s in scores):
-                errors = (f"{s.error:.3g}" if s and s.error else "" for s in scores)
-                found.append((f"{name}: standard error", *errors))
-        if any(m.calls for m in columns):
-            calls = (str(m.calls or "") for m in columns)
-            found.append(("network calls", *calls))
-        if any(m.milliseconds for m in columns):
-            times = (f"{m.milliseconds:.3f}" if m.milliseconds else "" for m in columns)
-            found.append(("ms an image", *times))
-        return found
-
-    def __str__(self) -> str:
-        return self.table()
+        """The table: a row of names, and a row for each figure, with its name first."""
+        networks = self.networks.values()
+        rows = [("", *self.networks)]
+        for name in dict.fromkeys(name for m in networks for name in m.scores):
+            rows += _score_rows(name, [m.scores.get(name) for m in networks])
+        calls = (str(m.calls or "") for m in networks)
+        times = (f"{m.milliseconds:.3f}" if m.milliseconds else "" for m in networks)
+        rows += _row_unless_empty("network calls", calls)
+        rows += _row_unless_empty("ms per image", times)
+        return rows
 
     def table(self) -> str:
-        """A table for the terminal."""
+        """The rows as aligned text, the protocol and the verdict."""
         rows = self.rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
@@ -119,3 +122,20 @@ class Evaluation:
             for name, *values in rows
         ]
         return "\n".join([*lines, self.protocol(), self.verdict()])
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+def _score_rows(name: str, scores: list[Score | None]) -> list[tuple[str, ...]]:
+    """A row of scores, and a row of their standard errors, if they have any."""
+    errors = (f"{s.error:.3g}" if s and s.error is not None else "" for s in scores)
+    return [
+        (name, *(str(s) if s else "" for s in scores)),
+        *_row_unless_empty(f"{name}: standard error", errors),
+    ]
+
+
+def _row_unless_empty(name: str, cells: Iterable[str]) -> list[tuple[str, ...]]:
+    row = (name, *cells)
+    return [row] if any(row[1:]) else []

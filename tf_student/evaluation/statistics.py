@@ -1,7 +1,8 @@
-"""Mean and covariance of features, gathered batch by batch, and as an .npz file."""
+"""Mean and covariance of features, computed batch by batch, and their .npz files."""
 
-import zipfile
-import zlib
+import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,59 +11,60 @@ from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
 _BLOCK = 2048
-_DAMAGED = (ValueError, TypeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class Statistics:
     """Mean and unbiased covariance of n feature vectors.
 
-    Sums of outer products are gathered in float64, about the mean of the first batch,
-    so that memory does not grow with n and little is lost when the sums are
-    subtracted.
+    Outer products are added up in float64, relative to the mean of the first batch.
+    Memory does not grow with n, and the final subtraction loses little precision.
+
+    Args:
+        name: of the images, for messages.
+        extractor: identity of the network that computed the features; empty if it is
+            unknown.
 
     Attributes:
-        n: vectors; 0 if a file does not say.
-        mean: float64 `[dimensions]`.
-        covariance: float64 `[dimensions, dimensions]`, divided by n - 1.
-        extractor: identity of the network that made them; empty if unknown.
-        name: of the images, for messages.
+        n: number of vectors; 0 if a file does not store it.
     """
 
     def __init__(self, name: str = "images", extractor: str = ""):
         self.name, self.extractor = name, extractor
         self.n = 0
-        self._origin = self._sum = self._outer = None
+        # Empty until the first features arrive.
+        self._origin = self._sum = np.zeros(0)
+        self._outer = np.zeros((0, 0))
 
     def add(self, batch: np.ndarray) -> None:
-        """Takes features `[batch, dimensions]` in.
+        """Adds features `[batch, dimensions]`.
 
         Raises:
-            InputError: if one of them is not finite.
+            InputError: if a value is not finite.
         """
         batch = np.asarray(batch, np.float64)
         if not np.isfinite(batch).all():
             raise InputError(
                 f"Features must be finite. Received: {self.name} with NaN or infinity."
             )
-        if self._origin is None:
+        if not self._origin.size:
             self._origin = batch.mean(axis=0)
             self._sum = np.zeros_like(self._origin)
             self._outer = np.zeros([batch.shape[1]] * 2)
         centred = batch - self._origin
         self.n += len(batch)
         self._sum += centred.sum(axis=0)
-        # BLAS sees the symmetry, and computes half.
+        # BLAS recognizes the symmetric product and computes half of it.
         self._outer += centred.T @ centred
 
     @property
     def mean(self) -> np.ndarray:
-        """Of the features."""
+        """Mean of the features, float64 `[dimensions]`."""
         return self._origin + self._sum / max(self.n, 1)
 
     @property
     def covariance(self) -> np.ndarray:
-        """Of the features, unbiased."""
-        # A file's own covariance, which has no count to divide by.
+        """Unbiased covariance of the features, float64 `[dimensions, dimensions]`."""
+        # A file without a count stores the covariance itself.
         if not self.n:
             return self._outer
         shift = np.outer(self._sum, self._sum / self.n)
@@ -70,13 +72,13 @@ class Statistics:
 
     @property
     def dimensions(self) -> int:
-        """Of a feature vector."""
+        """Length of a feature vector."""
         return len(self._origin)
 
     def save(self, path: str) -> None:
-        """Writes `mu` and `sigma`, as pytorch-fid reads them, with `n` and `extractor`.
+        """Writes `mu` and `sigma` as pytorch-fid does, with `n` and `extractor`.
 
-        The file appears whole or not at all.
+        The write is atomic.
         """
         arrays = {
             "mu": self.mean,
@@ -91,7 +93,11 @@ class Statistics:
 def of(
     activations: np.ndarray, name: str = "images", extractor: str = ""
 ) -> Statistics:
-    """The statistics of features `[n, dimensions]`, in memory or mapped from a file."""
+    """Computes the statistics of features `[n, dimensions]`, which may be a memmap.
+
+    Raises:
+        InputError: if there are fewer than 2 vectors, or a value is not finite.
+    """
     if activations.ndim != 2 or len(activations) < 2:
         raise InputError(
             "Statistics need at least 2 images. "
@@ -104,24 +110,21 @@ def of(
 
 
 def has_statistics(path: str) -> bool:
-    """Whether an .npz file holds statistics and not images."""
+    """Whether an .npz file holds statistics rather than images."""
     with _opened(path) as arrays:
-        return {"mu", "sigma"} <= set(arrays.files)
+        return {"mu", "sigma"} <= set(arrays)
 
 
 def load(path: str) -> Statistics:
-    """Reads an .npz with `mu` and `sigma`, ours or another program's.
+    """Reads an .npz file with `mu` and `sigma`, of this library or another program.
 
     Raises:
-        InputError: if it is damaged, or they are no mean and covariance.
+        InputError: if the file is damaged, or does not hold a mean and a covariance.
     """
     with _opened(path) as arrays:
-        try:
-            mu, sigma = (np.asarray(arrays[k], np.float64) for k in ("mu", "sigma"))
-            n = int(arrays["n"]) if "n" in arrays.files else 0
-            extractor = str(arrays["extractor"]) if "extractor" in arrays.files else ""
-        except _DAMAGED as error:
-            raise _damaged(path, error) from error
+        mu, sigma = (np.asarray(arrays[k], np.float64) for k in ("mu", "sigma"))
+        n = int(arrays["n"]) if "n" in arrays else 0
+        extractor = str(arrays["extractor"]) if "extractor" in arrays else ""
     if mu.ndim != 1 or sigma.shape != (len(mu), len(mu)) or n < 0 or n == 1:
         raise InputError(
             f"{path} must hold mu [d] and sigma [d, d]. Received: {list(mu.shape)} and "
@@ -130,7 +133,9 @@ def load(path: str) -> Statistics:
     if not np.isfinite(mu).all() or not np.isfinite(sigma).all():
         raise InputError(f"{path} must hold finite statistics. Received: NaN or inf.")
     if not np.allclose(sigma, sigma.T, rtol=1e-4, atol=1e-6 * np.abs(sigma).max()):
-        raise InputError(f"{path} must hold a symmetric sigma. Received: another.")
+        raise InputError(
+            f"{path} must hold a symmetric sigma. Received: an asymmetric one."
+        )
     statistics = Statistics(path, extractor)
     statistics.n, statistics._origin = n, mu
     statistics._sum = np.zeros_like(mu)
@@ -138,15 +143,10 @@ def load(path: str) -> Statistics:
     return statistics
 
 
-def _opened(path: str):
-    if not tf.io.gfile.exists(path):
-        raise InputError(f"The statistics must exist. Received: {path}.")
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Any]:
     try:
-        return np.load(tf.io.gfile.GFile(path, "rb"))
-    except (*_DAMAGED, tf.errors.OpError) as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: str, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0].rstrip(".") if str(error) else "it is cut off"
-    return InputError(f"{path} is not an .npz file of arrays: {reason}.")
+        with files.open_npz(path) as arrays:
+            yield arrays
+    except tf.errors.NotFoundError as error:
+        raise InputError(f"The statistics must exist. Received: {path}.") from error

@@ -1,8 +1,8 @@
-"""TF-GAN's evaluation functions, without the rest of TF-GAN.
+"""TF-GAN's evaluation functions, imported without the rest of TF-GAN.
 
-TF-GAN 2.1 imports `tf.estimator`, which TensorFlow no longer has, when its top package
-is imported; the evaluation modules do not need it. They are reached here through empty
-stand-ins for the packages above them, with the real packages' search paths.
+TF-GAN 2.1 imports `tf.estimator`, which TensorFlow has removed, in its top package. Its
+evaluation modules do not need it. This module registers empty packages in place of the
+packages above them, with the search paths of the real ones.
 """
 
 import importlib
@@ -29,19 +29,16 @@ def _import_metrics() -> types.ModuleType:
         path = f"{path}/python"
     try:
         with warnings.catch_warnings():
-            # TensorFlow Hub's use of pkg_resources concerns nobody here.
+            # TensorFlow Hub imports the deprecated pkg_resources.
             warnings.simplefilter("ignore", UserWarning)
             return importlib.import_module(
                 "tensorflow_gan.python.eval.classifier_metrics"
             )
     except ImportError as error:
         raise ImportError(
-            "TF-GAN's evaluation modules could not be imported; tf-student knows "
+            "TF-GAN's evaluation modules could not be imported. tf-student supports "
             f"TF-GAN 2.1 with tensorflow-probability and tf-keras. Cause: {error}"
         ) from error
 
 
 classifier_metrics = _import_metrics()
-
-INCEPTION_TFHUB = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
-INCEPTION_SIZE = 299

@@ -1,7 +1,8 @@
-"""The command `verify-teacher`: images, and how well it predicts noise."""
+"""The command `verify-teacher`: a teacher's samples and its noise-prediction loss."""
 
 import dataclasses
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -15,21 +16,23 @@ from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
 
+# Time steps at which the loss is measured.
 _LEVELS = 5
 _BATCH = 16
+_WIDTH = 768
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was found.
+    """Statistics of a teacher's samples, and its losses.
 
     Attributes:
         path: of the grid of samples.
         mean: of the samples' values, 0 to 255.
-        deviation: of the samples' values.
+        deviation: standard deviation of the samples' values.
         saturated: share of the samples' values that are 0 or 255.
         losses: mean squared error of the predicted noise by time step, which is 1 for a
-            network that predicts none; None where there are no real images.
+            network that always predicts 0; None without real images.
     """
 
     path: str
@@ -39,7 +42,7 @@ class Verification:
     losses: dict[int, float] | None
 
     def text(self) -> str:
-        """For the terminal."""
+        """One or two lines for the terminal."""
         lines = [
             f"samples: {self.path}, mean {self.mean:.1f}, deviation "
             f"{self.deviation:.1f}, {self.saturated:.1%} of the values 0 or 255"
@@ -60,51 +63,72 @@ def verify_teacher(
     sampler: SamplerConfig = SamplerConfig(),
     run: RunConfig = RunConfig(),
 ) -> Verification:
-    """Samples from a teacher and, given real images, measures its loss on them.
+    """Samples from a teacher and measures its noise-prediction loss on real images.
 
     Args:
-        teacher: a teacher or its directory.
+        teacher: a teacher or its run directory.
         directory: gets the samples, as `teacher.png`.
         real: real images, or the name of their dataset; None measures no loss.
-        config: how many images, of which seed.
-        sampler: the teacher's solver and steps.
+        config: the numbers of images, and the seed.
+        sampler: solver and steps of the teacher.
         run: how to use the devices.
 
+    Returns:
+        The figures; `text()` is a summary.
+
     Raises:
-        InputError: if there is no teacher or no image.
+        InputError: if the teacher or the real images cannot be read.
 
     Example:
 
-    >>> print(verify_teacher(teacher, "runs/digits", real="digits").text())
+    >>> config = VerifyConfig(count=4, real_images=16)
+    >>> sampler = SamplerConfig("uniform", 5)
+    >>> verification = verify_teacher(
+    ...     teacher, "runs/digits", real="digits", config=config, sampler=sampler)
+    >>> list(verification.losses)
+    [100, 300, 500, 700, 900]
     """
     teacher = as_teacher(teacher)
     generator = teacher.generator(devices.open_devices(run), sampler, run)
-    loss = None
-    if real is not None:
-        data = DataConfig(real) if isinstance(real, str) else real
-        image_set = datasets.load(data, teacher.image_shape)
-        loss = _losses(teacher, image_set, config)
-    pictures = generator.from_seed(config.seed, noise.EVALUATION, config.count)
+    loss = None if real is None else _losses(teacher, real, config)
+    samples = generator.from_seed(config.seed, noise.EVALUATION, config.count)
     tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, "teacher.png")
-    grids.write_png(path, grids.grid(pictures), width=768)
+    grids.write_png(path, grids.grid(samples), width=_WIDTH)
+    saturated = float(np.mean((samples == 0) | (samples == 255)))
     return Verification(
-        path,
-        float(pictures.mean()),
-        float(pictures.std()),
-        float(np.mean((pictures == 0) | (pictures == 255))),
-        loss,
+        path, float(samples.mean()), float(samples.std()), saturated, loss
     )
 
 
 def _losses(
-    teacher: Teacher, image_set: datasets.ImageSet, config: VerifyConfig
+    teacher: Teacher, real: DataConfig | str, config: VerifyConfig
 ) -> dict[int, float]:
-    """The loss on the first images, at time steps spread over the process."""
-    alpha_bars = schedules.alpha_bars(teacher.diffusion)
-    batches = image_set.images().take(config.real_images).batch(_BATCH)
+    """Mean loss of the first images, at the middle of equal parts of the process."""
+    data = DataConfig(real) if isinstance(real, str) else real
+    real_images = datasets.load(data, teacher.image_shape)
+    loss = _loss_function(teacher)
     part = teacher.diffusion.timesteps // _LEVELS
     steps = [part // 2 + level * part for level in range(_LEVELS)]
+    losses_of_batches: dict[int, list[np.ndarray]] = {step: [] for step in steps}
+    first = noise.TEACHER
+    for pixels in real_images.images().take(config.real_images).batch(_BATCH):
+        indices = np.arange(first, first + len(pixels))
+        eps = noise.normal(config.seed, indices, pixels.shape[1:])
+        first += len(pixels)
+        for step, parts in losses_of_batches.items():
+            parts.append(loss(pixels, eps, tf.constant(step)).numpy())
+    return {
+        step: float(np.concatenate(parts).mean())
+        for step, parts in losses_of_batches.items()
+    }
+
+
+def _loss_function(
+    teacher: Teacher,
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """From uint8 images, noise and one time step to the loss of each image."""
+    alpha_bars = schedules.alpha_bars(teacher.diffusion)
 
     @tf.function
     def loss(pixels, eps, t):
@@ -116,12 +140,4 @@ def _losses(
             alpha_bars=alpha_bars,
         )
 
-    found = {step: [] for step in steps}
-    first = noise.TEACHER
-    for pixels in batches:
-        indices = np.arange(first, first + len(pixels))
-        eps = noise.normal(config.seed, indices, pixels.shape[1:])
-        first += len(pixels)
-        for step in steps:
-            found[step].append(loss(pixels, eps, tf.constant(step)).numpy())
-    return {t: float(np.concatenate(parts).mean()) for t, parts in found.items()}
+    return loss

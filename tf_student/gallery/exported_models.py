@@ -1,4 +1,4 @@
-"""The SavedModels behind the page."""
+"""The models that the page shows."""
 
 import dataclasses
 import time
@@ -13,40 +13,52 @@ _SIGNATURES = ("interpolate", "sample")
 
 
 @dataclasses.dataclass(frozen=True)
-class Drawn:
-    """PNG files, and the seconds that the model took for their pixels."""
+class TimedImages:
+    """Images of a model, and the time that it took.
+
+    Attributes:
+        pngs: PNG files.
+        seconds: time of the model, without the encoding of the PNGs.
+    """
 
     pngs: list[bytes]
     seconds: float
 
 
-class Model:
-    """An export of `tf-student export`.
+class ExportedModel:
+    """The newest version of a model that `tf-student export` wrote.
+
+    Loading draws two images as a warm-up.
+
+    Args:
+        directory: a SavedModel, or a directory of numbered versions.
 
     Attributes:
-        shape: `(height, width, channels)` of its images.
-        limit: images of one call at most, as its metadata say; None if it has none.
+        shape: `(height, width, channels)` of an image.
+        limit: largest number of images in a call, from the metadata; None without
+            metadata.
+
+    Raises:
+        InputError: if the directory has no SavedModel, the model lacks a signature, or
+            the metadata are damaged.
+
+    Example:
+
+    >>> model = ExportedModel("runs/digits/export")
+    >>> len(model.sample(seed=7, count=4).pngs)
+    4
     """
 
     def __init__(self, directory: str):
-        """Loads the newest version and draws two images, as a warm-up.
-
-        Args:
-            directory: a SavedModel, or a directory of numbered ones.
-
-        Raises:
-            InputError: if there is none, it lacks a signature, or its metadata are
-                damaged.
-        """
         path = versions.newest(directory)
         if path is None:
             raise InputError(
-                f"{directory} holds no SavedModel; tf-student export writes one."
+                f"{directory} has no SavedModel; `tf-student export` writes one."
             )
-        about = metadata.read(path) if metadata.is_there(path) else None
+        about = metadata.read(path) if metadata.exists(path) else None
         self.limit = about.max_count if about else None
         try:
-            # Its variables live as long as this reference.
+            # The signatures do not keep the variables alive; this reference does.
             self._loaded = tf.saved_model.load(path)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             reason = first_line(error)
@@ -58,55 +70,68 @@ class Model:
                 f"{path} must have the signatures {' and '.join(_SIGNATURES)}. "
                 f"Received: {', '.join(sorted(signatures)) or 'none'}."
             )
-        self._sample, self._interpolate = (
-            signatures["sample"],
-            signatures["interpolate"],
-        )
+        self._sample = signatures["sample"]
+        self._interpolate = signatures["interpolate"]
         self.shape = self._warm_up(path)
 
     def _warm_up(self, path: str) -> tuple[int, int, int]:
+        """Calls both signatures, and returns the shape of an image."""
         try:
             images = self._sample(seed=_int64(0), count=_int32(2))["images"]
             self._interpolate(seed_a=_int64(0), seed_b=_int64(1), steps=_int32(2))
         except (KeyError, TypeError, tf.errors.OpError) as error:
             reason = _reason(str(error))
-            raise InputError(f"{path} does not draw a seed: {reason}") from error
+            raise InputError(f"{path} cannot draw a seed: {reason}") from error
         shape = images.shape
         if images.dtype != tf.uint8 or shape.rank != 4 or not 1 <= shape[3] <= 4:
             raise InputError(
-                f"{path} must draw uint8 [n, height, width, 1 to 4]. Received: "
-                f"{images.dtype.name} {shape}."
+                f"{path} must draw uint8 images [n, height, width, channels] of 1 to 4 "
+                f"channels. Received: {images.dtype.name} {shape}."
             )
         return tuple(shape[1:])
 
-    def sample(self, seed: int, count: int) -> Drawn:
-        """Draws `count` images of a seed."""
+    def sample(self, seed: int, count: int) -> TimedImages:
+        """Draws `count` images of a seed.
+
+        Raises:
+            InputError: if the model refuses the seed or the count.
+        """
         return self._draw(lambda: self._sample(seed=_int64(seed), count=_int32(count)))
 
-    def interpolate(self, seed_a: int, seed_b: int, steps: int) -> Drawn:
-        """Draws a walk of `steps` images from one seed's first image to another's."""
+    def interpolate(self, seed_a: int, seed_b: int, steps: int) -> TimedImages:
+        """Draws an interpolation between the first images of two seeds.
+
+        Args:
+            seed_a: seed of the first image.
+            seed_b: seed of the last image.
+            steps: number of images, both ends included.
+
+        Raises:
+            InputError: if the model refuses a seed or the number of steps.
+        """
         return self._draw(
             lambda: self._interpolate(
                 seed_a=_int64(seed_a), seed_b=_int64(seed_b), steps=_int32(steps)
             )
         )
 
-    def _draw(self, call: Callable[[], dict[str, tf.Tensor]]) -> Drawn:
+    def _draw(self, call: Callable[[], dict[str, tf.Tensor]]) -> TimedImages:
         begun = time.perf_counter()
         try:
             images = call()["images"].numpy()
         except tf.errors.InvalidArgumentError as error:
-            # An export has limits of its own, and names them.
+            # The model checks its inputs too, and its message names them.
             raise InputError(_reason(error.message)) from error
         seconds = time.perf_counter() - begun
-        return Drawn([tf.io.encode_png(image).numpy() for image in images], seconds)
+        pngs = [tf.io.encode_png(image).numpy() for image in images]
+        return TimedImages(pngs, seconds)
 
 
 def _reason(message: str) -> str:
-    """What a model's own check said, out of all that TensorFlow says around it."""
+    """The message of the model's own check, without TensorFlow's other lines."""
     lines = [line.strip() for line in message.splitlines()]
-    said = [line for line in lines if line.startswith("assertion failed: ")]
-    return (said or lines)[0]
+    assertions = [line for line in lines if line.startswith("assertion failed: ")]
+    return (assertions or lines)[0]
 
 
 def _int64(value: int) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What the page shows, and to whom."""
+"""The models and the address of the gallery, as a config."""
 
 import dataclasses
 
@@ -7,25 +7,36 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class GalleryConfig:
-    """A page in the browser, and the models behind it."""
+    """The models that the page shows, and the address at which it is served.
+
+    Example:
+
+    >>> GalleryConfig(port=0, max_images=16).host
+    '127.0.0.1'
+    """
 
     student_model: str = option(
         "",
-        "The student's SavedModel, or a directory of its versions; "
-        "empty: <work_dir>/export.",
+        "The student's SavedModel, or a directory of its versions; empty for "
+        "<work_dir>/export.",
     )
     teacher_model: str = option(
-        "", "The teacher's; empty: <work_dir>/export_teacher, if it is there."
+        "",
+        "The teacher's SavedModel, or a directory of its versions; empty for "
+        "<work_dir>/export_teacher, if it exists.",
     )
     host: str = option("127.0.0.1", "Address to listen on.")
-    port: int = option(8008, "Port to listen on; 0: any free one.", minimum=0)
+    port: int = option(8008, "Port to listen on; 0 for any free port.", minimum=0)
     trusted_hosts: str = option(
-        "", "Further names, by commas, under which browsers may reach the page."
+        "",
+        "Other host names, separated by commas, that browsers may use for the page.",
+        advanced=True,
     )
     max_images: int = option(
         32,
-        "Images that one request may ask for, if the models allow so many.",
+        "Largest number of images in a request; the models may have lower limits.",
         minimum=2,
+        advanced=True,
     )
 
     def __post_init__(self):

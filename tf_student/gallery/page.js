@@ -1,4 +1,4 @@
-// Draws, walks and downloads. Everything comes from this page's own server.
+// Requests samples and interpolations from the page's own server, and shows them.
 "use strict";
 
 const LARGEST_SEED = 2n ** 63n - 1n;
@@ -12,11 +12,11 @@ async function ask(path, parameters = {}, signal = undefined) {
 }
 
 function randomSeed() {
-  // Short enough to be read aloud.
+  // 32 bits are short enough to read aloud.
   return String(crypto.getRandomValues(new Uint32Array(1))[0]);
 }
 
-function readable(milliseconds) {
+function formatTime(milliseconds) {
   if (milliseconds >= 1000) return `${(milliseconds / 1000).toFixed(2)} s`;
   return `${milliseconds.toFixed(milliseconds < 10 ? 2 : 1)} ms`;
 }
@@ -28,7 +28,7 @@ function save(url, name) {
   link.click();
 }
 
-// One model's images and time within a section.
+// The images and the time of a model in a section.
 class Card {
   constructor(name, shape, parent) {
     this.name = name;
@@ -71,11 +71,11 @@ class Card {
     this.root.classList.remove("stale");
     this.all.disabled = false;
     this.milliseconds = drawn.milliseconds / drawn.pngs.length;
-    const total = readable(drawn.milliseconds);
-    this.time.textContent = `${readable(this.milliseconds)} an image, ${total} in all`;
+    const total = formatTime(drawn.milliseconds);
+    this.time.textContent = `${formatTime(this.milliseconds)} per image, ${total} in total`;
   }
 
-  // Says how much quicker than `other` it was.
+  // Adds the ratio of the other model's time to this one's.
   compare(other) {
     if (!this.milliseconds || !other?.milliseconds) return;
     const times = document.createElement("strong");
@@ -100,7 +100,7 @@ class Card {
   }
 }
 
-// A form, and a card for each model that its answers go to.
+// A form, and a card for the images of each model.
 class Section {
   constructor(root, path, models) {
     this.path = path;
@@ -122,16 +122,16 @@ class Section {
     return [...this.form.querySelectorAll("input")];
   }
 
-  // Whether every seed is one; an integer of JavaScript is not enough for all of them.
+  // Checks the seeds as BigInt: numbers of JavaScript are exact only up to 2^53.
   valid() {
     for (const input of this.seeds()) {
       const fits = /^[0-9]{1,19}$/.test(input.value) && BigInt(input.value) <= LARGEST_SEED;
-      input.setCustomValidity(fits ? "" : `A seed is from 0 to ${LARGEST_SEED}.`);
+      input.setCustomValidity(fits ? "" : `Enter a seed from 0 to ${LARGEST_SEED}.`);
     }
     return this.form.reportValidity();
   }
 
-  // One model after the other, so that neither disturbs the other's time.
+  // The models take turns, so that neither affects the other's time.
   async draw() {
     if (!this.valid()) return;
     this.running?.abort();
@@ -158,20 +158,20 @@ class Section {
   shown() {}
 }
 
-// The frames of the walk are drawn at once; the slider then only chooses one.
-class Walk extends Section {
+// One request draws all images; the slider only selects one of them.
+class Interpolation extends Section {
   constructor(root, path, models) {
     super(root, path, models);
     this.slider = root.querySelector("input[type=range]");
     this.position = root.querySelector("output");
-    this.slider.addEventListener("input", () => this.choose());
+    this.slider.addEventListener("input", () => this.select());
     root.querySelector(".models").addEventListener("click", (event) => {
       const link = event.target.closest(".images a");
       if (!link) return;
-      // The large image is the one to download.
+      // A click selects a small image; only the large image is a download.
       event.preventDefault();
       this.slider.value = [...link.parentElement.children].indexOf(link);
-      this.choose();
+      this.select();
     });
   }
 
@@ -180,10 +180,10 @@ class Walk extends Section {
     if (this.slider.disabled) this.slider.value = 0;
     this.slider.max = last;
     this.slider.disabled = false;
-    this.choose();
+    this.select();
   }
 
-  choose() {
+  select() {
     const number = Number(this.slider.value);
     this.position.textContent = (number / Number(this.slider.max)).toFixed(2);
     for (const card of this.cards) {
@@ -200,9 +200,9 @@ class Walk extends Section {
   }
 }
 
-function fill(select, sizes, most, chosen) {
+function fill(select, sizes, most, preferred) {
   const allowed = [...new Set([...sizes.filter((size) => size < most), most])];
-  const nearest = allowed.filter((size) => size <= chosen).pop() ?? allowed[0];
+  const nearest = allowed.filter((size) => size <= preferred).pop() ?? allowed[0];
   select.replaceChildren(...allowed.map(
     (size) => new Option(size, size, size === nearest, size === nearest)));
 }
@@ -210,11 +210,12 @@ function fill(select, sizes, most, chosen) {
 async function open() {
   const {models, max_images: most} = await ask("models");
   const draw = new Section(document.getElementById("draw"), "sample", models);
-  const walk = new Walk(document.getElementById("walk"), "interpolate", models);
+  const interpolation = new Interpolation(
+    document.getElementById("interpolate"), "interpolate", models);
   fill(draw.form.elements.count, [1, 4, 8, 16, 24], most, 16);
-  fill(walk.form.elements.steps, [2, 4, 8, 16, 24], most, 8);
+  fill(interpolation.form.elements.steps, [2, 4, 8, 16, 24], most, 8);
   await draw.draw();
-  await walk.draw();
+  await interpolation.draw();
 }
 
 open().catch((error) => {

@@ -1,4 +1,4 @@
-"""One call at a time, a few that wait for it, and no more."""
+"""Runs one request at a time, and limits the number of waiting requests."""
 
 import contextlib
 import threading
@@ -6,28 +6,39 @@ from collections.abc import Iterator
 
 
 class BusyError(RuntimeError):
-    """So many wait already that another one may not."""
+    """The queue is full."""
 
 
-class Gate:
-    """Keeps the memory of many requests to that of one."""
+class RequestQueue:
+    """A queue of requests, so that their memory does not add up.
+
+    Example:
+
+    >>> queue = RequestQueue(waiting=4)
+    >>> with queue.turn():
+    ...     images = student.generate(4)
+    """
 
     def __init__(self, waiting: int):
-        """Lets one in, and `waiting` others wait."""
+        """Creates an empty queue.
+
+        Args:
+            waiting: largest number of requests that wait while another one runs.
+        """
         self._places = threading.BoundedSemaphore(1 + waiting)
-        self._turn = threading.Lock()
+        self._running = threading.Lock()
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Waits for its turn.
+        """Waits until the request may run, and keeps others waiting meanwhile.
 
         Raises:
-            BusyError: at once, if there is no place to wait.
+            BusyError: at once, if the queue is full.
         """
         if not self._places.acquire(blocking=False):
             raise BusyError
         try:
-            with self._turn:
+            with self._running:
                 yield
         finally:
             self._places.release()

@@ -6,32 +6,42 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_student.gallery.exported_models import Model
+from tf_student.gallery.exported_models import ExportedModel
 from tf_student.gallery.gallery_config import GalleryConfig
 from tf_student.runtime.errors import InputError
 
-# More would wait in the page's gate; two are for the page itself.
-_SPARE_THREADS = 2
+# Two threads serve the page itself while requests run and wait in the queue.
+_PAGE_THREADS = 2
 _HEADER_BYTES = 16 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def open_models(
     teacher: str, student: str, *, teacher_required: bool
-) -> dict[str, Model]:
-    """Loads the student and, if it is there, the teacher.
+) -> dict[str, ExportedModel]:
+    """Loads the student and, if it exists, the teacher.
 
     Args:
         teacher: directory of the teacher's export.
-        student: directory of the student's.
-        teacher_required: whether its absence is an error.
+        student: directory of the student's export.
+        teacher_required: whether a missing teacher is an error.
+
+    Returns:
+        The models by name: `student` and `teacher`.
 
     Raises:
-        InputError: if a model cannot be loaded, or the two draw different shapes.
+        InputError: if a model cannot be loaded, or the models draw images of different
+            shapes.
+
+    Example:
+
+    >>> from tf_student.gallery.server import open_models
+    >>> list(open_models("none", "runs/digits/export", teacher_required=False))
+    ['student']
     """
-    models = {"student": Model(student)}
+    models = {"student": ExportedModel(student)}
     if teacher_required or tf.io.gfile.exists(teacher):
-        models["teacher"] = Model(teacher)
+        models["teacher"] = ExportedModel(teacher)
         shapes = {name: model.shape for name, model in models.items()}
         if len(set(shapes.values())) > 1:
             raise InputError(
@@ -42,19 +52,19 @@ def open_models(
 
 
 def serve(
-    open_models: Callable[[], dict[str, Model]],
+    open_models: Callable[[], dict[str, ExportedModel]],
     config: GalleryConfig,
     ready: Callable[[str], None],
 ) -> None:
     """Serves the page until it is interrupted.
 
     Args:
-        open_models: gives the models; called once it is known that they can be shown.
-        config: where, and how much at once.
-        ready: is called with the page's address, once it can be opened.
+        open_models: loads the models; called when the address is known to be free.
+        config: the address and the limits.
+        ready: called with the URL of the page as soon as browsers can open it.
 
     Raises:
-        InputError: if the address is not to be had, or the extra is missing.
+        InputError: if the address is not free, or the extra `gallery` is missing.
     """
     try:
         import waitress
@@ -65,7 +75,7 @@ def serve(
             "The page needs the extra `gallery`: pip install 'tf-student[gallery]'. "
             f"Missing: {error.name}."
         ) from error
-    # Requests that wait are no news.
+    # waitress warns of every request that waits, which is normal here.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     with _listen(config) as listening:
         page = app.make_app(
@@ -74,7 +84,7 @@ def serve(
         server = waitress.create_server(
             page,
             sockets=[listening],
-            threads=1 + app.WAITING + _SPARE_THREADS,
+            threads=1 + app.WAITING + _PAGE_THREADS,
             max_request_header_size=_HEADER_BYTES,
             max_request_body_size=1,
             ident=None,
@@ -96,7 +106,11 @@ def _listen(config: GalleryConfig) -> socket.socket:
 
 
 def trusted_hosts(config: GalleryConfig) -> set[str]:
-    """What a request may be for: this machine, what is listened on, what was named."""
+    """The hosts that requests may name, in lower case.
+
+    They are the loopback names, `config.trusted_hosts`, and, if the server listens on
+    another address, that address and the names of this machine.
+    """
     named = {_bracketed(n.strip()) for n in config.trusted_hosts.split(",")} - {""}
     listening = _bracketed(config.host)
     own = set()
@@ -106,5 +120,5 @@ def trusted_hosts(config: GalleryConfig) -> set[str]:
 
 
 def _bracketed(host: str) -> str:
-    """A host as it stands in a URL, where IPv6 addresses have brackets."""
+    """The host in the form of a URL, in which IPv6 addresses have brackets."""
     return f"[{host}]" if ":" in host and host[0] != "[" else host

@@ -1,0 +1,1 @@
+"""Keras models and layers, and the objects `Teacher` and `Student`."""

@@ -1,4 +1,4 @@
-"""Blocks of the UNet that keep the resolution."""
+"""Blocks of the UNet that preserve the resolution."""
 
 from typing import Any
 
@@ -13,8 +13,16 @@ class ResBlock(keras.layers.Layer):
     """x + conv(dropout(norm(conv(norm(x)) + dense(silu(temb))))) (DDPM, app. B).
 
     Call with `x` `[batch, height, width, channels]`, `temb` `[batch, features]` and,
-    when training with dropout, an int32 `seed` `[2]`. A 1x1 convolution carries x over
-    where the width changes.
+    when training with dropout, an int32 `seed` `[2]`; returns
+    `[batch, height, width, filters]`. If `filters` differs from the channels of x, the
+    shortcut is a 1x1 convolution.
+
+    Args:
+        filters: output channels.
+        groups: of each group normalization.
+        epsilon: of each group normalization.
+        dropout: rate before the last convolution.
+        **kwargs: of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -36,7 +44,7 @@ class ResBlock(keras.layers.Layer):
         self.conv_1 = conv(filters, 3, policy, zero=True)
         self.shortcut = None
 
-    # Keras finds these shapes by the names of `call`'s arguments.
+    # Keras matches these shapes to the arguments of `call` by their names.
     def build(self, x_shape, temb_shape):
         inner = (*x_shape[:-1], self.filters)
         self.norm_0.build(x_shape)
@@ -54,8 +62,8 @@ class ResBlock(keras.layers.Layer):
         if training and self.dropout:
             if seed is None:
                 seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-            # Stateless, so that a resumed run draws the same mask. XLA draws another
-            # one: it makes its own Philox key of the seed.
+            # Stateless, so that a resumed run draws the same mask. XLA derives its
+            # Philox key from the seed in another way and draws another mask.
             h = tf.nn.experimental.stateless_dropout(h, self.dropout, seed)
         h = self.conv_1(h)
         return h + (x if self.shortcut is None else self.shortcut(x))
@@ -75,9 +83,15 @@ class ResBlock(keras.layers.Layer):
 
 @register
 class SelfAttention(keras.layers.Layer):
-    """x + out(softmax(q k^T / sqrt(channels)) v) over all positions, one head.
+    """x + out(softmax(q k^T / sqrt(channels)) v) over all positions, with one head.
 
-    Call with `[batch, height, width, channels]`; the softmax is float32.
+    Call with `[batch, height, width, channels]`; returns the same shape. The softmax is
+    computed in float32.
+
+    Args:
+        groups: of the group normalization before q, k and v.
+        epsilon: of the group normalization.
+        **kwargs: of `keras.layers.Layer`.
     """
 
     def __init__(self, groups: int = 32, epsilon: float = 1e-6, **kwargs: Any):
@@ -87,8 +101,8 @@ class SelfAttention(keras.layers.Layer):
     def build(self, input_shape):
         channels, policy = input_shape[-1], self.dtype_policy
         self.norm = GroupNormSiLU(self.groups, self.epsilon, "none", dtype=policy)
-        # One product for q, k and v; twice the variance, for the three of them make
-        # the fan average 2 channels, and each is to be drawn as if alone.
+        # One product computes q, k and v. Their joint kernel has a fan average of 2
+        # channels; a scale of 2 gives each of them the variance of its own kernel.
         initializer = keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
         self.qkv = dense(3 * channels, policy, kernel_initializer=initializer)
         self.out = dense(channels, policy, kernel_initializer="zeros")

@@ -1,4 +1,4 @@
-"""The command `convert`: published weights into a run, and a run into diffusers'."""
+"""The command `convert`: reads published weights, and writes diffusers' format."""
 
 from typing import Any
 
@@ -12,38 +12,57 @@ from tf_student.models.teacher import Teacher
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 
+_KINDS: dict[str, type[Teacher] | type[Student]] = {
+    "teacher": Teacher,
+    "student": Student,
+}
+
 
 def convert_weights(source: str, directory: str, **options: Any) -> Teacher | Student:
-    """Writes published weights to `directory`, as a finished teacher or student.
+    """Converts published weights to a run of a finished teacher or student.
 
-    If the source is a run of this library, the conversion goes the other way:
-    `directory` becomes a folder that diffusers' `UNet2DModel.from_pretrained` opens.
-    Nothing is written unless all weights have their place.
+    If the source is the run directory of a teacher or a student, it converts in the
+    other direction: `directory` becomes a folder for diffusers'
+    `UNet2DModel.from_pretrained`. Nothing is written if the weights do not fit.
 
     Args:
-        source: a path, or `hf:owner/name`.
+        source: `hf:owner/name` on the Hugging Face Hub, a folder of diffusers, a
+            TensorFlow checkpoint of DDPM, a PyTorch checkpoint, an `.h5` file of the
+            Denoising Student, or a run directory.
         directory: where to write.
-        **options: fields of `UNetConfig` that correct what the source implies.
+        **options: fields of `UNetConfig` that replace what the source implies, such as
+            `image_size`. A run directory stores all of them and takes none.
 
     Returns:
-        The network.
+        The network: a `Teacher` or a `Student`.
 
     Raises:
-        InputError: if the source cannot be read or does not fit, or if the directory
-            belongs to something else.
+        InputError: if the source cannot be read or does not fit the network, or if the
+            directory belongs to another run.
 
     Example:
 
-    >>> teacher = convert_weights("hf:google/ddpm-cifar10-32", "runs/cifar10/teacher")
+    >>> convert_weights("runs/digits/student", "runs/digits/diffusers").image_shape
+    (8, 8, 1)
+    >>> teacher = convert_weights(  # doctest: +SKIP
+    ...     "hf:google/ddpm-cifar10-32", "runs/cifar10/teacher")
     """
     if RunDirectory.exists(source):
+        if options:
+            raise InputError(
+                "Options of the network need published weights. Received: "
+                f"{', '.join(options)} for the run {source}."
+            )
         return _to_diffusers(source, directory)
+    return _from_published(source, directory, options)
+
+
+def _from_published(
+    source: str, directory: str, options: dict[str, Any]
+) -> Teacher | Student:
     published = pretrained.read(source, **options)
-    model: Teacher | Student
-    if published.is_student:
-        network, model = "student", Student(published.unet, published.diffusion)
-    else:
-        network, model = "teacher", Teacher(published.unet, published.diffusion)
+    network = "student" if published.is_student else "teacher"
+    model = _KINDS[network](published.unet, published.diffusion)
     configs = {
         "unet": model.unet.config,
         "diffusion": model.diffusion,
@@ -56,11 +75,8 @@ def convert_weights(source: str, directory: str, **options: Any) -> Teacher | St
 
 def _to_diffusers(source: str, directory: str) -> Teacher | Student:
     if tf.io.gfile.exists(directory) and tf.io.gfile.listdir(directory):
-        raise InputError(
-            f"`to` must be a new or an empty folder. Received: {directory}."
-        )
-    kinds = {"student": Student, "teacher": Teacher}
-    model = kinds[RunDirectory.open(source).network].load(source)
+        raise InputError(f"`directory` must be new or empty. Received: {directory}.")
+    model = _KINDS[RunDirectory.open(source).network].load(source)
     variables = model.unet.named_variables()
     diffusers_folder.write(
         directory,

@@ -1,4 +1,4 @@
-"""The commands `sample` and `interpolate`: pictures of finished networks."""
+"""The commands `sample` and `interpolate`: images of finished networks as files."""
 
 import os
 
@@ -12,6 +12,7 @@ from tf_student.models.draw_config import InterpolateConfig, SampleConfig
 from tf_student.models.student import Student, as_student
 from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
 _COLUMNS = 16
@@ -27,39 +28,64 @@ def draw_samples(
     sampler: SamplerConfig = SamplerConfig(),
     run: RunConfig = RunConfig(),
 ) -> str:
-    """Writes images as a grid, `samples.png`, and one by one below `samples/`.
+    """Writes images as a grid, `samples.png`, and one by one into `samples/`.
 
     With both networks, rows of the teacher alternate with rows of the student on the
     same noise.
 
     Args:
-        teacher: a teacher or its directory; None leaves it out.
-        student: a student or its directory; None leaves it out.
-        directory: where to write.
+        teacher: a teacher or its run directory; None omits it.
+        student: a student or its run directory; None omits it.
+        directory: where to write the files; it is created if it is missing.
         config: number and seed of the images.
-        sampler: of the teacher.
+        sampler: the teacher's sampler.
         run: how to use the devices.
 
     Returns:
         The path of the grid.
+
+    Raises:
+        InputError: if both networks are None, or if one cannot be loaded.
+
+    Example:
+
+    >>> draw_samples(teacher, student, "runs/digits", config=SampleConfig(count=4),
+    ...              sampler=SamplerConfig(calls=2))
+    'runs/digits/samples.png'
     """
-    count, seed = config.count, config.seed
-    drawn = {}
-    if teacher is not None:
-        drawn["teacher"] = as_teacher(teacher).sample(
-            count, seed, sampler=sampler, run=run
-        )
-    if student is not None:
-        drawn["student"] = as_student(student).generate(count, seed, run=run)
+    if teacher is None and student is None:
+        raise InputError("`teacher` or `student` must be a network. Received: None.")
+    drawn = _draw(teacher, student, config, sampler, run)
     for name, images in drawn.items():
-        folder = os.path.join(directory, "samples", name)
-        tf.io.gfile.makedirs(folder)
-        for number, image in enumerate(images):
-            grids.write_png(os.path.join(folder, f"{number:06d}.png"), image)
+        _write_images(os.path.join(directory, "samples", name), images)
     path = os.path.join(directory, "samples.png")
     rows = grids.alternate_rows(list(drawn.values()), _COLUMNS)
     grids.write_png(path, grids.grid(rows, _COLUMNS), width=_WIDTH)
     return path
+
+
+def _draw(
+    teacher: Teacher | str | None,
+    student: Student | str | None,
+    config: SampleConfig,
+    sampler: SamplerConfig,
+    run: RunConfig,
+) -> dict[str, np.ndarray]:
+    """Images of each network by its name."""
+    count, seed = config.count, config.seed
+    drawn = {}
+    if teacher is not None:
+        network = as_teacher(teacher)
+        drawn["teacher"] = network.sample(count, seed, sampler=sampler, run=run)
+    if student is not None:
+        drawn["student"] = as_student(student).generate(count, seed, run=run)
+    return drawn
+
+
+def _write_images(folder: str, images: np.ndarray) -> None:
+    tf.io.gfile.makedirs(folder)
+    for number, image in enumerate(images):
+        grids.write_png(os.path.join(folder, f"{number:06d}.png"), image)
 
 
 def draw_interpolations(
@@ -69,22 +95,39 @@ def draw_interpolations(
     config: InterpolateConfig = InterpolateConfig(),
     run: RunConfig = RunConfig(),
 ) -> str:
-    """Writes spherical interpolations of the noise, one a row, as `interpolation.png`.
+    """Writes images of interpolated noise, one interpolation a row.
+
+    The noise of a row is the spherical interpolation between the noise of two images.
+
+    Args:
+        student: a student or its run directory.
+        directory: where to write `interpolation.png`; it is created if it is missing.
+        config: number, length and seed of the interpolations.
+        run: how to use the devices.
 
     Returns:
-        The path of the picture.
+        The path of the file.
+
+    Raises:
+        InputError: if the student cannot be loaded.
+
+    Example:
+
+    >>> draw_interpolations(student, "runs/digits",
+    ...                     config=InterpolateConfig(rows=2, columns=4))
+    'runs/digits/interpolation.png'
     """
     generator = as_student(student).generator(devices.open_devices(run), run)
     weights = tf.linspace(0.0, 1.0, config.columns)
     ends = noise.normal(
         config.seed, noise.EVALUATION + np.arange(2 * config.rows), generator.shape
     )
-    walks = [
+    rows = [
         interpolation.slerp(ends[2 * row], ends[2 * row + 1], weights)
         for row in range(config.rows)
     ]
     tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, "interpolation.png")
-    images = generator(tf.concat(walks, axis=0).numpy())
+    images = generator(tf.concat(rows, axis=0).numpy())
     grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
     return path

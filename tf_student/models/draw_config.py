@@ -1,4 +1,4 @@
-"""Which images to draw, as configs."""
+"""The images to draw, as configs."""
 
 import dataclasses
 
@@ -7,9 +7,9 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class SampleConfig:
-    """Which images to draw."""
+    """The images that `sample` draws."""
 
-    count: int = option(64, "Images.", minimum=1)
+    count: int = option(64, "Number of images.", minimum=1)
     seed: int = option(0, "Seed of the noise.", minimum=0)
 
     def __post_init__(self):
@@ -18,10 +18,12 @@ class SampleConfig:
 
 @dataclasses.dataclass(frozen=True)
 class InterpolateConfig:
-    """Which walks through the noise to draw."""
+    """The interpolations that `interpolate` draws."""
 
-    rows: int = option(8, "Walks, each between two draws of noise.", minimum=1)
-    columns: int = option(10, "Images of a walk, both ends included.", minimum=2)
+    rows: int = option(8, "Interpolations, each between two images.", minimum=1)
+    columns: int = option(
+        10, "Images of an interpolation, including both ends.", minimum=2
+    )
     seed: int = option(0, "Seed of the noise.", minimum=0)
 
     def __post_init__(self):

@@ -10,15 +10,23 @@ from tf_student.custom_ops.group_norm_silu.python import ops
 
 register = keras.saving.register_keras_serializable("tf_student")
 
-# DDPM draws weights uniformly with variance 1 / fan_avg and starts the last layer of
-# each residual branch at zero.
+# DDPM's initial weights are uniform with variance 1 / fan_avg, and zero in the last
+# layer of each residual branch.
 _FAN_AVG = "glorot_uniform"
 
 
 def conv(
     filters: int, size: int, dtype: Any, *, zero: bool = False, **kwargs: Any
 ) -> keras.layers.Conv2D:
-    """A convolution with DDPM's initial weights, or with zeros."""
+    """A convolution with DDPM's initial weights.
+
+    Args:
+        filters: output channels.
+        size: height and width of the kernel.
+        dtype: the dtype policy.
+        zero: whether the initial weights are zeros.
+        **kwargs: other arguments of `keras.layers.Conv2D`.
+    """
     return keras.layers.Conv2D(
         filters,
         size,
@@ -39,10 +47,14 @@ def dense(units: int, dtype: Any, **kwargs: Any) -> keras.layers.Dense:
 class TimestepEmbedding(keras.layers.Layer):
     """Sinusoids of the time step, then two dense layers (DDPM, app. B).
 
-    Channel i of the first half is sin(t f_i), of the second cos(t f_i), with
+    Channel i of the first half is sin(t f_i), and of the second half cos(t f_i), with
     f_i = exp(-ln(10000) i / (width / 2 - 1)).
 
     Call with integer time steps `[batch]`; returns `[batch, 4 * width]`.
+
+    Args:
+        width: number of sinusoids, which must be even.
+        **kwargs: of `keras.layers.Layer`.
     """
 
     def __init__(self, width: int, **kwargs: Any):
@@ -59,7 +71,8 @@ class TimestepEmbedding(keras.layers.Layer):
         half = self.width // 2
         index = tf.range(half, dtype=tf.float32)
         frequencies = tf.exp(index * (-math.log(10000.0) / max(half - 1, 1)))
-        # Integers, because 999 is not a bfloat16 and Keras casts floats.
+        # The steps are integers, because Keras casts floats to the compute type, and
+        # bfloat16 cannot represent 999.
         angles = tf.cast(t, tf.float32)[:, None] * frequencies[None, :]
         sinusoids = tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
         return self.dense_1(self.dense_0(sinusoids))
@@ -73,11 +86,20 @@ class TimestepEmbedding(keras.layers.Layer):
 
 @register
 class GroupNormSiLU(keras.layers.Layer):
-    """Group normalisation and SiLU as one op, of `x + bias`.
+    """Group normalization and SiLU of `x + bias`, as one op.
 
-    Call with `x` `[batch, height, width, channels]` and, where wanted, a `bias`
-    `[batch, channels]` that is added to every position first. Statistics and
-    parameters are float32 whatever the compute type.
+    Call with `x` `[batch, height, width, channels]` and, optionally, a `bias`
+    `[batch, channels]`, which is added to every position first; returns the shape and
+    dtype of x. Statistics and parameters are float32 for every compute type.
+
+    Args:
+        groups: number of groups, which must divide the channels.
+        epsilon: added to the variance.
+        activation: `silu` or `none`.
+        **kwargs: of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `groups` does not divide the channels.
     """
 
     def __init__(

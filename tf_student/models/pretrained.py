@@ -1,4 +1,4 @@
-"""Networks with published weights."""
+"""Builds networks with published weights."""
 
 import dataclasses
 from typing import Any
@@ -25,15 +25,16 @@ class Pretrained:
 
 
 def read(source: str, **options: Any) -> Pretrained:
-    """Reads published weights into a network.
+    """Reads published weights into a new network.
 
     Args:
         source: a path, or `hf:owner/name`; see `convert.sources.open_source`.
-        **options: fields of `UNetConfig` that correct what the source implies.
+        **options: fields of `UNetConfig` that replace what the source implies.
 
     Raises:
-        InputError: unless every tensor and every variable is used exactly once and
-            all values are finite.
+        InputError: if the source cannot be read, if a tensor or a variable is not used
+            exactly once, or if a value is not finite.
+        TypeError: if `UNetConfig` does not have one of the options.
     """
     published = sources.open_source(source)
     config = dataclasses.replace(published.config, **options)

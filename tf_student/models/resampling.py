@@ -5,15 +5,16 @@ import tensorflow as tf
 
 from tf_student.models.layers import conv, register
 
-# Below, making the kernel takes longer than it saves.
+# Smaller images do not save the time that computing the transposed kernel takes.
 _TRANSPOSED_FROM = 8 * 8
 
 
 @register
 class Downsample(keras.layers.Layer):
-    """A stride-2 3x3 convolution, padded on the bottom and the right alone.
+    """A stride-2 3x3 convolution, padded only on the bottom and on the right.
 
-    `[batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`.
+    Call with `[batch, height, width, channels]`; returns
+    `[batch, height / 2, width / 2, channels]`.
     """
 
     def build(self, input_shape):
@@ -34,9 +35,10 @@ class Downsample(keras.layers.Layer):
 class Upsample(keras.layers.Layer):
     """Nearest-neighbour doubling, then a 3x3 convolution.
 
-    `[batch, height, width, channels]` to `[batch, 2 height, 2 width, channels]`. Both
-    are one transposed convolution, whose kernel has the sums of those taps that meet
-    the same pixel: 16 products for 36, and nothing large to keep for the gradient.
+    Call with `[batch, height, width, channels]`; returns
+    `[batch, 2 height, 2 width, channels]`. For larger images, both are one transposed
+    convolution. Its kernel has the sums of the taps that fall on the same pixel: 16
+    products instead of 36, and the doubled image is not stored for the gradient.
     """
 
     def build(self, input_shape):
@@ -49,7 +51,7 @@ class Upsample(keras.layers.Layer):
             x = tf.reshape(x, [-1, height, 1, width, 1, channels])
             x = tf.tile(x, [1, 1, 2, 1, 2, 1])
             return self.conv(tf.reshape(x, [-1, 2 * height, 2 * width, channels]))
-        # Transposed convolutions take the output's channels first.
+        # The kernel of a transposed convolution has the output channels first.
         kernel = tf.transpose(tf.convert_to_tensor(self.conv.kernel), [0, 1, 3, 2])
         for axis in (0, 1):
             before, at, after = tf.split(kernel, 3, axis)

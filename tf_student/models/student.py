@@ -1,7 +1,7 @@
 """The one-step generator (Luhman & Luhman, arXiv 2101.02388, sec. 3)."""
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -18,10 +18,13 @@ from tf_student.runtime.options import from_dict, option, to_dict
 from tf_student.runtime.run_config import RunConfig
 from tf_student.runtime.run_directory import RunDirectory
 
+if TYPE_CHECKING:
+    from tf_student.models.teacher import Teacher
+
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What a student was trained on; empty where it is unknown."""
+    """The teacher and the pairs of a student; empty if they are unknown."""
 
     teacher: str = option("", "Fingerprint of the teacher.", free=True)
     pairs: str = option("", "Fingerprint of the pairs.", free=True)
@@ -29,14 +32,15 @@ class Origin:
 
 @keras.saving.register_keras_serializable("tf_student")
 class Student(keras.Model):
-    """G(z) = z - eps(z, T - 1).
+    """The one-step generator G(z) = z - eps(z, T - 1).
 
-    An ordinary Keras model. Call with float32 noise `[batch, size, size, channels]`;
-    returns images of the same shape, float32, about [-1, 1].
+    It is a Keras model. Call with float32 noise `[batch, size, size, channels]`;
+    returns float32 images of the same shape, about [-1, 1].
 
     Args:
-        unet: eps; the student owns it, and training starts from the teacher's weights.
-        diffusion: the teacher's forward process, which has T.
+        unet: eps, whose weights are the student's weights; a copy of the teacher's
+            network is the usual start.
+        diffusion: the teacher's forward process, which defines T.
         origin: the teacher and the pairs that the student was trained on.
         **kwargs: of `keras.Model`: `name`, `dtype`, `trainable`.
 
@@ -62,46 +66,60 @@ class Student(keras.Model):
         self.built = True
 
     @classmethod
+    def from_teacher(cls, teacher: "Teacher") -> "Student":
+        """A student that starts from a copy of the teacher's weights.
+
+        Example:
+
+        >>> student = Student.from_teacher(teacher)
+        >>> student.compile("adam", "mae")
+        """
+        return cls(teacher.unet.copy(), teacher.diffusion)
+
+    @classmethod
     def load(cls, directory: str, *, dtype: str = "float32") -> "Student":
         """Loads the student of a run.
 
         Args:
-            directory: that `distill`, `convert` or `save` wrote.
-            dtype: what it computes in: `float32`, `bfloat16` or `float16`; the weights
+            directory: the directory that `distill`, `convert_weights` or `save` wrote.
+            dtype: the compute type: `float32`, `bfloat16` or `float16`. The weights
                 are float32.
 
         Raises:
-            InputError: if it is missing, unfinished or damaged.
+            InputError: if the student is missing, unfinished or damaged, or if the
+                directory has a teacher.
 
         Example:
 
         >>> student = Student.load("runs/digits/student")
         """
-        run, policy = RunDirectory.open(directory), devices.policy(dtype)
+        run = weights_file.open_run(directory, "student")
+        policy = devices.policy(dtype)
         unet = UNet(run.config("unet", UNetConfig), dtype=policy)
         diffusion = run.config("diffusion", DiffusionConfig)
-        # Converted weights do not come with it.
+        # Converted weights have no origin.
         origin = run.config("origin", Origin) if "origin" in run.values else Origin()
         student = cls(unet, diffusion, origin=origin, dtype=policy)
         weights_file.load(directory, student)
         return student
 
     def save(self, filepath: str, overwrite: bool = True, **kwargs: Any) -> None:
-        """Saves the student.
+        """Saves the student as a file of Keras or as a run directory.
 
         Args:
-            filepath: a path that ends in `.keras` is written by Keras, for
-                `keras.models.load_model`. Any other is a directory, for `load` and for
-                the commands: it gets `model.keras` and `config.json`.
+            filepath: a path that ends in `.keras`, for `keras.models.load_model`; or a
+                directory, for `load` and for the commands. The directory receives
+                `model.keras` and `config.json`.
             overwrite: whether Keras may replace a `.keras` file.
-            **kwargs: of `keras.Model.save`.
+            **kwargs: of `keras.Model.save`, for a `.keras` file.
 
         Raises:
-            InputError: if the directory belongs to another command.
+            InputError: if the directory belongs to another command or to a teacher.
 
         Example:
 
-        >>> student.save("runs/digits/copy")
+        >>> student.save("student.keras")
+        >>> student.save("runs/digits/copy_of_student")
         """
         if str(filepath).endswith((".keras", ".h5", ".hdf5")):
             super().save(filepath, overwrite=overwrite, **kwargs)
@@ -117,15 +135,22 @@ class Student(keras.Model):
     def generate(
         self, n: int, seed: int = 0, *, run: RunConfig = RunConfig()
     ) -> np.ndarray:
-        """Images of a seed: those of `tf-student sample` and of a served model.
+        """Generates the images of a seed.
+
+        `tf-student sample` and an exported model give the same images for the seed.
 
         Args:
             n: number of images.
-            seed: of the noise. Noise is a function of (seed, index), on any machine.
-            run: how to use the devices; all visible ones share the work.
+            seed: seed of the noise, which is a function of the seed and of an image's
+                index, on any machine.
+            run: how to use the devices, and the compute type. All visible GPUs share
+                the work.
 
         Returns:
             uint8 `[n, height, width, channels]`.
+
+        Raises:
+            InputError: if `n` is negative.
 
         Example:
 
@@ -137,7 +162,7 @@ class Student(keras.Model):
         return generator.from_seed(seed, noise.EVALUATION, n)
 
     def generator(self, strategy: tf.distribute.Strategy, run: RunConfig) -> Generator:
-        """The student on all replicas of a strategy, as `run` says."""
+        """A function from noise to uint8 images on all replicas of a strategy."""
         policy = devices.policy(run.dtype)
         student = self
         if strategy.num_replicas_in_sync > 1 or self.unet.dtype_policy.name != policy:
@@ -170,7 +195,8 @@ class Student(keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         unet = keras.saving.deserialize_keras_object(config.pop("unet"))
-        if "timesteps" in config:  # Version 0.1 stored only T.
+        # Version 0.1 stored only T.
+        if "timesteps" in config:
             config["diffusion"] = {"timesteps": config.pop("timesteps")}
         diffusion = from_dict(DiffusionConfig, config.pop("diffusion"))
         origin = from_dict(Origin, config.pop("origin", {}))
@@ -178,5 +204,5 @@ class Student(keras.Model):
 
 
 def as_student(student: Student | str) -> Student:
-    """The student itself, or the one in that directory."""
+    """Loads a student from its run directory, unless it is one already."""
     return student if isinstance(student, Student) else Student.load(student)

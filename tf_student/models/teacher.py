@@ -19,11 +19,15 @@ from tf_student.runtime.run_directory import RunDirectory
 
 
 class Teacher:
-    """A noise-predicting UNet and its forward process.
+    """A diffusion model: a noise-predicting UNet and its forward process.
 
     Args:
-        unet: eps(x, t).
-        diffusion: the forward process that it was trained on.
+        unet: eps(x, t), the prediction of the noise in x at time step t.
+        diffusion: the forward process that the UNet was trained on.
+
+    Attributes:
+        unet: the UNet, a Keras model.
+        diffusion: the forward process.
 
     Example:
 
@@ -42,18 +46,20 @@ class Teacher:
         """Loads the teacher of a run.
 
         Args:
-            directory: that `train_teacher`, `convert` or `save` wrote.
-            dtype: what it computes in: `float32`, `bfloat16` or `float16`; the weights
+            directory: the directory that `train_teacher`, `convert_weights` or `save`
+                wrote.
+            dtype: the compute type: `float32`, `bfloat16` or `float16`. The weights
                 are float32.
 
         Raises:
-            InputError: if it is missing, unfinished or damaged.
+            InputError: if the teacher is missing, unfinished or damaged, or if the
+                directory has a student.
 
         Example:
 
         >>> teacher = Teacher.load("runs/digits/teacher")
         """
-        run = RunDirectory.open(directory)
+        run = weights_file.open_run(directory, "teacher")
         unet = UNet(run.config("unet", UNetConfig), dtype=devices.policy(dtype))
         weights_file.load(directory, unet)
         return cls(unet, run.config("diffusion", DiffusionConfig))
@@ -66,29 +72,34 @@ class Teacher:
             source: `hf:owner/name` on the Hugging Face Hub, a folder of diffusers, a
                 TensorFlow checkpoint of DDPM, a PyTorch checkpoint (`.pth`, `.ckpt`),
                 or an `.h5` file of the Denoising Student.
-            **options: fields of `UNetConfig` that correct what the source implies, such
-                as `image_size` where a file does not store it.
+            **options: fields of `UNetConfig` that replace what the source implies, such
+                as `image_size` if the file does not store it.
 
         Raises:
-            InputError: if the source cannot be read, does not fit, or is a student.
+            InputError: if the source cannot be read or does not fit the network, or if
+                it is a student.
 
         Example:
 
-        >>> teacher = Teacher.from_pretrained("hf:google/ddpm-cifar10-32")
+        >>> teacher = Teacher.from_pretrained(  # doctest: +SKIP
+        ...     "hf:google/ddpm-cifar10-32")
         """
         published = pretrained.read(source, **options)
         if published.is_student:
             raise InputError(
-                f"`source` must be a teacher. Received: the student {source}; "
-                "`tf-student convert` reads it."
+                f"`source` must be a teacher. Received: the student {source}, which "
+                "`convert_weights` reads."
             )
         return cls(published.unet, published.diffusion)
 
     def save(self, directory: str) -> None:
         """Writes `model.keras` and `config.json`, for `load` and for the commands.
 
+        Args:
+            directory: where to write; it is created if it is missing.
+
         Raises:
-            InputError: if the directory belongs to another command.
+            InputError: if the directory belongs to another command or to a student.
 
         Example:
 
@@ -101,7 +112,14 @@ class Teacher:
     def sampler(
         self, config: SamplerConfig = SamplerConfig()
     ) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The teacher as a function from noise to images, both float32.
+        """The teacher's deterministic sampler.
+
+        Args:
+            config: solver, spacing and number of steps.
+
+        Returns:
+            A function from float32 noise `[batch, height, width, channels]` to float32
+            images of the same shape, about [-1, 1].
 
         Example:
 
@@ -118,16 +136,23 @@ class Teacher:
         sampler: SamplerConfig = SamplerConfig(),
         run: RunConfig = RunConfig(),
     ) -> np.ndarray:
-        """Images of a seed: those of `tf-student sample --network=teacher`.
+        """Samples the images of a seed.
+
+        `tf-student sample --network=teacher` gives the same images for the seed.
 
         Args:
             n: number of images.
-            seed: of the noise; a student draws the same noise from the same seed.
-            sampler: solver and steps.
-            run: how to use the devices; all visible ones share the work.
+            seed: seed of the noise; a student starts from the same noise for the same
+                seed.
+            sampler: solver, spacing and number of steps.
+            run: how to use the devices, and the compute type. All visible GPUs share
+                the work.
 
         Returns:
             uint8 `[n, height, width, channels]`.
+
+        Raises:
+            InputError: if `n` is negative.
 
         Example:
 
@@ -145,7 +170,7 @@ class Teacher:
         sampler: SamplerConfig,
         run: RunConfig,
     ) -> Generator:
-        """The teacher's sampler on all replicas of a strategy, as `run` says."""
+        """A function from noise to uint8 images on all replicas of a strategy."""
         policy, unet = devices.policy(run.dtype), self.unet
         if strategy.num_replicas_in_sync > 1 or unet.dtype_policy.name != policy:
             with strategy.scope():
@@ -154,12 +179,12 @@ class Teacher:
         return Generator(strategy, sample, self.image_shape, run=run)
 
     def network_calls(self, sampler: SamplerConfig) -> int:
-        """Network calls that the sampler needs for an image."""
+        """Number of network calls for an image."""
         return len(schedules.sampling_timesteps(sampler, self.diffusion))
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of architecture and weights, which names the teacher of pairs."""
+        """SHA-256 of architecture and weights; it identifies the teacher of pairs."""
         return self.unet.fingerprint()
 
     @property
@@ -169,7 +194,7 @@ class Teacher:
 
 
 def as_teacher(teacher: Teacher | str) -> Teacher:
-    """The teacher itself, or the one in that directory."""
+    """Loads a teacher from its run directory, unless it is one already."""
     return teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
 
 

@@ -13,32 +13,41 @@ import tensorflow as tf
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.models.blocks import ResBlock, SelfAttention
-from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding
+from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, conv
 from tf_student.models.resampling import Downsample, Upsample
 from tf_student.runtime.options import from_dict, to_dict
 
 
 @keras.saving.register_keras_serializable("tf_student")
 class UNet(keras.Model):
-    """eps(x, t): the noise in x at time step t.
+    """The network eps(x, t), which predicts the noise in x at time step t.
 
-    Call with float `x` `[batch, size, size, channels]` and integer `t` `[batch]`;
-    returns float32 like x. When training with dropout, an int32 `seed` `[2]` makes the
-    masks a function of the seed.
+    It is a Keras model. Call with float `x` `[batch, size, size, channels]` and integer
+    `t` `[batch]`; returns float32 of the shape of x. When training with dropout, an
+    int32 `seed` `[2]` makes the masks a function of the seed.
 
-    The weights are created with the object, because the config has every shape.
+    The weights are created with the object, because the architecture defines all
+    shapes.
 
     Args:
-        config: the architecture; with it, no other option of the architecture.
-        image_size, channels, base_width, width_multipliers, blocks_per_level,
-            attention_resolutions, groups, norm_epsilon, dropout: the architecture, in
-            place of `config`; see `UNetConfig`.
+        config: the architecture, in place of the options below.
+        image_size: height and width of an image.
+        channels: channels of an image.
+        base_width: channels at full resolution.
+        width_multipliers: width of each level, in multiples of `base_width`.
+        blocks_per_level: residual blocks of a level.
+        attention_resolutions: image sizes at which attention follows every residual
+            block.
+        groups: groups of each group normalization.
+        norm_epsilon: added to the variance in each group normalization.
+        dropout: rate before the last convolution of each residual block.
         recompute: gradient checkpointing: whether training stores only the input of
             each block and recomputes the rest for the gradients. It is not saved.
         **kwargs: of `keras.Model`: `name`, `dtype`, `trainable`.
 
     Raises:
-        ValueError: if the options contradict each other, or come beside a config.
+        ValueError: if the options contradict each other, or if an option differs from
+            its default beside a `config`.
 
     Example:
 
@@ -77,11 +86,11 @@ class UNet(keras.Model):
         )
         if config is not None and options != UNetConfig():
             raise ValueError(
-                "`config` must be given without options of the architecture. "
-                f"Received: config={config}, and {options}."
+                "`config` must not be combined with options of the architecture. "
+                f"Received: config={config} and {options}."
             )
-        # Each layer casts its own inputs, so that a float32 x reaches the caller's
-        # arithmetic without rounding.
+        # Each layer casts its own inputs, because the student subtracts the prediction
+        # from a float32 z.
         super().__init__(autocast=False, **kwargs)
         self.config, self.recompute = config or options, recompute
         self._make_layers()
@@ -91,13 +100,13 @@ class UNet(keras.Model):
         config, policy, size = self.config, self.dtype_policy, self.config.image_size
         self.embedding = TimestepEmbedding(config.base_width, dtype=policy)
         self.embedding.build((None,))
-        self.stem = keras.layers.Conv2D(
-            config.base_width, 3, padding="same", dtype=policy
-        )
+        self.stem = conv(config.base_width, 3, policy)
         self.stem.build((None, size, size, config.channels))
-        # TensorFlow tracks a list within a list only if it is appended whole.
-        self.down, self.middle, self.up = [], [], []
+        self.down: list[list[keras.layers.Layer]] = []
+        self.middle: list[keras.layers.Layer] = []
+        self.up: list[list[keras.layers.Layer]] = []
         for (side, _), blocks in itertools.groupby(plan.blocks(config), _stage):
+            # TensorFlow tracks an inner list only if it is complete when appended.
             layers = [self._make(block) for block in blocks]
             if side == "middle":
                 self.middle = layers
@@ -106,24 +115,19 @@ class UNet(keras.Model):
         top = (None, size, size, config.widths[0])
         self.norm = GroupNormSiLU(config.groups, config.norm_epsilon, dtype=policy)
         self.norm.build(top)
-        self.head = keras.layers.Conv2D(
-            config.channels,
-            3,
-            padding="same",
-            kernel_initializer="zeros",
-            dtype=policy,
-        )
+        self.head = conv(config.channels, 3, policy, zero=True)
         self.head.build(top)
 
     def _make(self, block: plan.Block) -> keras.layers.Layer:
-        """The layer of a block, built."""
+        """The built layer of a block."""
         config, policy = self.config, self.dtype_policy
         norm = (config.groups, config.norm_epsilon)
         shape = (None, block.size, block.size, block.inputs)
         if block.kind == "residual":
-            layer = ResBlock(block.outputs, *norm, config.dropout, dtype=policy)
-            layer.build(shape, (None, 4 * config.base_width))
-            return layer
+            residual = ResBlock(block.outputs, *norm, config.dropout, dtype=policy)
+            residual.build(shape, (None, 4 * config.base_width))
+            return residual
+        layer: keras.layers.Layer
         if block.kind == "attention":
             layer = SelfAttention(*norm, dtype=policy)
         else:
@@ -133,17 +137,15 @@ class UNet(keras.Model):
         return layer
 
     def call(self, x, t, training=False, seed=None):
-        temb = self.embedding(t)
-        block = 0
+        temb, numbers = self.embedding(t), itertools.count(1)
 
         def run(layers, x):
-            nonlocal block
             for layer in layers:
                 options, inputs = {}, (x,)
                 if isinstance(layer, ResBlock):
-                    block += 1
-                    own = None if seed is None else _fold_in(seed, block)
-                    options, inputs = dict(training=training, seed=own), (x, temb)
+                    block_seed = _fold_in(seed, next(numbers))
+                    options = dict(training=training, seed=block_seed)
+                    inputs = (x, temb)
                 call = functools.partial(layer, **options)
                 if training and self.recompute:
                     call = tf.recompute_grad(call)
@@ -167,7 +169,7 @@ class UNet(keras.Model):
         return x_shape
 
     def fingerprint(self) -> str:
-        """SHA-256 of architecture and weights: equal for equal networks anywhere."""
+        """SHA-256 of architecture and weights, equal for equal networks."""
         text = json.dumps(to_dict(self.config), sort_keys=True)
         digest = hashlib.sha256(text.encode())
         for weight in self.weights:
@@ -175,21 +177,27 @@ class UNet(keras.Model):
         return digest.hexdigest()
 
     def copy(self, *, dtype: Any = None, recompute: bool = False) -> "UNet":
-        """A network with the same weights, perhaps under another dtype policy.
+        """A new network with the same weights.
 
         It is created on the devices of the current `tf.distribute` scope.
+
+        Args:
+            dtype: its dtype policy; None keeps the policy of this network.
+            recompute: whether it uses gradient checkpointing.
         """
-        twin = UNet(
+        copy = UNet(
             self.config, recompute=recompute, dtype=dtype or self.dtype_policy.name
         )
-        twin.set_weights(self.get_weights())
-        return twin
+        copy.set_weights(self.get_weights())
+        return copy
 
     def named_variables(self) -> dict[str, keras.Variable]:
         """All variables by their path in `tf_student.architecture.plan`."""
         stages = [*self.down, self.middle, *self.up]
         layers = itertools.chain.from_iterable(stages)
-        owners = dict(zip(plan.blocks(self.config), layers, strict=True))
+        owners: dict[Any, keras.layers.Layer] = dict(
+            zip(plan.blocks(self.config), layers, strict=True)
+        )
         owners |= {None: self, "embedding": self.embedding}
         return {
             f"{layer.path}.{name}": getattr(
@@ -213,5 +221,8 @@ def _stage(block: plan.Block) -> tuple[str, int | None]:
     return block.side, block.stage
 
 
-def _fold_in(seed, block):
+def _fold_in(seed: tf.Tensor | None, block: int) -> tf.Tensor | None:
+    """The seed of a block; None without a seed."""
+    if seed is None:
+        return None
     return tf.random.experimental.stateless_fold_in(seed, block)

@@ -1,4 +1,4 @@
-"""The weights of a finished network: `model.keras` in the run's directory."""
+"""The weights of a finished network: `model.keras` in the directory of a run."""
 
 import os
 import shutil
@@ -9,14 +9,31 @@ import tensorflow as tf
 
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError, first_line
+from tf_student.runtime.run_directory import RunDirectory
 
 MODEL = "model.keras"
+
+
+def open_run(directory: str, network: str) -> RunDirectory:
+    """Opens the run of a `teacher` or of a `student`.
+
+    Raises:
+        InputError: if the directory is not one of a run, or one of the other network.
+    """
+    run = RunDirectory.open(directory)
+    # It is empty if the run does not say what it is.
+    if run.network not in ("", network):
+        raise InputError(
+            f"{directory} must have a {network}. Received: a {run.network}."
+        )
+    return run
 
 
 def save(directory: str, model: keras.Model) -> None:
     """Writes `model.keras` atomically."""
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)
+        # A student's own `save` writes a directory.
         keras.Model.save(model, local)
         with files.replacing(os.path.join(directory, MODEL)) as temporary:
             _copy(local, temporary)
@@ -26,17 +43,17 @@ def load(directory: str, model: keras.Model) -> None:
     """Reads the weights of `model.keras` into a network of the same architecture.
 
     Raises:
-        InputError: if the file is missing, damaged or of another network.
+        InputError: if the file is missing, damaged or of another architecture.
     """
     path = os.path.join(directory, MODEL)
     if not tf.io.gfile.exists(path):
-        raise InputError(f"{directory} has no {MODEL}; has its training finished?")
+        raise InputError(f"{directory} has no {MODEL}. Has its training finished?")
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)
         _copy(path, local)
         try:
             model.load_weights(local)
-        # Keras wraps zip, HDF5 and shape errors in many types.
+        # Keras raises zip, HDF5 and shape errors of many types.
         except Exception as error:
             reason = first_line(error)
             raise InputError(f"{path} cannot be loaded: {reason}") from error

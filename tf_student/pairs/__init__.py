@@ -1,0 +1,1 @@
+"""Pairs of noise and teacher images: generating, storing and reading them."""

@@ -1,7 +1,7 @@
-"""Makes the shards of a pair set with Apache Beam, on any of its runners."""
+"""Generates the shards of a pair set with any runner of Apache Beam."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import apache_beam
 import numpy as np
@@ -9,31 +9,31 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
 
 from tf_student.pairs import manifests, writer
+from tf_student.pairs.interface import Sample
 from tf_student.runtime.errors import InputError
 
-# From noise to images, and how many at once.
-Sampler = tuple[Callable[[np.ndarray], np.ndarray], int]
+# Opens a sampler; returns it with the number of pairs to sample at once.
+OpenSampler = Callable[[], tuple[Sample, int]]
 
 
 def write_pairs(
     directory: str,
     manifest: manifests.Manifest,
-    open_sampler: Callable[[], Sampler],
-    options: list[str],
+    open_sampler: OpenSampler,
+    options: Sequence[str],
 ) -> manifests.Manifest:
-    """Makes the shards that are missing, one an element of a pipeline.
+    """Generates the missing shards; each shard is an element of a pipeline.
 
-    Beam schedules them, tries failed ones again and survives lost workers.
+    Beam schedules the shards, repeats failed ones and replaces lost workers.
 
     Args:
-        directory: made if missing; every worker must see it.
-        manifest: what to write.
-        open_sampler: opens what `pairs.writer.write_pairs` calls `sample` and `batch`;
-            called once in each of the workers' processes. Must be picklable.
-        options: of the pipeline, such as `runner=FlinkRunner`.
+        directory: created if it is missing; every worker must have access to it.
+        manifest: describes the set.
+        open_sampler: called once in each worker process; must be picklable.
+        options: options of the pipeline, such as `runner=FlinkRunner`.
 
     Returns:
-        The manifest, complete unless the runner does not wait for the end.
+        The manifest; complete unless the runner returns before the pipeline ends.
 
     Raises:
         InputError: if the directory holds another pair set, if the disk is too small,
@@ -44,52 +44,51 @@ def write_pairs(
     try:
         arguments = PipelineOptions([f"--{option}" for option in options])
         with apache_beam.Pipeline(options=arguments) as pipeline:
-            # Without reshuffling a runner may make it all one worker's work.
+            # Without reshuffling, a runner may give all shards to one worker.
             shards = pipeline | apache_beam.Create(todo) | apache_beam.Reshuffle()
             _ = shards | apache_beam.ParDo(write)
-    # Runners fail in their own ways, and wrong options end the process.
+    # Runners raise errors of their own, and a wrong option exits.
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"The pipeline of Apache Beam failed: {lines[-1]} Finished shards are "
-            "kept, and the same command goes on."
+            f"The Apache Beam pipeline failed: {lines[-1]} Finished shards are kept. "
+            "The same command continues."
         ) from error
     return writer.finish(directory, manifest)
 
 
-class _OneSampler:
-    """What one process samples with; threads take turns."""
+class _SharedSampler:
+    """The sampler of a process, whose threads use it in turn."""
 
-    def __init__(self, open_sampler: Callable[[], Sampler]):
-        self.sample, self.batch = open_sampler()
-        self.lock = threading.Lock()
+    def __init__(self, open_sampler: OpenSampler):
+        self._sample, self.batch = open_sampler()
+        self._lock = threading.Lock()
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        with self._lock:
+            return self._sample(z)
 
 
 class _WriteShard(apache_beam.DoFn):
-    """Writes a shard; the sampler is opened once a process."""
+    """Writes a shard; each process opens the sampler once."""
 
     def __init__(
         self,
         directory: str,
         manifest: manifests.Manifest,
-        open_sampler: Callable[[], Sampler],
+        open_sampler: OpenSampler,
     ):
         self._directory, self._manifest = directory, manifest
         self._open_sampler, self._handle = open_sampler, shared.Shared()
 
     def setup(self) -> None:
         """Called by Beam before the first shard."""
-        self._sampler = self._handle.acquire(lambda: _OneSampler(self._open_sampler))
+        self._sampler = self._handle.acquire(lambda: _SharedSampler(self._open_sampler))
 
     def process(self, shard: manifests.Shard) -> Iterator[str]:
         """Called by Beam with each shard."""
         sampler = self._sampler
-
-        def sample(z: np.ndarray) -> np.ndarray:
-            with sampler.lock:
-                return sampler.sample(z)
-
         writer.write_shard(
-            self._directory, self._manifest, shard, sample, sampler.batch
+            self._directory, self._manifest, shard, sampler, sampler.batch
         )
         yield shard.name

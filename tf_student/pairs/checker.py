@@ -1,32 +1,34 @@
-"""Finds out whether a pair set is what its manifest says."""
+"""Checks whether a pair set is what its manifest says."""
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tf_student.diffusion import noise
 from tf_student.pairs import manifests, records, shard_index
+from tf_student.pairs.interface import Sample
 from tf_student.runtime import files
 
-# Other kernels and other batches round otherwise, which fifty calls amplify; another
-# image is dozens of levels away.
+# Mean difference, of 255, above which an image is another one. Other kernels and other
+# batches round differently, which fifty network calls amplify; another image differs by
+# dozens of levels.
 _LEVELS = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What is wrong, and how it compares with the teacher.
+    """Missing and damaged shards, and a comparison with the teacher's images.
 
     Attributes:
-        missing: names of shards that are not there.
+        missing: names of shards that are missing.
         damaged: names of shards whose bytes changed, whose records cannot be read, or
-            whose images are not what the teacher makes.
-        compared: images that the teacher made again.
-        differing: share of their values that came out differently.
-        largest: difference of a value, of 255.
+            whose images are not the teacher's.
+        compared: number of images that the teacher re-generated.
+        differing: share of their values that differ, in [0, 1].
+        largest: largest difference of a value, of 255.
     """
 
     missing: tuple[str, ...]
@@ -36,85 +38,86 @@ class Findings:
     largest: int
 
     @property
-    def to_make(self) -> list[str]:
-        """Names of the shards to make again."""
+    def to_generate(self) -> list[str]:
+        """Names of the shards to generate or re-generate."""
         return [*self.missing, *self.damaged]
 
     def text(self) -> str:
         """One line for the terminal."""
         images = (
-            f"{self.compared} images made again by the teacher, "
-            f"{self.differing:.2%} of their values different, by {self.largest} at most"
+            f"the teacher re-generated {self.compared} images, and "
+            f"{self.differing:.2%} of their values differ, by at most {self.largest}"
         )
-        if not self.to_make:
-            return f"All shards are there and whole; {images}."
+        if not self.to_generate:
+            return f"All shards are complete and intact; {images}."
         return (
-            f"{len(self.missing)} shards are missing and {len(self.damaged)} damaged "
-            f"({images}): {', '.join(self.to_make)}."
+            f"{len(self.missing)} shards are missing and {len(self.damaged)} are "
+            f"damaged ({images}): {', '.join(self.to_generate)}."
         )
 
 
-def check(
-    directory: str,
-    sample: Callable[[np.ndarray], np.ndarray],
-    *,
-    images: int,
-) -> Findings:
-    """Compares every shard's digest, and some images with what `sample` gives.
+def check(directory: str, sample: Sample, *, images: int) -> Findings:
+    """Compares the digest of every shard, and some images with those of `sample`.
 
     Args:
-        directory: of the set.
-        sample: from float32 noise to uint8 images.
-        images: to compare, spread over the shards; none of a set made elsewhere.
+        directory: directory of the set.
+        sample: the teacher's sampler.
+        images: number of images to compare, spread over the shards; the images of an
+            imported set are not compared.
 
     Raises:
-        InputError: if this TensorFlow draws other noise than the one that made it.
+        InputError: if this TensorFlow draws different noise than the set's.
     """
     manifest = manifests.read(directory)
     manifests.check_noise(directory, manifest)
-    shards = shard_index.finished(directory, manifest)
-    missing = [s.name for s in manifest.shards if s.name not in shards]
+    finished = shard_index.finished(directory, manifest)
+    missing = [s.name for s in manifest.shards if s.name not in finished]
     damaged = [
         name
-        for name, shard in shards.items()
+        for name, shard in finished.items()
         if files.sha256(os.path.join(directory, name)) != (shard.sha256, shard.size)
     ]
-    whole = [shard for name, shard in shards.items() if name not in damaged]
+    intact = [shard for name, shard in finished.items() if name not in damaged]
     chosen = {}
-    for shard, count in _spread(whole, 0 if manifest.imported else images):
-        pairs = _some(directory, manifest, shard, min(count, shard.pairs))
+    for shard, count in _spread(intact, 0 if manifest.imported else images):
+        pairs = _first_pairs(directory, manifest, shard, min(count, shard.pairs))
         if pairs is None:
             damaged.append(shard.name)
         else:
             chosen[shard.name] = pairs
-    apart = _compare(chosen, sample)
-    damaged += [name for name, part in apart.items() if part.mean() > _LEVELS]
-    values = np.concatenate([part.ravel() for part in apart.values()] or [[0]])
+    errors = _errors(chosen, sample)
+    damaged += [name for name, part in errors.items() if part.mean() > _LEVELS]
+    values = np.concatenate([part.ravel() for part in errors.values()] or [np.zeros(1)])
     return Findings(
         tuple(missing),
         tuple(damaged),
-        sum(len(part) for part in apart.values()),
+        sum(len(part) for part in errors.values()),
         float(np.mean(values > 0)),
         int(values.max()),
     )
 
 
-def _compare(chosen, sample) -> dict[str, np.ndarray]:
-    """How far the images of each shard are from those made again, all at once."""
+def _errors(
+    chosen: dict[str, tuple[np.ndarray, np.ndarray]], sample: Sample
+) -> dict[str, np.ndarray]:
+    """Absolute differences of stored and re-generated images, by shard."""
     if not chosen:
         return {}
-    again = sample(np.concatenate([z for z, _ in chosen.values()])).astype(int)
+    # All at once, because a sampler pads a batch to its fixed size.
+    images = sample(np.concatenate([z for z, _ in chosen.values()])).astype(int)
     ends = np.cumsum([len(z) for z, _ in chosen.values()])[:-1]
     return {
-        name: np.abs(part - images)
-        for (name, (_, images)), part in zip(
-            chosen.items(), np.split(again, ends), strict=True
+        name: np.abs(part - stored)
+        for (name, (_, stored)), part in zip(
+            chosen.items(), np.split(images, ends), strict=True
         )
     }
 
 
-def _spread(shards: list, images: int) -> list[tuple[manifests.Shard, int]]:
-    """Shards from first to last, and how many images to take of each."""
+def _spread(
+    shards: Sequence[manifests.Shard], images: int
+) -> list[tuple[manifests.Shard, int]]:
+    """Shards from first to last, with the number of images to take from each."""
     count = min(len(shards), images)
     if not count:
         return []
@@ -125,11 +128,13 @@ def _spread(shards: list, images: int) -> list[tuple[manifests.Shard, int]]:
     ]
 
 
-def _some(directory, manifest, shard, count):
+def _first_pairs(
+    directory: str, manifest: manifests.Manifest, shard: manifests.Shard, count: int
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Noise and images of a shard's first pairs; None if they cannot be read."""
-    found = tf.data.TFRecordDataset(os.path.join(directory, shard.name)).take(count)
+    serialized = tf.data.TFRecordDataset(os.path.join(directory, shard.name))
     try:
-        pairs = [records.decode(record, manifest) for record in found]
+        pairs = [records.decode(r, manifest) for r in serialized.take(count)]
     except tf.errors.OpError:
         return None
     indices = [int(pair["index"]) for pair in pairs]

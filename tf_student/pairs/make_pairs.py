@@ -1,14 +1,17 @@
-"""The command `pairs`: a teacher's images for seeded noise."""
+"""The command `pairs`: the teacher's images for seeded noise."""
 
 import dataclasses
-import functools
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.models.teacher import Teacher, as_teacher
-from tf_student.pairs import checker, importer, manifests, shard_index, writer
+from tf_student.pairs import (
+    checker,
+    generation,
+    import_sources,
+    importer,
+    manifests,
+)
 from tf_student.pairs.online import OnlinePairs
 from tf_student.pairs.pairs_config import EngineConfig, PairsConfig
 from tf_student.pairs.reader import PairSet
@@ -31,15 +34,15 @@ def make_pairs(
 ) -> PairSet | None:
     """Writes the teacher's images for seeded noise, or one worker's part of them.
 
-    An interrupted call continues where it stopped: finished shards are kept.
+    An interrupted call continues where it stopped, because finished shards are kept.
 
     Args:
-        teacher: a teacher or its directory.
-        directory: of the pairs; created if it is missing.
-        count: training pairs, in place of `config.pairs`.
+        teacher: a teacher or its directory; Apache Beam needs a directory.
+        directory: directory of the pairs; created if it is missing.
+        count: number of training pairs, in place of `config.pairs`.
         config: number, seed and encoding of the pairs.
-        sampler: the teacher's solver and steps.
-        engine: who makes the pairs, and which part of them.
+        sampler: solver and steps of the teacher's sampler.
+        engine: which processes generate the pairs, and this worker's index.
         remake: names of shards to re-generate although they exist.
         run: how to use the devices.
         progress: whether to draw a progress bar on stderr.
@@ -48,46 +51,20 @@ def make_pairs(
         The pair set; None while shards of other workers are missing.
 
     Raises:
-        InputError: if the directory holds other pairs, or the disk is too small.
+        InputError: if the directory holds another pair set, or the disk is too small.
         Preempted: on SIGTERM. Finished shards stay.
 
     Example:
 
-    >>> pairs = make_pairs(teacher, "runs/digits/pairs", count=2000)
+    >>> config, sampler = PairsConfig(held_out_pairs=16), SamplerConfig(calls=2)
+    >>> pairs = make_pairs(teacher, "runs/a", count=64, config=config, sampler=sampler)
     """
     if count is not None:
         config = dataclasses.replace(config, pairs=count)
-    if engine.engine == "beam":
-        manifest = _with_beam(teacher, directory, config, sampler, engine, remake, run)
-    else:
-        teacher = as_teacher(teacher)
-        generator = teacher.generator(devices.open_devices(run), sampler, run)
-        manifest = plan_pairs(teacher, config, sampler, run)
-        shard_index.forget(directory, manifest, remake)
-        manifest = writer.write_pairs(
-            directory,
-            manifest,
-            generator,
-            batch=generator.batch,
-            worker_index=engine.worker_index,
-            num_workers=engine.num_workers,
-            progress=progress,
-        )
+    beam = engine.engine == "beam"
+    write = generation.with_beam if beam else generation.in_this_process
+    manifest = write(teacher, directory, config, sampler, engine, remake, run, progress)
     return PairSet(directory) if manifest.complete else None
-
-
-def plan_pairs(
-    teacher: Teacher, config: PairsConfig, sampler: SamplerConfig, run: RunConfig
-) -> manifests.Manifest:
-    """The manifest of the pairs that a teacher would make."""
-    return manifests.plan(
-        teacher.fingerprint,
-        teacher.image_shape,
-        teacher.diffusion,
-        sampler,
-        config,
-        run,
-    )
 
 
 def online_pairs(
@@ -97,27 +74,36 @@ def online_pairs(
     sampler: SamplerConfig = SamplerConfig(),
     run: RunConfig = RunConfig(),
 ) -> OnlinePairs:
-    """Pairs that the teacher generates on demand; none are stored.
+    """Opens pairs that the teacher generates on demand; none are stored.
 
-    They are those that `make_pairs` would store for the same arguments, so that a
-    student trained on either is the same.
+    They are the pairs that `make_pairs` stores for the same arguments, in the same
+    order, so a student trained on either is the same. Close them at the end.
+
+    Args:
+        teacher: a teacher or its directory.
+        config: number and seed of the pairs.
+        sampler: solver and steps of the teacher's sampler.
+        run: how to use the devices.
 
     Raises:
         InputError: if `TF_CONFIG` names several workers, which need stored pairs.
 
     Example:
 
-    >>> pairs = online_pairs(teacher, config=PairsConfig(pairs=2000))
+    >>> config = PairsConfig(pairs=64, held_out_pairs=16)
+    >>> online = online_pairs(teacher, config=config, sampler=SamplerConfig(calls=2))
+    >>> z, image = next(iter(online.train(seed=0, start=0)))
+    >>> online.close()
     """
     workers = devices.workers_in_environment()
     if workers > 1:
         raise InputError(
-            "`online` must be off where TF_CONFIG names several workers: these share "
-            f"stored pairs. Received: online=True, workers={workers}."
+            "`online` must be off if TF_CONFIG names several workers, because they "
+            f"share stored pairs. Received: online=True, workers={workers}."
         )
     teacher = as_teacher(teacher)
     generator = teacher.generator(devices.open_devices(run), sampler, run)
-    manifest = plan_pairs(teacher, config, sampler, run)
+    manifest = generation.plan_pairs(teacher, config, sampler, run)
     return OnlinePairs(manifest, generator, batch=generator.batch)
 
 
@@ -130,36 +116,40 @@ def import_pairs(
     sampler: SamplerConfig = SamplerConfig(),
     run: RunConfig = RunConfig(),
 ) -> PairSet:
-    """Imports pairs that were made elsewhere, with their noise.
+    """Imports pairs that another program generated, with their noise.
 
     Args:
-        teacher: the teacher that is known to have made them, or its directory.
-        source: a folder of the original project's arrays, or of TFDS.
-        directory: where to write.
-        config: encoding and shard size; the source has the numbers.
-        sampler: what the manifest will say about how they were made.
-        run: what the manifest will say about the compute type.
+        teacher: the teacher that generated them, or its directory.
+        source: a folder with the original project's arrays (`x_train_*.npy`,
+            `y_train_*.npy`, `x_test.npy`, `y_test.npy`), or a TFDS folder.
+        directory: directory of the new pair set.
+        config: encoding and shard size; the source determines the counts.
+        sampler: the sampler that the manifest will name; it is not checked.
+        run: the compute type that the manifest will name.
 
     Raises:
-        InputError: if the source cannot be read, or the images are not of the teacher's
-            size.
+        InputError: if the source cannot be read, or its images do not have the
+            teacher's shape.
+
+    Example:
+
+    >>> pairs = import_pairs(teacher, "/data/pairs", "runs/b")  # doctest: +SKIP
     """
-    source_pairs = importer.open_pairs(source)
-    config = dataclasses.replace(
-        config,
-        pairs=source_pairs.count(manifests.TRAIN),
-        held_out_pairs=source_pairs.count(manifests.HELD_OUT),
-        store_noise=True,
-    )
-    teacher = as_teacher(teacher)
-    if source_pairs.image_shape != teacher.image_shape:
+    opened, teacher = import_sources.open_source(source), as_teacher(teacher)
+    if opened.image_shape != teacher.image_shape:
         raise InputError(
             f"{source} must hold images of the teacher's shape. Expected: "
-            f"{teacher.image_shape}, received: {source_pairs.image_shape}."
+            f"{teacher.image_shape}, received: {opened.image_shape}."
         )
-    manifest = plan_pairs(teacher, config, sampler, run)
+    config = dataclasses.replace(
+        config,
+        pairs=opened.count(manifests.TRAIN),
+        held_out_pairs=opened.count(manifests.HELD_OUT),
+        store_noise=True,
+    )
+    manifest = generation.plan_pairs(teacher, config, sampler, run)
     manifest = dataclasses.replace(manifest, imported=True)
-    importer.import_pairs(directory, manifest, source_pairs)
+    importer.write_imported(directory, manifest, opened)
     return PairSet(directory)
 
 
@@ -170,10 +160,25 @@ def check_pairs(
     images: int = 32,
     run: RunConfig = RunConfig(),
 ) -> checker.Findings:
-    """Finds missing and damaged shards; the teacher re-generates some images.
+    """Looks for missing and damaged shards, and compares images with the teacher's.
+
+    Args:
+        teacher: the teacher that generated the pairs, or its directory.
+        directory: directory of the pairs; it is not changed.
+        images: number of images that the teacher re-generates to compare.
+        run: how to use the devices; the manifest determines compute type and batch.
+
+    Returns:
+        `missing` and `damaged` shards, and the differences of the images.
 
     Raises:
-        InputError: if there is no pair set, or another teacher made it.
+        InputError: if the directory holds no pair set, or another teacher made it.
+
+    Example:
+
+    >>> findings = check_pairs(teacher, "runs/digits/pairs", images=4)
+    >>> findings.missing, findings.damaged
+    ((), ())
     """
     manifest = manifests.read(directory)
     run = dataclasses.replace(
@@ -183,35 +188,3 @@ def check_pairs(
     manifests.check_teacher(directory, manifest, teacher.fingerprint)
     generator = teacher.generator(devices.open_devices(run), manifest.sampler, run)
     return checker.check(directory, generator, images=images)
-
-
-def _with_beam(
-    teacher, directory, config, sampler, engine, remake, run
-) -> manifests.Manifest:
-    try:
-        from tf_student.pairs import beam
-    except ImportError as error:
-        raise InputError(
-            "`engine` must be local where Apache Beam is not installed: "
-            "pip install 'tf-student[beam]'. Received: engine=beam."
-        ) from error
-    if not isinstance(teacher, str):
-        raise InputError(
-            "`teacher` must be a directory with engine=beam, for each of its "
-            f"processes loads it. Received: {type(teacher).__name__}."
-        )
-    devices.open_devices(run)
-    manifest = plan_pairs(as_teacher(teacher), config, sampler, run)
-    shard_index.forget(directory, manifest, remake)
-    options = [option for option in engine.beam_options.split(",") if option]
-    opener = functools.partial(_open_sampler, teacher, sampler, run)
-    return beam.write_pairs(directory, manifest, opener, options)
-
-
-def _open_sampler(
-    directory: str, sampler: SamplerConfig, run: RunConfig
-) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-    """Loads a teacher in a worker of Beam, which cannot unpickle a network."""
-    strategy = devices.open_devices(run)
-    generator = as_teacher(directory).generator(strategy, sampler, run)
-    return generator, generator.batch

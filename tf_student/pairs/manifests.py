@@ -1,4 +1,4 @@
-"""The manifest of a pair set: what the pairs are, and which files hold them."""
+"""The manifest of a pair set: how the pairs were generated, and their files."""
 
 import dataclasses
 import hashlib
@@ -19,12 +19,21 @@ from tf_student.runtime.run_config import RunConfig
 MANIFEST = "manifest.json"
 VERSION = 1
 TRAIN, HELD_OUT = "train", "held_out"
-_STREAMS = {TRAIN: noise.TRAINING, HELD_OUT: noise.HELD_OUT}
+_FIRST_INDEX = {TRAIN: noise.TRAINING, HELD_OUT: noise.HELD_OUT}
 
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
-    """One file of consecutive pairs; digest and size are known once it is written."""
+    """A file of consecutive pairs.
+
+    Attributes:
+        name: file name.
+        split: `train` or `held_out`.
+        first_index: noise index of the first pair.
+        pairs: number of pairs.
+        sha256: digest of the file; empty until the file is written.
+        size: bytes of the file; 0 until the file is written.
+    """
 
     name: str
     split: str
@@ -35,27 +44,29 @@ class Shard:
 
     @property
     def written(self) -> bool:
-        """Whether the file is known to be whole."""
+        """Whether the file was written completely."""
         return bool(self.sha256)
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a pair set is, and which files hold it.
+    """Describes a pair set.
 
     Attributes:
-        teacher: fingerprint of the teacher's weights.
+        teacher: fingerprint of the teacher.
         image_shape: `(height, width, channels)`.
-        diffusion: the teacher's process.
-        sampler: how its images were made.
+        diffusion: the teacher's forward process.
+        sampler: solver and steps of the teacher's sampler.
         pairs: counts, seed and encoding.
-        dtype: what the network computed in.
-        device_batch: images a device made at once; kernels may round another batch
-            otherwise.
-        noise_sha256: digest of the first noise, so that a reader whose TensorFlow
-            draws other noise from the same seed finds out; empty if noise is stored.
-        shards: every file, in order.
-        imported: whether the pairs were made elsewhere, so that the sampler is hearsay.
+        dtype: compute type of the network.
+        device_batch: images that a device sampled at once; kernels may round
+            differently for another batch.
+        noise_sha256: digest of the first noise, with which a reader detects that its
+            TensorFlow draws different noise from the same seed; empty if the noise is
+            stored.
+        shards: all files, in order.
+        imported: whether the pairs were imported. The sampler is then what the user
+            said, and is not checked.
     """
 
     teacher: str
@@ -87,26 +98,24 @@ def plan(
     pairs: PairsConfig,
     run: RunConfig,
 ) -> Manifest:
-    """The manifest of a pair set before any of it exists."""
+    """Plans a pair set, of which no file exists yet.
+
+    Args:
+        teacher: fingerprint of the teacher.
+        image_shape: `(height, width, channels)`.
+        diffusion: the teacher's forward process.
+        sampler: solver and steps of the teacher's sampler.
+        pairs: counts, seed and encoding.
+        run: compute type and device batch.
+
+    Raises:
+        InputError: if PNG does not support the number of channels.
+    """
     if pairs.encoding == "png" and image_shape[-1] not in (1, 3, 4):
         raise InputError(
-            "`encoding` must be raw for images that PNG cannot hold. "
+            "`encoding` must be raw, because PNG images have 1, 3 or 4 channels. "
             f"Received: encoding=png, channels={image_shape[-1]}."
         )
-    counts = {TRAIN: pairs.pairs, HELD_OUT: pairs.held_out_pairs}
-    shards = []
-    for split, count in counts.items():
-        total = -(-count // pairs.shard_pairs)
-        for number in range(total):
-            first = number * pairs.shard_pairs
-            shards.append(
-                Shard(
-                    name=f"pairs-{split}.tfrecord-{number:05d}-of-{total:05d}",
-                    split=split,
-                    first_index=_STREAMS[split] + first,
-                    pairs=min(pairs.shard_pairs, count - first),
-                )
-            )
     digest = "" if pairs.store_noise else noise_digest(pairs.pairs_seed, image_shape)
     return Manifest(
         teacher=teacher,
@@ -117,30 +126,47 @@ def plan(
         dtype=run.dtype,
         device_batch=run.device_batch,
         noise_sha256=digest,
-        shards=tuple(shards),
+        shards=_shards(pairs),
     )
 
 
+def _shards(pairs: PairsConfig) -> tuple[Shard, ...]:
+    shards = []
+    for split, count in ((TRAIN, pairs.pairs), (HELD_OUT, pairs.held_out_pairs)):
+        total = -(-count // pairs.shard_pairs)
+        for number in range(total):
+            first = number * pairs.shard_pairs
+            shards.append(
+                Shard(
+                    name=f"pairs-{split}.tfrecord-{number:05d}-of-{total:05d}",
+                    split=split,
+                    first_index=_FIRST_INDEX[split] + first,
+                    pairs=min(pairs.shard_pairs, count - first),
+                )
+            )
+    return tuple(shards)
+
+
 def noise_digest(seed: int, image_shape: tuple[int, int, int]) -> str:
-    """SHA-256 of the first training and the first held-out noise."""
-    first = noise.normal(seed, list(_STREAMS.values()), image_shape)
+    """SHA-256 of the first training noise and the first held-out noise."""
+    first = noise.normal(seed, list(_FIRST_INDEX.values()), image_shape)
     return hashlib.sha256(first.numpy().tobytes()).hexdigest()
 
 
 def check_noise(directory: str, manifest: Manifest) -> None:
-    """Raises an `InputError` if this TensorFlow draws other noise than the set's."""
+    """Raises an `InputError` if this TensorFlow draws different noise."""
     if not manifest.noise_sha256:
         return
-    found = noise_digest(manifest.pairs.pairs_seed, manifest.image_shape)
-    if found != manifest.noise_sha256:
+    digest = noise_digest(manifest.pairs.pairs_seed, manifest.image_shape)
+    if digest != manifest.noise_sha256:
         raise InputError(
             f"{directory} was made with noise that this TensorFlow ({tf.__version__}) "
-            "draws differently. Use the version that made it."
+            "draws differently. Use the TensorFlow version that made it."
         )
 
 
 def check_teacher(directory: str, manifest: Manifest, fingerprint: str) -> None:
-    """Raises an `InputError` unless the teacher of that fingerprint made the pairs."""
+    """Raises an `InputError` unless that teacher made the pairs."""
     if fingerprint != manifest.teacher:
         raise InputError(
             f"{directory} was made by another teacher. Expected: "
@@ -154,7 +180,7 @@ def write(directory: str, manifest: Manifest) -> None:
 
 
 def fingerprint(manifest: Manifest) -> str:
-    """SHA-256 over what the pairs are and the digests of all their files."""
+    """SHA-256 of the manifest, which includes the digests of all files."""
     text = json.dumps(_values(manifest), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -179,15 +205,15 @@ def read(directory: str) -> Manifest:
     """Reads `manifest.json`.
 
     Raises:
-        InputError: if there is none, or another version wrote it.
+        InputError: if it is missing or damaged, or another version wrote it.
     """
     path = os.path.join(directory, MANIFEST)
     if not tf.io.gfile.exists(path):
-        raise InputError(f"{directory} holds no {MANIFEST}; is it a pair set?")
+        raise InputError(f"{directory} holds no {MANIFEST}, so it is not a pair set.")
     values = files.read_json(path)
     if values.get("version") != VERSION:
         raise InputError(
-            f"{path} has a version this program does not read. Expected: {VERSION}, "
+            f"{path} has an unsupported version. Expected: {VERSION}, "
             f"received: {values.get('version')}."
         )
     try:
@@ -208,7 +234,11 @@ def read(directory: str) -> Manifest:
 
 
 def differences(old: Manifest, new: Manifest) -> str:
-    """What sets two pair sets apart, for an error message; empty if nothing does."""
+    """Describes the first difference of two pair sets, for an error message.
+
+    Returns:
+        A sentence; empty if the manifests agree in everything but the state of shards.
+    """
     names = ("teacher", "image_shape", "dtype", "device_batch", "imported")
     for name in (*names, "noise_sha256"):
         before, after = getattr(old, name), getattr(new, name)

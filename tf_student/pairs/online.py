@@ -1,8 +1,7 @@
-"""Pairs that the teacher makes when they are asked for; none is stored."""
+"""Pairs that the teacher generates on demand; none are stored."""
 
 import functools
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -10,37 +9,55 @@ from absl import logging
 
 from tf_student.data import streams
 from tf_student.diffusion import noise
-from tf_student.pairs import manifests, order
+from tf_student.pairs import fit_batches, manifests, order
+from tf_student.pairs.interface import Sample
 
 
 class OnlinePairs:
-    """The pairs of a set that is not there: the streams of its `PairSet`, made anew.
+    """Pairs that the teacher generates on demand, in the order of a stored `PairSet`.
 
-    Each image is sampled again in every epoch, except the held-out ones, which are kept
-    in memory. An image is the stored one up to the rounding of the kernels, for it
-    shares its batch with others.
+    Each training image is sampled in every epoch; the held-out images are sampled once
+    and kept in memory. An image equals the stored one up to the rounding of kernels,
+    because it shares its batch with different images.
 
     Args:
-        manifest: what the set would be.
+        manifest: describes the pairs as if they were stored.
         sample: from float32 noise `[n, *image_shape]` to uint8 images of that shape.
         batch: pairs to sample at once.
+
+    Attributes:
+        manifest: describes the pairs.
     """
 
-    def __init__(
-        self,
-        manifest: manifests.Manifest,
-        sample: Callable[[np.ndarray], np.ndarray],
-        *,
-        batch: int,
-    ):
+    def __init__(self, manifest: manifests.Manifest, sample: Sample, *, batch: int):
         self.manifest = manifest
         self._sample, self._batch = sample, batch
         self._lock, self._closed = threading.Lock(), False
 
     @property
     def fingerprint(self) -> str:
-        """Of the set that is not stored; without the digests of its files."""
+        """Fingerprint of the manifest, which has no digests of files."""
         return f"online-{manifests.fingerprint(self.manifest)}"
+
+    def dataset(
+        self, batch_size: int, *, seed: int = 0, max_pairs: int = 0
+    ) -> tf.data.Dataset:
+        """Training pairs for `keras.Model.fit`, as `PairSet.dataset`."""
+        indices = order.reshuffled(
+            self.manifest, self._read, seed=seed, max_pairs=max_pairs
+        )
+        return fit_batches.train_batches(
+            self._sampled(indices).unbatch(),
+            count=order.count(self.manifest, max_pairs),
+            batch_size=batch_size,
+        )
+
+    def held_out_dataset(self, batch_size: int) -> tf.data.Dataset:
+        """Held-out pairs for `validation_data`, as `PairSet.held_out_dataset`."""
+        count = self.manifest.pairs.held_out_pairs
+        return fit_batches.held_out_batches(
+            self.held_out(), count=count, batch_size=batch_size
+        )
 
     def train(
         self,
@@ -52,31 +69,27 @@ class OnlinePairs:
     ) -> tf.data.Dataset:
         """Endless training pairs from a position on, as `PairSet.train`.
 
-        They are sampled in the background, while the pairs before them are trained on.
+        They are sampled in the background while earlier pairs are trained on.
         """
-        shards = self.manifest.split(manifests.TRAIN)
-        firsts = tf.constant([shard.first_index for shard in shards], tf.int64)
-        counts = tf.constant([shard.pairs for shard in shards], tf.int64)
-
-        def read(numbers):
-            first = tf.gather(firsts, numbers)
-            ranges = tf.data.Dataset.from_tensor_slices(
-                (first, first + tf.gather(counts, numbers))
-            )
-            return ranges.interleave(
-                tf.data.Dataset.range, cycle_length=order.WINDOW, block_length=1
-            )
-
         indices = order.endless(
-            self.manifest, read, seed=seed, start=start, max_pairs=max_pairs, part=part
+            self.manifest,
+            self._read,
+            seed=seed,
+            start=start,
+            max_pairs=max_pairs,
+            part=part,
         ).map(lambda position, index: index)
-        return self._batches(indices).unbatch()
+        return self._sampled(indices).unbatch()
 
     def held_out(self) -> tf.data.Dataset:
-        """All held-out pairs once, in their order: (noise, image) as in `train`."""
+        """All held-out pairs once, in the order of their indices.
+
+        Returns:
+            A dataset of (noise float32, image uint8), `[height, width, channels]`.
+        """
         images = tf.data.Dataset.from_tensor_slices(self._held_out_images)
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
-        # The noise would take four times the images' memory.
+        # Storing the noise would take four times the memory of the images.
         stream = tf.data.Dataset.zip(self._held_out_indices(), images).map(
             lambda index, image: (noise.draw(seed, index, shape), image),
             tf.data.AUTOTUNE,
@@ -84,15 +97,28 @@ class OnlinePairs:
         return streams.untuned(stream)
 
     def diagnose(self) -> None:
-        """Finds nothing: what is not stored cannot be damaged."""
+        """Does nothing: no file can be damaged."""
 
     def close(self) -> None:
-        """Waits for the batch that is being sampled, and makes no more.
+        """Waits for the batch that is being sampled, and stops sampling.
 
-        Python must not end while a thread of a stream is within the sampler.
+        Call it before Python ends: a background thread must not be inside the sampler
+        then.
         """
         with self._lock:
             self._closed = True
+
+    def _read(self, numbers: tf.Tensor) -> tf.data.Dataset:
+        """Noise indices of some training shards, one of each shard in turn."""
+        shards = self.manifest.split(manifests.TRAIN)
+        first = tf.constant([s.first_index for s in shards], tf.int64)
+        end = first + tf.constant([s.pairs for s in shards], tf.int64)
+        ranges = tf.data.Dataset.from_tensor_slices(
+            (tf.gather(first, numbers), tf.gather(end, numbers))
+        )
+        return ranges.interleave(
+            tf.data.Dataset.range, cycle_length=order.WINDOW, block_length=1
+        )
 
     def _held_out_indices(self) -> tf.data.Dataset:
         shards = self.manifest.split(manifests.HELD_OUT)
@@ -102,26 +128,25 @@ class OnlinePairs:
     @functools.cached_property
     def _held_out_images(self) -> np.ndarray:
         count = self.manifest.pairs.held_out_pairs
-        logging.info("Making the %d held-out images.", count)
-        batches = self._batches(self._held_out_indices())
+        logging.info("Generating the %d held-out images.", count)
+        batches = self._sampled(self._held_out_indices())
         return np.concatenate([images for _, images in batches.as_numpy_iterator()])
 
-    def _batches(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        """(noise, images) of a dataset of indices; noise is drawn while one samples."""
+    def _sampled(self, indices: tf.data.Dataset) -> tf.data.Dataset:
+        """Batches of (noise, images) of indices; noise is drawn in the background."""
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
         drawn = indices.batch(self._batch).map(
             lambda i: noise.normal(seed, i, shape), tf.data.AUTOTUNE
         )
 
-        def with_images(z):
-            made = tf.numpy_function(self._make, [z], tf.uint8)
-            return z, tf.ensure_shape(made, z.shape)
+        def with_images(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            images = tf.numpy_function(self._sample_batch, [z], tf.uint8)
+            return z, tf.ensure_shape(images, z.shape)
 
         return streams.untuned(drawn.prefetch(1).map(with_images))
 
-    def _make(self, z: np.ndarray) -> np.ndarray:
-        # Held-out and training pairs may be asked for at once; the devices are the
-        # same.
+    def _sample_batch(self, z: np.ndarray) -> np.ndarray:
+        # Held-out and training pairs may be requested at once, from the same devices.
         with self._lock:
             if self._closed:
                 raise RuntimeError("The pairs are closed.")

@@ -1,4 +1,4 @@
-"""The order in which a set's pairs are trained on, whether they are stored or not."""
+"""The order in which stored and online pairs are trained on."""
 
 import itertools
 from collections.abc import Callable
@@ -11,10 +11,14 @@ from tf_student.pairs import manifests
 # Shards that are read together and shuffled as one.
 WINDOW = 16
 
+# From int64 numbers `[n]` of training shards, n at most `WINDOW`, to a dataset with one
+# element for each of their pairs, taken from each shard in turn.
+ReadShards = Callable[[tf.Tensor], tf.data.Dataset]
+
 
 def endless(
     manifest: manifests.Manifest,
-    read: Callable[[tf.Tensor], tf.data.Dataset],
+    read: ReadShards,
     *,
     seed: int,
     start: int,
@@ -23,17 +27,15 @@ def endless(
 ) -> tf.data.Dataset:
     """Endless training pairs from a position on, a function of seed and position.
 
-    Shards are shuffled every epoch, and pairs within windows of some shards, so that a
-    window fits into memory and whole windows can be skipped unread.
+    Every epoch shuffles the shards, and the pairs within windows of `WINDOW` shards, so
+    that a window fits into memory and whole windows can be skipped without reading.
 
     Args:
-        manifest: of the set.
-        read: from int64 numbers `[n]` of training shards, n up to `WINDOW`, to a
-            dataset of one element for each of their pairs, from each shard in turn.
-        seed: of the order.
-        start: pairs that are left out at the beginning.
-        max_pairs: takes the first so many pairs alone, rounded up to whole shards;
-            0 takes all.
+        manifest: manifest of the set.
+        read: reads some shards.
+        seed: seed of the order.
+        start: number of pairs to skip at the beginning.
+        max_pairs: number of pairs to use, rounded up to whole shards; 0 uses all.
         part: this worker's part of the stream.
 
     Returns:
@@ -46,15 +48,22 @@ def endless(
 
 def reshuffled(
     manifest: manifests.Manifest,
-    read: Callable[[tf.Tensor], tf.data.Dataset],
+    read: ReadShards,
     *,
     seed: int,
     max_pairs: int = 0,
 ) -> tf.data.Dataset:
-    """One epoch of the elements of `endless`; each new iterator has the next epoch."""
+    """One epoch of the elements of `endless`; each new iterator has the next epoch.
+
+    Args:
+        manifest: manifest of the set.
+        read: reads some shards.
+        seed: seed of the order.
+        max_pairs: number of pairs to use, rounded up to whole shards; 0 uses all.
+    """
     epoch = _epochs(manifest, read, seed, max_pairs)
     numbers = itertools.count()
-    # A Python function, for a dataset has no state that survives its iterators.
+    # A Python function, because no state of a dataset survives its iterators.
     number = tf.data.Dataset.range(1).map(
         lambda _: tf.ensure_shape(
             tf.numpy_function(lambda: next(numbers), [], tf.int64), []
@@ -65,24 +74,28 @@ def reshuffled(
 
 
 def count(manifest: manifests.Manifest, max_pairs: int = 0) -> int:
-    """Training pairs of an epoch."""
+    """Number of training pairs in an epoch."""
     return sum(shard.pairs for shard in _shards(manifest, max_pairs))
 
 
-def _shards(manifest, max_pairs) -> tuple[manifests.Shard, ...]:
+def _shards(
+    manifest: manifests.Manifest, max_pairs: int
+) -> tuple[manifests.Shard, ...]:
     shards = manifest.split(manifests.TRAIN)
     if max_pairs:
         shards = shards[: -(-max_pairs // manifest.pairs.shard_pairs)]
     return shards
 
 
-def _epochs(manifest, read, seed, max_pairs):
-    """From (epoch number, elements to skip) to the elements of that epoch."""
+def _epochs(
+    manifest: manifests.Manifest, read: ReadShards, seed: int, max_pairs: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
+    """A function from (epoch, elements to skip) to the elements of that epoch."""
     counts = tf.constant([s.pairs for s in _shards(manifest, max_pairs)], tf.int64)
     size = WINDOW * manifest.pairs.shard_pairs
 
-    def epoch(number, skip):
-        def window(numbers):
+    def epoch(number: tf.Tensor, skip: tf.Tensor) -> tf.data.Dataset:
+        def window(numbers: tf.Tensor) -> tf.data.Dataset:
             return streams.shuffle_windows(
                 read(numbers), size=size, seed=seed, epoch=number
             )
@@ -92,12 +105,18 @@ def _epochs(manifest, read, seed, max_pairs):
     return epoch
 
 
-def _epoch(counts, window, seed, epoch, skip):
+def _epoch(
+    counts: tf.Tensor,
+    window: ReadShards,
+    seed: int,
+    epoch: tf.Tensor,
+    skip: tf.Tensor,
+) -> tf.data.Dataset:
     key = tf.stack([tf.constant(seed, tf.int64), epoch])
     draws = tf.random.stateless_uniform(counts.shape, key)
     order = tf.argsort(draws, stable=True)
     ends = tf.cumsum(tf.gather(counts, order))
-    # Windows that lie wholly before the position are not even opened.
+    # Windows that end before the position are not even opened.
     whole = tf.reduce_sum(tf.cast(ends <= skip, tf.int64)) // WINDOW * WINDOW
     before = tf.where(whole > 0, tf.gather(ends, tf.maximum(whole - 1, 0)), 0)
     numbers = tf.data.Dataset.from_tensor_slices(tf.cast(order, tf.int64)).skip(whole)

@@ -1,4 +1,4 @@
-"""What pairs are made, and by whom."""
+"""Options of pair sets: what they contain, who generates them, how they are checked."""
 
 import dataclasses
 
@@ -8,14 +8,26 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class PairsConfig:
-    """The set of (noise, image) pairs."""
+    """Number, seed and encoding of (noise, image) pairs.
 
-    pairs: int = option(1_024_000, "Training pairs.", minimum=1)
-    held_out_pairs: int = option(10_240, "Pairs kept out of training.", minimum=1)
+    Example:
+
+    >>> PairsConfig(pairs=2000, held_out_pairs=200).encoding
+    'raw'
+    """
+
+    pairs: int = option(1_024_000, "Number of training pairs.", minimum=1)
+    held_out_pairs: int = option(
+        10_240, "Number of held-out pairs, which are never trained on.", minimum=1
+    )
     pairs_seed: int = option(0, "Seed of the noise.", minimum=0)
-    shard_pairs: int = option(10_240, "Pairs of a file.", minimum=1)
-    encoding: str = option("raw", "How images are stored.", choices=("raw", "png"))
-    store_noise: bool = option(False, "Store float32 noise beside each image.")
+    shard_pairs: int = option(10_240, "Number of pairs in a shard.", minimum=1)
+    encoding: str = option(
+        "raw", "How images are stored; png is lossless.", choices=("raw", "png")
+    )
+    store_noise: bool = option(
+        False, "Store the noise as float32 beside each image, for other programs."
+    )
 
     def __post_init__(self):
         check(self)
@@ -23,27 +35,35 @@ class PairsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EngineConfig:
-    """Who makes the pairs; the bytes are the same whoever does."""
+    """Which processes generate the pairs; the bytes of the set do not depend on it.
+
+    Example:
+
+    >>> EngineConfig(worker_index=0, num_workers=2).engine
+    'local'
+    """
 
     engine: str = option(
         "local",
-        "This process, or Apache Beam with the runner of --beam_options.",
+        "local: this process; beam: Apache Beam with the runner of --beam_options.",
         choices=("local", "beam"),
     )
     worker_index: int = option(
         0,
-        "Which of --num_workers this process is, from 0; by default what Slurm's array "
-        "or Kubernetes' indexed job says.",
+        "Index of this process among --num_workers, from 0. The default is read from "
+        "a Slurm job array or an indexed job of Kubernetes.",
         minimum=0,
     )
-    num_workers: int = option(1, "Processes that share the shards.", minimum=1)
+    num_workers: int = option(
+        1, "Number of processes that share the shards.", minimum=1
+    )
     beam_options: str = option(
-        "", "Options of Beam's pipeline, by commas: runner=FlinkRunner,.. ."
+        "", "Comma-separated options of the Beam pipeline: runner=FlinkRunner,..."
     )
     import_from: str = option(
         "",
-        "Take pairs that were made elsewhere: a folder of x_train_*.npy and "
-        "y_train_*.npy, or of TFDS with features noise and image.",
+        "Import existing pairs from a folder of x_train_*.npy and y_train_*.npy, or "
+        "from a TFDS folder with the features noise and image.",
     )
 
     def __post_init__(self):
@@ -57,12 +77,14 @@ class EngineConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CheckConfig:
-    """How a pair set that is there is looked at."""
+    """How an existing pair set is checked."""
 
-    check: bool = option(False, "Look for missing and damaged shards, and make none.")
-    repair: bool = option(False, "Make missing and damaged shards again.")
+    check: bool = option(
+        False, "Look for missing and damaged shards, and change nothing."
+    )
+    repair: bool = option(False, "Re-generate missing and damaged shards.")
     check_images: int = option(
-        32, "Pairs that the teacher makes again, to compare.", minimum=0
+        32, "Number of images that the teacher re-generates to compare.", minimum=0
     )
 
     def __post_init__(self):
@@ -71,12 +93,12 @@ class CheckConfig:
 
 @dataclasses.dataclass(frozen=True)
 class OnlineConfig:
-    """Whether a student is trained on stored pairs."""
+    """Whether a student is trained on pairs that are generated on demand."""
 
     online: bool = option(
         False,
-        "Let the teacher generate each pair on demand, and store none; they are those "
-        "that `pairs` would store with the same flags.",
+        "Let the teacher generate each pair on demand, and store none. The pairs are "
+        "those that `pairs` stores with the same flags.",
     )
 
     def __post_init__(self):

@@ -1,24 +1,37 @@
-"""Reads a pair set as tf.data, making the noise again from seed and index."""
+"""Reads a stored pair set as tf.data, generating the noise from seed and index."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from tf_student.data import images, streams
+from tf_student.data import streams
 from tf_student.diffusion import noise
-from tf_student.pairs import manifests, order, records, shard_index
+from tf_student.pairs import fit_batches, manifests, order, records, shard_index
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
 
 class PairSet:
-    """A complete pair set.
+    """A complete set of (noise, teacher image) pairs on disk.
 
     Args:
-        directory: holds `manifest.json` and the shards.
+        directory: directory that `make_pairs` or `import_pairs` wrote.
+
+    Attributes:
+        directory: the directory.
+        manifest: describes the pairs: teacher, sampler, counts, seed and files.
 
     Raises:
-        InputError: if the set is incomplete, or a shard is missing or cut off.
+        InputError: if the set is incomplete, or a shard is missing or truncated.
+
+    Example:
+
+    >>> pairs = PairSet("runs/digits/pairs")
+    >>> z, images = next(iter(pairs.dataset(4)))
+    >>> z.shape == images.shape == (4, *pairs.manifest.image_shape)
+    True
     """
 
     def __init__(self, directory: str):
@@ -27,12 +40,69 @@ class PairSet:
         if not self.manifest.complete:
             raise InputError(
                 f"{directory} is incomplete: {shard_index.count(directory)} of "
-                f"{len(self.manifest.shards)} shards. Run `tf-student pairs` again to "
-                "go on."
+                f"{len(self.manifest.shards)} shards are finished. Run `tf-student "
+                "pairs` again to continue."
             )
         for shard in self.manifest.shards:
             self._check_size(shard)
         manifests.check_noise(directory, self.manifest)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the manifest, which includes the digests of all files."""
+        return manifests.fingerprint(self.manifest)
+
+    def dataset(
+        self, batch_size: int, *, seed: int = 0, max_pairs: int = 0
+    ) -> tf.data.Dataset:
+        """Training pairs for `keras.Model.fit`: one epoch, in a new order each time.
+
+        The order is a function of the seed and of the number of earlier iterations.
+
+        Args:
+            batch_size: pairs in a batch; an incomplete last batch is dropped.
+            seed: seed of the order.
+            max_pairs: number of pairs to use, rounded up to whole shards; 0 uses all.
+
+        Returns:
+            A dataset of (noise, image), both float32
+            `[batch_size, height, width, channels]`, images in [-1, 1].
+
+        Raises:
+            ValueError: if `batch_size` is below 1 or above the number of pairs.
+
+        Example:
+
+        >>> student.compile("adam", "mae")
+        >>> history = student.fit(pairs.dataset(16), epochs=1, verbose=0)
+        """
+        stream = order.reshuffled(
+            self.manifest, self._read, seed=seed, max_pairs=max_pairs
+        ).map(self._pair, tf.data.AUTOTUNE)
+        count = order.count(self.manifest, max_pairs)
+        return fit_batches.train_batches(stream, count=count, batch_size=batch_size)
+
+    def held_out_dataset(self, batch_size: int) -> tf.data.Dataset:
+        """Held-out pairs for `validation_data` of `fit`: all once, in a fixed order.
+
+        Args:
+            batch_size: pairs in a batch; the last batch may be smaller.
+
+        Returns:
+            A dataset of batches as in `dataset`.
+
+        Raises:
+            ValueError: if `batch_size` is below 1.
+
+        Example:
+
+        >>> student.compile("adam", "mae")
+        >>> loss = student.evaluate(pairs.held_out_dataset(16), verbose=0)
+        """
+        count = self.manifest.pairs.held_out_pairs
+        return fit_batches.held_out_batches(
+            self.held_out(), count=count, batch_size=batch_size
+        )
 
     def train(
         self,
@@ -42,17 +112,24 @@ class PairSet:
         max_pairs: int = 0,
         part: streams.Part = streams.WHOLE,
     ) -> tf.data.Dataset:
-        """Endless training pairs from a position on, in the order of `order.endless`.
+        """Endless training pairs from a position on, as `distill` reads them.
+
+        The pair at a position is a function of the seed and the position.
 
         Args:
-            seed: of the order.
-            start: pairs that are left out at the beginning.
-            max_pairs: takes the first so many pairs alone, rounded up to whole shards;
-                0 takes all.
+            seed: seed of the order.
+            start: number of pairs to skip at the beginning.
+            max_pairs: number of pairs to use, rounded up to whole shards; 0 uses all.
             part: this worker's part of the stream.
 
         Returns:
             A dataset of (noise float32, image uint8), `[height, width, channels]`.
+
+        Example:
+
+        >>> z, image = next(iter(pairs.train(seed=0, start=100)))
+        >>> image.dtype
+        tf.uint8
         """
         stream = order.endless(
             self.manifest,
@@ -65,81 +142,43 @@ class PairSet:
         return stream.map(lambda position, record: self._pair(record), tf.data.AUTOTUNE)
 
     def held_out(self) -> tf.data.Dataset:
-        """All held-out pairs once, in their order: (noise, image) as in `train`."""
+        """All held-out pairs once, in the order of their indices.
+
+        Returns:
+            A dataset of (noise float32, image uint8), `[height, width, channels]`.
+
+        Example:
+
+        >>> z, image = next(iter(pairs.held_out()))
+        >>> z.dtype
+        tf.float32
+        """
         return self._once(manifests.HELD_OUT, self._pair)
 
     def images(self) -> tf.data.Dataset:
-        """The teacher's images of the training pairs, uint8, in their order."""
+        """The images of all training pairs, uint8, in the order of their indices."""
         return self._once(
             manifests.TRAIN,
             lambda record: records.decode(record, self.manifest)["image"],
         )
 
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over what the pairs are and the digests of all their files."""
-        return manifests.fingerprint(self.manifest)
-
-    def dataset(
-        self, batch_size: int, *, seed: int = 0, max_pairs: int = 0
-    ) -> tf.data.Dataset:
-        """Training pairs for `keras.Model.fit`: one epoch, in a new order each time.
-
-        Args:
-            batch_size: pairs of a batch; an incomplete last batch is dropped.
-            seed: of the order.
-            max_pairs: uses only that many pairs, rounded up to whole shards; 0 uses
-                all.
-
-        Returns:
-            A dataset of (noise, image), both float32
-            `[batch_size, height, width, channels]`, images in [-1, 1].
-
-        Raises:
-            ValueError: if there are fewer pairs than `batch_size`.
-
-        Example:
-
-        >>> student.compile("adam", "mae")
-        >>> history = student.fit(pairs.dataset(64), epochs=2)
-        """
-        stream = order.reshuffled(
-            self.manifest, self._read, seed=seed, max_pairs=max_pairs
-        )
-        batches = order.count(self.manifest, max_pairs) // batch_size
-        if not batches:
-            raise ValueError(
-                "`batch_size` must be at most the number of pairs. Received: "
-                f"batch_size={batch_size}, pairs={self.manifest.pairs.pairs}."
-            )
-        stream = stream.map(self._float_pair, tf.data.AUTOTUNE)
-        return _of_length(stream.batch(batch_size, drop_remainder=True), batches)
-
-    def held_out_dataset(self, batch_size: int) -> tf.data.Dataset:
-        """Held-out pairs once, in batches as of `dataset`, for `validation_data`."""
-        batches = self._once(manifests.HELD_OUT, self._float_pair).batch(batch_size)
-        return _of_length(batches, -(-self.manifest.pairs.held_out_pairs // batch_size))
-
-    def _float_pair(self, record):
-        z, image = self._pair(record)
-        return z, images.to_float(image)
-
     def diagnose(self) -> None:
-        """Raises an `InputError` that names a damaged shard, if there is one."""
+        """Raises an `InputError` that names a damaged shard, if any is damaged."""
         for shard in self.manifest.shards:
             self._check_size(shard)
-            digest, _ = files.sha256(self._path(shard))
+            path = self._path(shard)
+            digest, _ = files.sha256(path)
             if digest != shard.sha256:
                 raise InputError(
-                    f"{self._path(shard)} is damaged{_first_bad(self._path(shard))}. "
-                    f"Expected: sha256 {shard.sha256}, received: {digest}. "
-                    "`tf-student pairs --repair` makes it again."
+                    f"{path} is damaged{_first_bad(path)}. Expected: sha256 "
+                    f"{shard.sha256}, received: {digest}. Run `tf-student pairs "
+                    "--repair` to re-generate it."
                 )
 
     def close(self) -> None:
-        """Does nothing: files are open only while a stream is read."""
+        """Does nothing: files are open only while a dataset is iterated."""
 
-    def _read(self, numbers):
+    def _read(self, numbers: tf.Tensor) -> tf.data.Dataset:
         """Records of some training shards, one of each shard in turn."""
         shards = self.manifest.split(manifests.TRAIN)
         paths = tf.constant([self._path(shard) for shard in shards])
@@ -147,12 +186,12 @@ class PairSet:
             tf.gather(paths, numbers), num_parallel_reads=order.WINDOW
         )
 
-    def _once(self, split, decode):
+    def _once(self, split: str, decode: Callable[[tf.Tensor], Any]) -> tf.data.Dataset:
         paths = [self._path(shard) for shard in self.manifest.split(split)]
         stream = tf.data.TFRecordDataset(paths).map(decode, tf.data.AUTOTUNE)
         return streams.untuned(stream)
 
-    def _pair(self, record):
+    def _pair(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pair = records.decode(record, self.manifest)
         if self.manifest.pairs.store_noise:
             return pair["noise"], pair["image"]
@@ -167,19 +206,13 @@ class PairSet:
         size = tf.io.gfile.stat(path).length if tf.io.gfile.exists(path) else 0
         if size != shard.size:
             raise InputError(
-                f"{path} is missing or cut off. Expected: {shard.size:,} bytes, "
-                f"received: {size:,}. Run `tf-student pairs` again to make it."
+                f"{path} is missing or truncated. Expected: {shard.size:,} bytes, "
+                f"received: {size:,}. Run `tf-student pairs` again to re-generate it."
             )
 
 
-def _of_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:
-    """Batches in the background, whose number Keras can see."""
-    known = batches.apply(tf.data.experimental.assert_cardinality(length))
-    return known.prefetch(2)
-
-
 def _first_bad(path: str) -> str:
-    """Which record of a shard cannot be read, for a message."""
+    """The first unreadable record of a shard, for a message."""
     number = 0
     try:
         for _ in tf.data.TFRecordDataset(path):

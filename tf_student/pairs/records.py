@@ -1,4 +1,4 @@
-"""One pair as a serialized tf.train.Example."""
+"""A pair as a serialized `tf.train.Example`."""
 
 from typing import Any
 
@@ -9,13 +9,16 @@ from tf_student.pairs.manifests import Manifest
 
 
 def encode(index: int, image: np.ndarray, z: np.ndarray | None, encoding: str) -> bytes:
-    """One serialised tf.train.Example.
+    """Serializes a pair. Equal pairs give equal bytes.
 
     Args:
-        index: of the noise in its stream.
+        index: index of the noise within its seed.
         image: uint8 `[height, width, channels]`.
-        z: float32 noise to store, or None.
+        z: noise to store, float32 `[height, width, channels]`, or None.
         encoding: `raw` or `png`.
+
+    Returns:
+        A `tf.train.Example` with the features `index`, `image` and, if stored, `noise`.
     """
     data = image.tobytes() if encoding == "raw" else tf.io.encode_png(image).numpy()
     feature = {
@@ -23,15 +26,19 @@ def encode(index: int, image: np.ndarray, z: np.ndarray | None, encoding: str) -
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[data])),
     }
     if z is not None:
-        stored = tf.train.BytesList(value=[z.astype("<f4").tobytes()])
-        feature["noise"] = tf.train.Feature(bytes_list=stored)
+        noise = tf.train.BytesList(value=[z.astype("<f4").tobytes()])
+        feature["noise"] = tf.train.Feature(bytes_list=noise)
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    # Map fields have no order of their own; equal pairs must be equal bytes.
+    # The order of a protocol buffer's map fields is otherwise undefined.
     return example.SerializeToString(deterministic=True)
 
 
 def decode(record: tf.Tensor, manifest: Manifest) -> dict[str, Any]:
-    """Parses one record.
+    """Parses a record of `encode`.
+
+    Args:
+        record: string scalar.
+        manifest: manifest of the set, which has the image's shape and encoding.
 
     Returns:
         `index` int64, `image` uint8 `[height, width, channels]` and, if it is stored,

@@ -1,8 +1,9 @@
-"""Which shards of a pair set are there, with any number of workers and no locks.
+"""The shard index: which shards of a pair set are finished, for any number of workers.
 
-`manifest.json` says from the start what the set will be; digests come into it at the
-end. Until then each finished shard has a receipt of its own below `receipts/`, so
-workers never write the same file with different content. All files appear whole.
+`manifest.json` describes the set from the start and gets the shards' digests at the
+end. Until then, each finished shard has a completion marker in `completed/`, so workers
+never write different content to the same file and need no locks. All files are written
+atomically.
 """
 
 import contextlib
@@ -16,26 +17,29 @@ from tf_student.pairs import manifests
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
-_RECEIPTS = "receipts"
+_COMPLETED = "completed"
+# Version 0.1 kept its markers in `receipts/`; its unfinished sets are continued.
+_FOLDERS = (_COMPLETED, "receipts")
 
 
 def begin(directory: str, manifest: manifests.Manifest) -> None:
-    """Says what the set will be, where nothing says it yet.
+    """Writes the manifest of a new set.
 
     Raises:
-        InputError: if there are shards of a set that nothing is known of.
+        InputError: if the directory holds shards but no manifest.
     """
-    if _begun(directory):
+    if _has_manifest(directory):
         return
     tf.io.gfile.makedirs(directory)
-    names = {shard.name for shard in manifest.shards} | {_RECEIPTS}
-    if strays := sorted(names & set(_names(directory))):
+    names = {shard.name for shard in manifest.shards} | set(_FOLDERS)
+    existing = {name.rstrip("/") for name in tf.io.gfile.listdir(directory)}
+    if strays := sorted(names & existing):
         # Another worker of the same run may just have begun.
-        if _begun(directory):
+        if _has_manifest(directory):
             return
         raise InputError(
-            f"{directory} holds {strays[0]} and no {manifests.MANIFEST} that says what "
-            "it is. Choose another directory, or remove what is in this one."
+            f"{directory} holds {strays[0]} but no {manifests.MANIFEST} that describes "
+            "it. Choose another directory, or empty this one."
         )
     _write(directory, manifest)
 
@@ -44,31 +48,27 @@ def _write(directory: str, manifest: manifests.Manifest) -> None:
     """Writes the manifest, unless another worker completed the set meanwhile."""
     try:
         manifests.write(directory, manifest)
-    # That worker took the unfinished file for one that a killed worker left.
+    # That worker removed the temporary file as one of a killed worker.
     except (tf.errors.NotFoundError, FileNotFoundError):
-        if not (_begun(directory) and manifests.read(directory).complete):
+        if not (_has_manifest(directory) and manifests.read(directory).complete):
             raise
 
 
 def adopt(directory: str, manifest: manifests.Manifest) -> None:
-    """Takes over what an earlier run left, if there is anything.
+    """Continues the set in the directory, if there is one.
 
     Raises:
         InputError: if `directory` holds another pair set.
     """
-    if not _begun(directory):
+    if not _has_manifest(directory):
         return
     confirm(directory, manifest)
     old = manifests.read(directory)
-    if old.complete and not all(_present(directory, s) for s in old.shards):
+    if old.complete and not all(_has_full_size(directory, s) for s in old.shards):
         _reopen(directory, old)
 
 
-def _names(directory: str) -> list[str]:
-    return [name.rstrip("/") for name in tf.io.gfile.listdir(directory)]
-
-
-def _begun(directory: str) -> bool:
+def _has_manifest(directory: str) -> bool:
     return tf.io.gfile.exists(os.path.join(directory, manifests.MANIFEST))
 
 
@@ -80,35 +80,36 @@ def confirm(directory: str, manifest: manifests.Manifest) -> None:
 
 
 def missing(directory: str, shards: Iterable[manifests.Shard]) -> list[manifests.Shard]:
-    """Those of the shards that are to be made."""
-    if not _begun(directory):
+    """Returns those of the shards that are not finished."""
+    if not _has_manifest(directory):
         return list(shards)
     if manifests.read(directory).complete:
         return []
-    return [shard for shard in shards if not _is_there(directory, shard)]
+    return [shard for shard in shards if not _is_finished(directory, shard)]
 
 
-def _is_there(directory: str, shard: manifests.Shard) -> bool:
-    receipt = _receipt(os.path.join(directory, _RECEIPTS, f"{shard.name}.json"))
-    if receipt:
-        return _present(directory, receipt)
+def _is_finished(directory: str, shard: manifests.Shard) -> bool:
+    for folder in _FOLDERS:
+        marker = _read_marker(os.path.join(directory, folder, f"{shard.name}.json"))
+        if marker:
+            return _has_full_size(directory, marker)
     if tf.io.gfile.exists(os.path.join(directory, shard.name)):
-        # Its writer was stopped between the shard and the receipt.
-        enter(directory, sealed(directory, shard))
+        # Its writer was stopped between writing the shard and writing the marker.
+        mark_completed(directory, with_digest(directory, shard))
         return True
     return False
 
 
-def enter(directory: str, shard: manifests.Shard) -> None:
-    """Leaves the receipt of a finished shard."""
-    folder = os.path.join(directory, _RECEIPTS)
+def mark_completed(directory: str, shard: manifests.Shard) -> None:
+    """Writes the completion marker of a finished shard."""
+    folder = os.path.join(directory, _COMPLETED)
     tf.io.gfile.makedirs(folder)
     path = os.path.join(folder, f"{shard.name}.json")
     files.write_json(path, dataclasses.asdict(shard))
 
 
 def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
-    """Completes the manifest if every shard is there; whoever comes last does it.
+    """Completes the manifest if all shards are finished; the last worker does it.
 
     Returns:
         The manifest, complete or not.
@@ -117,11 +118,11 @@ def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
     if old.complete:
         _tidy(directory)
         return old
-    entered = _receipts(directory)
-    if any(shard.name not in entered for shard in manifest.shards):
-        # Another worker may have completed it meanwhile, and cleared the receipts.
+    markers = _markers(directory)
+    if any(shard.name not in markers for shard in manifest.shards):
+        # Another worker may have completed the set and removed the markers meanwhile.
         return manifests.read(directory)
-    shards = tuple(entered[shard.name] for shard in manifest.shards)
+    shards = tuple(markers[shard.name] for shard in manifest.shards)
     manifest = dataclasses.replace(manifest, shards=shards)
     _write(directory, manifest)
     _tidy(directory)
@@ -129,17 +130,18 @@ def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
 
 
 def _tidy(directory: str) -> None:
-    """Removes what a complete set has no use for; so may another worker."""
+    """Removes markers and temporary files; another worker may do so at once."""
     shards = manifests.read(directory).shards
     files.remove_leftovers(directory, [manifests.MANIFEST, *(s.name for s in shards)])
-    folder = os.path.join(directory, _RECEIPTS)
-    with contextlib.suppress(tf.errors.OpError):
-        if tf.io.gfile.exists(folder):
-            tf.io.gfile.rmtree(folder)
+    for name in _FOLDERS:
+        folder = os.path.join(directory, name)
+        with contextlib.suppress(tf.errors.OpError):
+            if tf.io.gfile.exists(folder):
+                tf.io.gfile.rmtree(folder)
 
 
 def forget(directory: str, manifest: manifests.Manifest, names: Iterable[str]) -> None:
-    """Removes shards of this set, so that they are missing.
+    """Removes shards of the set with their markers, so that they are re-generated.
 
     Raises:
         InputError: if `directory` holds another pair set; nothing is removed then.
@@ -152,18 +154,19 @@ def forget(directory: str, manifest: manifests.Manifest, names: Iterable[str]) -
     if old.complete:
         _reopen(directory, old)
     for name in names:
-        for path in (name, os.path.join(_RECEIPTS, f"{name}.json")):
+        markers = [os.path.join(folder, f"{name}.json") for folder in _FOLDERS]
+        for path in (name, *markers):
             path = os.path.join(directory, path)
             if tf.io.gfile.exists(path):
                 tf.io.gfile.remove(path)
 
 
 def _reopen(directory: str, manifest: manifests.Manifest) -> None:
-    """Makes a complete set one that is being made, with the shards that are there."""
+    """Makes a complete set unfinished; shards of full size stay."""
     for shard in manifest.shards:
         path = os.path.join(directory, shard.name)
-        if _present(directory, shard):
-            enter(directory, shard)
+        if _has_full_size(directory, shard):
+            mark_completed(directory, shard)
         elif tf.io.gfile.exists(path):
             tf.io.gfile.remove(path)
     blank = [dataclasses.replace(s, sha256="", size=0) for s in manifest.shards]
@@ -173,47 +176,52 @@ def _reopen(directory: str, manifest: manifests.Manifest) -> None:
 def finished(
     directory: str, manifest: manifests.Manifest
 ) -> dict[str, manifests.Shard]:
-    """The shards that are there, with their digests as first written, by name."""
-    entered = (
+    """Existing finished shards by name, with the digests that were written first."""
+    recorded = (
         {shard.name: shard for shard in manifest.shards}
         if manifest.complete
-        else _receipts(directory)
+        else _markers(directory)
     )
     return {
         name: shard
-        for name, shard in entered.items()
+        for name, shard in recorded.items()
         if tf.io.gfile.exists(os.path.join(directory, name))
     }
 
 
 def count(directory: str) -> int:
-    """Number of shards that are finished."""
+    """Number of finished shards."""
     manifest = manifests.read(directory)
-    return len(manifest.shards) if manifest.complete else len(_receipts(directory))
+    return len(manifest.shards) if manifest.complete else len(_markers(directory))
 
 
-def sealed(
+def with_digest(
     directory: str, shard: manifests.Shard, path: str | None = None
 ) -> manifests.Shard:
-    """The shard with the digest and size of its file, or of the one at `path`."""
+    """Returns the shard with digest and size of its file, or of the file at `path`."""
     sha256, size = files.sha256(path or os.path.join(directory, shard.name))
     return dataclasses.replace(shard, sha256=sha256, size=size)
 
 
-def _receipts(directory: str) -> dict[str, manifests.Shard]:
-    paths = tf.io.gfile.glob(os.path.join(directory, _RECEIPTS, "*.json"))
-    return {shard.name: shard for shard in map(_receipt, paths) if shard}
+def _markers(directory: str) -> dict[str, manifests.Shard]:
+    markers = {}
+    # In reverse, because a marker in `completed/` replaces the older one.
+    for folder in reversed(_FOLDERS):
+        for path in tf.io.gfile.glob(os.path.join(directory, folder, "*.json")):
+            if marker := _read_marker(path):
+                markers[marker.name] = marker
+    return markers
 
 
-def _receipt(path: str) -> manifests.Shard | None:
-    """None if there is none; a worker that completes the set takes them away."""
+def _read_marker(path: str) -> manifests.Shard | None:
+    """None without a marker; a worker that completes the set removes markers."""
     try:
         return manifests.Shard(**files.read_json(path))
     except tf.errors.NotFoundError:
         return None
 
 
-def _present(directory: str, shard: manifests.Shard) -> bool:
+def _has_full_size(directory: str, shard: manifests.Shard) -> bool:
     path = os.path.join(directory, shard.name)
     return shard.written and (
         tf.io.gfile.exists(path) and tf.io.gfile.stat(path).length == shard.size

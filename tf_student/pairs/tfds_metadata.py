@@ -1,4 +1,4 @@
-"""What lets `tfds.builder_from_directory` open a pair set."""
+"""Metadata with which `tfds.builder_from_directory` opens a pair set."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from tf_student.pairs import manifests
 
 
 def write(directory: str, manifest: manifests.Manifest) -> None:
-    """Writes TFDS' `dataset_info.json` and `features.json` beside the shards."""
-    # Slow to import, and needed only here.
+    """Writes `dataset_info.json` and `features.json` of TFDS beside the shards."""
+    # Slow to import, and needed only when a set is completed.
     import tensorflow_datasets as tfds
 
     shape, pairs = manifest.image_shape, manifest.pairs

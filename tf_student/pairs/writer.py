@@ -1,10 +1,10 @@
-"""Writes a pair set shard by shard; a shard is there whole or not at all."""
+"""Writes a pair set shard by shard; each shard is written atomically."""
 
 import concurrent.futures
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,23 +13,24 @@ import tqdm
 from tf_student.data import streams
 from tf_student.diffusion import noise
 from tf_student.pairs import manifests, records, shard_index, tfds_metadata
+from tf_student.pairs.interface import Sample
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError, Preempted
 from tf_student.runtime.preemption import StopSignal
 from tf_student.runtime.progress import bar as progress_bar
 
-# A record's framing, its index and the names of its features: 71 to 89 bytes.
+# A record's framing, its index and the names of its features take 71 to 89 bytes.
 _RECORD_OVERHEAD = 96
 _PNG_OVERHEAD = 100
 _ATTEMPTS = 3
 
 
 def bytes_on_disk(manifest: manifests.Manifest) -> int:
-    """Bytes that the whole set takes at most."""
+    """Upper bound of the bytes that the whole set takes."""
     values = int(np.prod(manifest.image_shape))
     each = values * (5 if manifest.pairs.store_noise else 1) + _RECORD_OVERHEAD
     if manifest.pairs.encoding == "png":
-        # Its header, and a byte a row; it need not be smaller.
+        # PNG adds a header, and a byte to each row; it may fail to compress.
         each += _PNG_OVERHEAD + manifest.image_shape[0]
     return each * sum(shard.pairs for shard in manifest.shards)
 
@@ -37,29 +38,30 @@ def bytes_on_disk(manifest: manifests.Manifest) -> int:
 def write_pairs(
     directory: str,
     manifest: manifests.Manifest,
-    sample: Callable[[np.ndarray], np.ndarray],
+    sample: Sample,
     *,
     batch: int,
     worker_index: int = 0,
     num_workers: int = 1,
     progress: bool = False,
 ) -> manifests.Manifest:
-    """Makes the shards that are missing, or one worker's part of them.
+    """Generates the missing shards, or one worker's part of them.
 
-    Every shard is a function of the manifest, so a run that was killed and started
-    again, and any number of workers, leave the bytes of one undisturbed run.
+    Every shard is a function of the manifest, so an interrupted and restarted run, and
+    any number of workers, write the bytes of a single uninterrupted run.
 
     Args:
-        directory: made if missing.
-        manifest: what to write.
-        sample: from float32 noise `[n, *image_shape]` to uint8 images of that shape.
+        directory: created if it is missing.
+        manifest: describes the set.
+        sample: the teacher's sampler.
         batch: pairs to sample at once.
-        worker_index: of this worker, from 0; it makes every `num_workers`-th shard.
-        num_workers: that share the set.
+        worker_index: index of this worker, from 0. A worker generates every
+            `num_workers`-th shard.
+        num_workers: number of workers that share the set.
         progress: whether to draw a progress bar on stderr.
 
     Returns:
-        The manifest, complete if no other worker's shards are missing.
+        The manifest; complete if no shards of other workers are missing.
 
     Raises:
         InputError: if the directory holds another pair set, or the disk is too small.
@@ -68,14 +70,7 @@ def write_pairs(
     mine = manifest.shards[worker_index::num_workers]
     todo = prepare(directory, manifest, mine)
     files.remove_leftovers(directory, [shard.name for shard in todo])
-    pairs = sum(shard.pairs for shard in mine)
-    bar = progress_bar(
-        total=pairs,
-        done=pairs - sum(shard.pairs for shard in todo),
-        label="pairs",
-        unit="pair",
-        enabled=progress,
-    )
+    bar = _bar(mine, todo, progress)
     with bar, StopSignal() as stop:
         for shard in todo:
             write_shard(
@@ -87,10 +82,11 @@ def write_pairs(
 def prepare(
     directory: str, manifest: manifests.Manifest, shards: Iterable[manifests.Shard]
 ) -> list[manifests.Shard]:
-    """Begins the set, or goes on with it; returns those of the shards to make.
+    """Begins or continues the set, and returns those of the shards that are missing.
 
     Raises:
-        InputError: as `write_pairs`; nothing is written then.
+        InputError: if the directory holds another pair set, or the disk is too small;
+            nothing is written then.
     """
     shard_index.adopt(directory, manifest)
     todo = shard_index.missing(directory, shards)
@@ -100,7 +96,7 @@ def prepare(
 
 
 def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
-    """Completes the set if every shard is there; returns its manifest."""
+    """Completes the set if all shards are finished; returns its manifest."""
     manifest = shard_index.finish(directory, manifest)
     if manifest.complete:
         tfds_metadata.write(directory, manifest)
@@ -111,28 +107,31 @@ def write_shard(
     directory: str,
     manifest: manifests.Manifest,
     shard: manifests.Shard,
-    sample: Callable[[np.ndarray], np.ndarray],
+    sample: Sample,
     batch: int,
     tick: Callable[[int], None] = lambda pairs: None,
 ) -> None:
-    """Makes one shard and its receipt, unless another worker was faster.
+    """Generates a shard, unless another worker has finished it first.
 
     Args:
-        directory: of the set, begun.
-        manifest: of the set.
-        shard: which one.
-        sample: as in `write_pairs`.
+        directory: directory of the set, after `prepare`.
+        manifest: describes the set.
+        shard: the shard to generate.
+        sample: the teacher's sampler.
         batch: pairs to sample at once.
         tick: called with the number of pairs after each batch.
+
+    Raises:
+        InputError: if the directory holds another pair set.
     """
     shard_index.confirm(directory, manifest)
     for attempt in range(_ATTEMPTS):
         if not shard_index.missing(directory, [shard]):
             return
         try:
-            found = _records(manifest, shard, sample, batch, tick)
-            return write_records(directory, manifest, shard, found)
-        # The shard's other worker tidied up.
+            serialized = _records(manifest, shard, sample, batch, tick)
+            return write_records(directory, manifest, shard, serialized)
+        # Another worker completed the set and removed this worker's temporary file.
         except tf.errors.NotFoundError:
             if attempt + 1 == _ATTEMPTS or not tf.io.gfile.exists(directory):
                 raise
@@ -142,39 +141,47 @@ def write_records(
     directory: str,
     manifest: manifests.Manifest,
     shard: manifests.Shard,
-    found: Iterable[bytes],
+    serialized: Iterable[bytes],
 ) -> None:
-    """Writes a shard of those records and its receipt, or leaves what is there.
+    """Writes a shard and its completion marker, unless the shard is finished by then.
+
+    Args:
+        directory: directory of the set, after `prepare`.
+        manifest: describes the set.
+        shard: the shard to write.
+        serialized: its records.
 
     Raises:
-        InputError: if the directory holds another pair set by now.
+        InputError: if the directory holds another pair set by then.
     """
     path = os.path.join(directory, shard.name)
     try:
         with files.replacing(path) as temporary:
             with tf.io.TFRecordWriter(temporary) as file:
-                for record in found:
+                for record in serialized:
                     file.write(record)
-            done = shard_index.sealed(directory, shard, temporary)
+            finished = shard_index.with_digest(directory, shard, temporary)
             shard_index.confirm(directory, manifest)
             if not shard_index.missing(directory, [shard]):
                 raise _OvertakenError
     except _OvertakenError:
         return
-    shard_index.enter(directory, done)
+    shard_index.mark_completed(directory, finished)
 
 
 class _OvertakenError(Exception):
     """Another worker finished the same shard first."""
 
 
-def _check_space(directory, manifest, missing) -> None:
-    if "://" in directory or not missing:
+def _check_space(
+    directory: str, manifest: manifests.Manifest, todo: Sequence[manifests.Shard]
+) -> None:
+    if "://" in directory or not todo:
         return
     parent = os.path.abspath(directory)
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
-    needed = bytes_on_disk(dataclasses.replace(manifest, shards=tuple(missing)))
+    needed = bytes_on_disk(dataclasses.replace(manifest, shards=tuple(todo)))
     free = shutil.disk_usage(parent).free
     if needed > free:
         raise InputError(
@@ -183,10 +190,23 @@ def _check_space(directory, manifest, missing) -> None:
         )
 
 
+def _bar(
+    mine: Sequence[manifests.Shard], todo: Sequence[manifests.Shard], enabled: bool
+) -> tqdm.tqdm:
+    total, remaining = (sum(s.pairs for s in shards) for shards in (mine, todo))
+    return progress_bar(
+        total=total,
+        done=total - remaining,
+        label="pairs",
+        unit="pair",
+        enabled=enabled,
+    )
+
+
 def _tick(bar: tqdm.tqdm, stop: StopSignal, pairs: int) -> None:
     bar.update(pairs)
     if stop.received:
-        raise Preempted("Finished shards are kept; the same command goes on.")
+        raise Preempted("Finished shards are kept. The same command continues.")
 
 
 def _noise_batches(
@@ -200,18 +220,24 @@ def _noise_batches(
     return streams.untuned(batches.prefetch(1))
 
 
-def _records(manifest, shard, sample, batch, tick) -> Iterator[bytes]:
+def _records(
+    manifest: manifests.Manifest,
+    shard: manifests.Shard,
+    sample: Sample,
+    batch: int,
+    tick: Callable[[int], None],
+) -> Iterator[bytes]:
     def encoded(indices, images, z):
         stored = z if manifest.pairs.store_noise else [None] * len(z)
         for index, image, kept in zip(indices, images, stored, strict=True):
             yield records.encode(int(index), image, kept, manifest.pairs.encoding)
 
-    done = [], [], []
-    # A batch is stored while the devices sample the next.
+    previous: Iterable[bytes] = ()
+    # A batch is encoded and written while the devices sample the next one.
     with concurrent.futures.ThreadPoolExecutor(1) as devices:
         for indices, z in _noise_batches(manifest, shard, batch).as_numpy_iterator():
             images = devices.submit(sample, z)
-            yield from encoded(*done)
-            done = indices, images.result(), z
+            yield from previous
+            previous = encoded(indices, images.result(), z)
             tick(len(z))
-        yield from encoded(*done)
+        yield from previous

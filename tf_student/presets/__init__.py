@@ -1,0 +1,1 @@
+"""The configs of the systems in the paper, and of small systems."""

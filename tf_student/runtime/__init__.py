@@ -1,0 +1,1 @@
+"""What every command needs: options, run directories, files, devices, and errors."""

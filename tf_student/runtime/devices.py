@@ -1,4 +1,4 @@
-"""The devices and machines that a run uses, and what it asks of them."""
+"""The devices and workers of a run, and the options that depend on them."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
-_made: dict[tuple[str, ...], tf.distribute.Strategy] = {}
+_strategies: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 
 
 def open_devices(
@@ -22,11 +22,11 @@ def open_devices(
     """Selects the kernels and returns a strategy over all devices.
 
     Args:
-        run: selects the kernels of the fused op, and deterministic kernels.
-        seed: of the initial weights; None leaves the random state of Keras, NumPy and
-            Python as it is.
+        run: selects the fused or the stock op, and deterministic kernels.
+        seed: seeds Keras, NumPy and Python, and so the initial weights; None leaves
+            their random state unchanged.
         workers: whether to include the devices of the other workers that `TF_CONFIG`
-            names. It must then be called before any TensorFlow operation runs.
+            names. The function must then be called before any TensorFlow operation.
 
     Raises:
         InputError: if `fused=on` and the kernels were not built, or if `TF_CONFIG` is
@@ -44,19 +44,19 @@ def open_devices(
 
 
 def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
-    """MirroredStrategy over `devices`, by default all GPUs or else the CPU.
+    """Returns a MirroredStrategy over `devices`: by default all GPUs, or else the CPU.
 
-    The same devices give the same object: two strategies over them would give their
-    collective operations the same numbers, and TensorFlow would mix these up.
+    The same devices give the same object. Two strategies over the same devices would
+    number their collective operations alike, and TensorFlow would confuse them.
     """
     with _without_tf_config():
-        made = tf.distribute.MirroredStrategy(devices)
-    return _made.setdefault(made.extended.worker_devices, made)
+        strategy = tf.distribute.MirroredStrategy(devices)
+    return _strategies.setdefault(strategy.extended.worker_devices, strategy)
 
 
 @contextlib.contextmanager
 def _without_tf_config() -> Iterator[None]:
-    """MirroredStrategy reads TF_CONFIG only to ignore it, and fails if it cannot."""
+    """Hides TF_CONFIG: MirroredStrategy ignores it, but fails if it is not valid."""
     text = os.environ.pop("TF_CONFIG", None)
     try:
         yield
@@ -66,13 +66,13 @@ def _without_tf_config() -> Iterator[None]:
 
 
 def make_workers_strategy() -> tf.distribute.Strategy:
-    """All devices of all workers that TF_CONFIG names; without it, of this machine.
+    """Returns a strategy over all workers that TF_CONFIG names, or over this machine.
 
-    It must come before anything that runs an operation: each worker is a server to the
-    others. It waits until all of them are there.
+    It must be called before any TensorFlow operation, because each worker starts a
+    server for the others. It waits until all workers have started.
 
     Raises:
-        InputError: if TF_CONFIG cannot be understood.
+        InputError: if TF_CONFIG is not valid.
     """
     if workers_in_environment() < 2:
         return make_strategy()
@@ -80,10 +80,10 @@ def make_workers_strategy() -> tf.distribute.Strategy:
 
 
 def workers_in_environment() -> int:
-    """How many workers TF_CONFIG names; 0 without it.
+    """Returns the number of workers that TF_CONFIG names; 0 if it is not set.
 
     Raises:
-        InputError: if it cannot be understood.
+        InputError: if TF_CONFIG is not valid.
     """
     text = os.environ.get("TF_CONFIG", "")
     try:
@@ -97,24 +97,24 @@ def workers_in_environment() -> int:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "`TF_CONFIG` must be JSON such as "
-            '{"cluster": {"worker": ["host:port", ..]}, '
-            '"task": {"type": "worker", "index": 0}}, the task being one of the '
-            f"cluster. Received: TF_CONFIG={text}."
+            '{"cluster": {"worker": ["host:port", ...]}, '
+            '"task": {"type": "worker", "index": 0}}, with a task of the cluster. '
+            f"Received: TF_CONFIG={text}."
         ) from error
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the chief, which is the only worker that writes."""
     return strategy.extended.should_checkpoint
 
 
 def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes take part."""
+    """Whether other processes take part in the run."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
-    """The chief's value, on every worker; all of them must call it."""
+    """Returns the chief's value on every worker. All workers must call it."""
 
     @tf.function
     def add_up(value):
@@ -130,9 +130,9 @@ def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
 
 
 def use_xla(mode: str) -> bool:
-    """Resolves `auto`, `on` or `off`.
+    """Whether to compile with XLA, for the mode `auto`, `on` or `off`.
 
-    On CPUs XLA makes these networks slower, so auto means GPUs only.
+    XLA makes these networks slower on CPUs, so `auto` enables it on GPUs only.
     """
     return mode == "on" or (
         mode == "auto" and bool(tf.config.list_logical_devices("GPU"))
@@ -140,13 +140,13 @@ def use_xla(mode: str) -> bool:
 
 
 def policy(dtype: str) -> str:
-    """The Keras dtype policy that computes in `dtype` and keeps float32 weights."""
+    """Returns the Keras dtype policy that computes in `dtype` with float32 weights."""
     return dtype if dtype == "float32" else f"mixed_{dtype}"
 
 
 def for_count(
     run: RunConfig, count: int, strategy: tf.distribute.Strategy
 ) -> RunConfig:
-    """`run` with batches no larger than a device's share of `count` images."""
+    """Limits the batch of each device to its share of `count` images."""
     share = -(-count // strategy.num_replicas_in_sync)
     return dataclasses.replace(run, device_batch=max(1, min(run.device_batch, share)))

@@ -1,34 +1,56 @@
-"""The errors a user can put right; the binaries print them as one line."""
+"""The errors that a user can correct; the command line prints them as one line."""
 
 
 class InputError(ValueError):
-    """A value, file or directory that the user gave is wrong.
+    """A value, a file or a directory from the user is wrong.
 
-    The message names what was given, what was expected and what came.
+    The message names the argument, what was expected, and what was received.
+
+    Example:
+
+    >>> SamplerConfig(calls=0)
+    Traceback (most recent call last):
+    tf_student.runtime.errors.InputError: `calls` must be at least 1. Received: calls=0.
     """
 
 
 class ServerError(OSError):
-    """A server refused a request or did not answer; the message says what it said."""
+    """A server refused a request or did not answer. The message quotes its answer."""
 
 
 class DivergedError(RuntimeError):
-    """The training loss stopped being finite; the message names the step."""
+    """The training loss became NaN or infinite. The message names the step.
+
+    Example:
+
+    >>> try:  # doctest: +SKIP
+    ...     train_teacher("runs/a", train=TrainConfig(learning_rate=1e6))
+    ... except DivergedError as error:
+    ...     print(error)
+    """
 
 
 class VerificationError(RuntimeError):
-    """An exported model is not what it was exported from; the message says how."""
+    """An exported model differs from its network. The message states the difference."""
 
 
 class WorkerLost(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
-    """Another worker of the same run went away; the run can be continued."""
+    """Another worker of the same run ended. The run can be resumed."""
 
 
 class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
-    """SIGTERM arrived; everything was saved and the run can be continued."""
+    """The process received SIGTERM and saved its state. The run can be resumed.
+
+    Example:
+
+    >>> try:  # doctest: +SKIP
+    ...     train_teacher("runs/a")
+    ... except Preempted:
+    ...     print("Call train_teacher again to resume.")
+    """
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, without its details; its kind if it says nothing."""
+    """Returns the first line of an error's message, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all, on any file system TensorFlow knows."""
+"""Atomic writes, and readers that name a damaged file.
+
+Paths may be on any file system that TensorFlow supports.
+"""
 
 import contextlib
 import fcntl
@@ -6,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,15 +17,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_student.runtime import atomic
 from tf_student.runtime.errors import InputError, first_line
 
-# What reading a damaged .npz file raises; of GFile too, for zipfile seeks to before the
-# start of a short file.
-DAMAGED_ARRAYS = (
+# What NumPy raises for a damaged .npz file. zipfile also seeks to before the start of a
+# short file, which GFile answers with an error of TensorFlow's.
+_DAMAGED_ARRAYS = (
     ValueError,
     TypeError,
+    AttributeError,
     EOFError,
     KeyError,
+    OSError,
     zipfile.BadZipFile,
     zlib.error,
     tf.errors.OpError,
@@ -33,11 +38,14 @@ _BLOCK = 2**20
 
 @contextlib.contextmanager
 def replacing(path: str) -> Iterator[str]:
-    """Gives a temporary path to write to; it becomes `path` if all went well."""
-    temporary = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    """Yields a temporary path to write to, which becomes `path` at the end.
+
+    After an exception, the temporary file is removed and `path` is unchanged.
+    """
+    temporary = atomic.temporary_name(path)
     try:
         yield temporary
-        _flush_to_disk(temporary)
+        atomic.flush_to_disk(temporary)
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except BaseException:
         with contextlib.suppress(tf.errors.OpError):
@@ -48,27 +56,23 @@ def replacing(path: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def replacing_directory(path: str) -> Iterator[str]:
-    """Gives a temporary directory to fill; it becomes `path`, which must not exist."""
-    temporary = f"{path.rstrip('/')}.tmp-{uuid.uuid4().hex[:8]}"
+    """Yields a temporary directory to fill, which becomes `path` at the end.
+
+    `path` must not exist. After an exception, the temporary directory is removed.
+    """
+    temporary = atomic.temporary_name(path)
     try:
         tf.io.gfile.makedirs(temporary)
         yield temporary
         for folder, _, names in tf.io.gfile.walk(temporary):
             for name in names:
-                _flush_to_disk(os.path.join(folder, name))
+                atomic.flush_to_disk(os.path.join(folder, name))
         tf.io.gfile.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(tf.errors.OpError):
             if tf.io.gfile.exists(temporary):
                 tf.io.gfile.rmtree(temporary)
         raise
-
-
-def _flush_to_disk(path: str) -> None:
-    """A rename may reach the disk before the data; a power cut must not see that."""
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
 
 
 def write_text(path: str, text: str) -> None:
@@ -83,9 +87,9 @@ def write_json(path: str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
+def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
     """Writes arrays by name atomically, uncompressed."""
-    # zipfile seeks, which files elsewhere cannot.
+    # zipfile seeks, which remote files do not support.
     content = io.BytesIO()
     np.savez(content, **arrays)
     with replacing(path) as temporary:
@@ -94,7 +98,11 @@ def write_npz(path: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_json(path: str) -> Any:
-    """Reads a JSON file; a damaged one is an `InputError` that names it."""
+    """Reads a JSON file.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
     with tf.io.gfile.GFile(path, "r") as file:
         text = file.read()
     try:
@@ -105,41 +113,51 @@ def read_json(path: str) -> Any:
 
 @contextlib.contextmanager
 def open_npz(path: str) -> Iterator[Any]:
-    """Opens an `.npz` file, for `names = list(arrays)` and `arrays[name]`.
+    """Opens an `.npz` file: `list(arrays)` are its names, `arrays[name]` reads one.
+
+    The block should only read arrays, because errors of a damaged file may appear in
+    any statement of it.
 
     Raises:
-        InputError: if it is not an `.npz` file, or an array is damaged where it is
-            read. A missing file is a `tf.errors.NotFoundError`.
+        InputError: if the file is not an `.npz` file, or if an array that the block
+            reads is damaged or missing.
+        tf.errors.NotFoundError: if the file does not exist.
     """
     try:
         with tf.io.gfile.GFile(path, "rb") as file, np.load(file) as arrays:
             yield arrays
-    except tf.errors.NotFoundError:
+    except (InputError, tf.errors.NotFoundError):
         raise
-    except DAMAGED_ARRAYS as error:
+    except _DAMAGED_ARRAYS as error:
         reason = first_line(error).rstrip(".")
         raise InputError(f"{path} is not an .npz file of arrays: {reason}.") from error
 
 
 def sha256(path: str) -> tuple[str, int]:
-    """SHA-256 of a file, as hexadecimal digits, and its length in bytes."""
+    """Returns the SHA-256 of a file, as hexadecimal digits, and its length in bytes."""
     digest, size = hashlib.sha256(), 0
+    for block in blocks(path):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
+
+
+def blocks(path: str) -> Iterator[bytes]:
+    """Yields the content of a file in blocks that fit into memory."""
     with tf.io.gfile.GFile(path, "rb") as file:
         while block := file.read(_BLOCK):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+            yield block
 
 
 @contextlib.contextmanager
 def locked(directory: str) -> Iterator[None]:
-    """Keeps other processes that ask for the same out of a directory for a while.
+    """Holds an exclusive lock on a directory that other processes respect.
 
-    The kernel opens the lock again however a process ends. File systems without locks
-    are not locked.
+    The kernel releases the lock when the process ends, however it ends. Directories on
+    file systems that have no locks are not locked.
 
     Raises:
-        InputError: if another process has it.
+        InputError: if another process holds the lock.
     """
     if not os.path.isdir(directory):
         yield
@@ -158,10 +176,15 @@ def locked(directory: str) -> Iterator[None]:
 
 
 def remove_leftovers(directory: str, names: Iterable[str]) -> None:
-    """Removes what killed writers of those files and folders left in `directory`."""
+    """Removes temporary files and directories that killed processes left behind.
+
+    Args:
+        directory: where they are.
+        names: the final names of the files and directories.
+    """
     names = set(names)
-    for path in tf.io.gfile.glob(os.path.join(directory, "*.tmp-*")):
-        name = os.path.basename(path).rpartition(".tmp-")[0]
+    for path in tf.io.gfile.glob(os.path.join(directory, f"*{atomic.MARK}*")):
+        name = os.path.basename(path).rpartition(atomic.MARK)[0]
         if name in names:
             with contextlib.suppress(tf.errors.NotFoundError):
                 is_folder = tf.io.gfile.isdir(path)

@@ -1,4 +1,4 @@
-"""Runs a function on every device, in batches of one fixed size."""
+"""Computes on all devices in batches of one fixed size."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,23 @@ import tensorflow as tf
 class FixedBatches:
     """Runs a function of one array on every device, in batches of one fixed size.
 
-    Every device always gets `device_batch` examples, the last ones padded, so the
-    function is traced once and a result does not depend on the number of devices.
+    Each device always receives `device_batch` examples; the last batch is padded. So
+    the function is traced only once, and the result for an example does not depend on
+    the number of devices.
 
     Args:
         strategy: its replicas share the work.
-        function: from a tensor `[device_batch, ...]` to tensors of as many rows.
-        device_batch: examples that one device gets at once.
+        function: maps a tensor `[device_batch, ...]` to tensors, or a structure of
+            them, with `device_batch` rows.
+        device_batch: the number of examples that one device receives at once.
+
+    Example:
+
+    >>> from tf_student.runtime.fixed_batches import FixedBatches
+    >>> strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    >>> double = FixedBatches(strategy, lambda x: 2 * x, device_batch=4)
+    >>> double(np.arange(5))
+    array([0, 2, 4, 6, 8])
     """
 
     def __init__(
@@ -29,23 +39,24 @@ class FixedBatches:
         self.batch = device_batch * strategy.num_replicas_in_sync
         self._strategy, self._device_batch = strategy, device_batch
 
-        # AutoGraph, which strategies use, does not reach into a function of its own.
+        # strategy.run applies AutoGraph to the function it is given, but not to the
+        # functions that this one calls.
         def replica(x):
             return function(x)
 
         self._run = tf.function(lambda x: strategy.run(replica, args=(x,)))
 
     def __call__(self, examples: np.ndarray) -> Any:
-        """The function's results as arrays of n rows, for n of at least 1."""
+        """Returns the results for examples `[n, ...]` as arrays with n rows, n >= 1."""
         parts = [
-            self._one_batch(examples[start : start + self.batch])
+            self._run_batch(examples[start : start + self.batch])
             for start in range(0, len(examples), self.batch)
         ]
         return tf.nest.map_structure(
             lambda *rows: np.concatenate(rows)[: len(examples)], *parts
         )
 
-    def _one_batch(self, examples: np.ndarray) -> Any:
+    def _run_batch(self, examples: np.ndarray) -> Any:
         padding = [(0, self.batch - len(examples))] + [(0, 0)] * (examples.ndim - 1)
         examples = np.pad(examples, padding, mode="edge")
         size = self._device_batch

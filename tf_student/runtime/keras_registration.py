@@ -1,8 +1,9 @@
-"""Lets Keras load this library's models without importing TensorFlow first.
+"""Lets Keras load this library's models after `import tf_student`.
 
-`keras.models.load_model` finds custom classes in a registry, which their modules fill
-when they are imported. `import tf_student` imports neither TensorFlow nor Keras, so it
-registers stand-ins, which import the real classes, as soon as Keras is imported.
+`keras.models.load_model` looks up custom classes in a registry, which their modules
+fill when they are imported. `import tf_student` imports neither TensorFlow nor Keras.
+Therefore it registers placeholders as soon as Keras is imported; a placeholder imports
+the real class when Keras uses it.
 """
 
 import importlib
@@ -11,12 +12,12 @@ from typing import Any
 import wrapt
 
 PACKAGE = "tf_student"
-# The models that a user saves, and their modules; these register all layers.
+# The models that users save, and their modules, which register all layers.
 _MODELS = {"Student": "tf_student.models.student", "UNet": "tf_student.models.unet"}
 
 
 def register_on_import() -> None:
-    """Registers the models with Keras, now or when it is imported."""
+    """Registers the models with Keras, now or as soon as Keras is imported."""
     wrapt.register_post_import_hook(_register, "keras")
 
 
@@ -24,10 +25,10 @@ def _register(keras: Any) -> None:
     for name, module in _MODELS.items():
         if keras.saving.get_registered_object(f"{PACKAGE}>{name}") is None:
             register = keras.saving.register_keras_serializable(PACKAGE, name)
-            register(_stand_in(name, module))
+            register(_placeholder(name, module))
 
 
-def _stand_in(name: str, module: str) -> type:
+def _placeholder(name: str, module: str) -> type:
     def from_config(cls: type, config: dict[str, Any]) -> Any:
         return getattr(importlib.import_module(module), name).from_config(config)
 

@@ -1,16 +1,28 @@
-"""SIGTERM as a request to save and leave."""
+"""SIGTERM as a request to save and to end."""
 
 import signal
 import threading
 from types import TracebackType
+from typing import Any
 
 
 class StopSignal:
-    """While it is entered, SIGTERM sets `received` instead of ending the process."""
+    """A context in which SIGTERM sets `received` instead of ending the process.
 
-    def __init__(self):
+    Attributes:
+        received: whether SIGTERM arrived.
+
+    Example:
+
+    >>> from tf_student.runtime.preemption import StopSignal
+    >>> with StopSignal() as stop:
+    ...     stop.received
+    False
+    """
+
+    def __init__(self) -> None:
         self.received = False
-        self._previous = None
+        self._previous: Any = None
 
     def __enter__(self) -> "StopSignal":
         # Python lets only the main thread handle signals.
@@ -18,7 +30,7 @@ class StopSignal:
             self._previous = signal.signal(signal.SIGTERM, self._on_signal)
         return self
 
-    def _on_signal(self, number, frame):
+    def _on_signal(self, number: int, frame: Any) -> None:
         self.received = True
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, with rate and time left."""
+"""Progress bars on stderr, with the rate and the remaining time."""
 
 import sys
 
@@ -6,14 +6,14 @@ import tqdm
 
 
 def bar(*, total: int, done: int, label: str, unit: str, enabled: bool) -> tqdm.tqdm:
-    """A progress bar; in a log file, where it cannot be redrawn, a line a minute.
+    """Returns a progress bar. In a log file it writes one line per minute.
 
     Args:
-        total: units in all.
-        done: units that an earlier run did.
-        label: what is going on.
-        unit: what is counted.
-        enabled: False draws nothing.
+        total: the number of units in total.
+        done: the number of units that an earlier run completed.
+        label: the text before the bar.
+        unit: the name of a unit.
+        enabled: whether to draw the bar.
     """
     terminal = sys.stderr.isatty()
     return tqdm.tqdm(

@@ -1,4 +1,4 @@
-"""How a run uses the machine, as a config."""
+"""The config of how a run uses the machine."""
 
 import dataclasses
 
@@ -7,38 +7,46 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """How a run uses the machine."""
+    """How a run uses the machine: compilation, kernels, number types and memory.
+
+    Example:
+
+    >>> RunConfig(dtype="bfloat16", device_batch=512).xla
+    'auto'
+    """
 
     xla: str = option(
         "auto",
-        "Compile each replica's work with XLA; auto: on GPUs only.",
+        "Whether to compile with XLA; auto: on GPUs only.",
         choices=("auto", "on", "off"),
         free=True,
     )
     fused: str = option(
         "auto",
-        "Use the fused GroupNorm-SiLU kernels; auto: where they were built.",
+        "Whether to use the fused GroupNorm-SiLU kernels; auto: if they were built.",
         choices=("auto", "on", "off"),
         free=True,
+        advanced=True,
     )
     dtype: str = option(
         "float32",
-        "Compute type of the networks; weights stay float32.",
+        "Number type of computations; weights stay float32.",
         choices=("float32", "bfloat16", "float16"),
     )
     deterministic: bool = option(
-        False, "Use deterministic kernels: the same bits from the same command."
+        False, "Use deterministic kernels, which give the same bits in every run."
     )
     accumulate: int = option(
         1,
-        "Parts into which a device cuts its share of a training batch, to save memory.",
+        "Gradient accumulation: parts into which each device splits its share of a "
+        "training batch, to save memory.",
         minimum=1,
         free=True,
     )
     recompute: bool = option(
         False,
-        "Keep inputs of blocks alone while training and compute the rest again for the "
-        "gradients: less memory, about a third more time.",
+        "Gradient checkpointing: store only the input of each block and recompute the "
+        "rest for the gradients; less memory, about a third more time.",
         free=True,
     )
     device_batch: int = option(

@@ -1,4 +1,4 @@
-"""A directory that belongs to one run, and the configuration stored in it."""
+"""The directory of a run, with the configuration that is stored in it."""
 
 import dataclasses
 import os
@@ -19,18 +19,20 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """A run's directory, with its `config.json` as it was when it was opened.
+    """The directory of a run, with the configuration in its `config.json`.
 
     Attributes:
         path: the directory.
-        values: the parsed `config.json`: a header (`tf_student`, `command`, `network`)
-            and one object for each config dataclass.
+        values: the content of `config.json`: the keys `tf_student` (a version),
+            `command` and `network`, and one object for each config dataclass.
 
     Example:
 
     >>> run = RunDirectory.open("runs/digits/teacher")
     >>> run.command, run.network
     ('teacher', 'teacher')
+    >>> run.config("unet", UNetConfig).image_size
+    8
     """
 
     path: str
@@ -38,10 +40,10 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str) -> "RunDirectory":
-        """Opens an existing run.
+        """Opens the directory of an existing run.
 
         Raises:
-            InputError: if there is no `config.json`, or it is not a JSON object.
+            InputError: if `config.json` is missing or is not a JSON object.
         """
         file = os.path.join(path, CONFIG)
         if not tf.io.gfile.exists(file):
@@ -55,7 +57,11 @@ class RunDirectory:
 
     @classmethod
     def exists(cls, path: str) -> bool:
-        """Whether `path` is the directory of a run of this library."""
+        """Whether `path` is the directory of a run of this library.
+
+        Raises:
+            InputError: if its `config.json` is damaged.
+        """
         file = os.path.join(path, CONFIG)
         if not tf.io.gfile.exists(file):
             return False
@@ -71,20 +77,21 @@ class RunDirectory:
         *,
         network: str,
     ) -> "RunDirectory":
-        """Creates the directory for a run, or confirms that it belongs to this run.
+        """Creates the directory of a run, or checks that it belongs to this run.
 
         Args:
-            path: created if it is missing.
+            path: the directory; it is created if it is missing.
             command: the command that owns the directory.
-            configs: config dataclasses by name; written to `config.json`.
-            network: what the directory will hold: `teacher` or `student`.
+            configs: config dataclasses by name, to store in `config.json`.
+            network: the kind of network that the run stores: `teacher` or `student`.
 
         Raises:
-            InputError: if another command created the directory, or created it with
-                values that must not change during a run. Nothing is written then.
+            InputError: if the directory belongs to another command, or to a run with
+                other values of options that must not change during a run. Nothing is
+                written in this case.
         """
         if tf.io.gfile.exists(os.path.join(path, CONFIG)):
-            cls.open(path)._check_unchanged(command, configs)
+            cls.open(path)._check_unchanged(command, network, configs)
         tf.io.gfile.makedirs(path)
         values = {
             "tf_student": __version__,
@@ -103,7 +110,7 @@ class RunDirectory:
 
     @property
     def network(self) -> str:
-        """What the directory holds: `teacher`, `student`, or an empty string."""
+        """The stored network: `teacher`, `student`, or an empty string if unknown."""
         if "network" in self.values:
             return self.values["network"]
         # Version 0.1 did not store it.
@@ -113,10 +120,10 @@ class RunDirectory:
         )
 
     def config(self, name: str, kind: type[T]) -> T:
-        """The config dataclass stored under `name`.
+        """Returns the config dataclass stored under `name`.
 
         Raises:
-            InputError: if it is missing or has options that `kind` does not have.
+            InputError: if it is missing, or if `kind` does not accept its values.
         """
         if name not in self.values:
             raise InputError(
@@ -125,11 +132,17 @@ class RunDirectory:
             )
         return from_dict(kind, self.values[name])
 
-    def _check_unchanged(self, command: str, configs: Mapping[str, Any]) -> None:
+    def _check_unchanged(
+        self, command: str, network: str, configs: Mapping[str, Any]
+    ) -> None:
         if self.command != command:
             raise InputError(
                 f"{self.path} belongs to another command. Expected: {command}, "
                 f"received: {self.command}."
+            )
+        if self.network not in ("", network):
+            raise InputError(
+                f"{self.path} has a {self.network}. Received: a {network}."
             )
         for name, config in configs.items():
             new = to_dict(config)

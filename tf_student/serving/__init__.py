@@ -1,0 +1,1 @@
+"""Exported networks: SavedModels for TF Serving, and their verification."""

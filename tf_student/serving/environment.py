@@ -1,4 +1,4 @@
-"""An environment with everything that is installed here, and without this package."""
+"""An isolated process that has the installed packages but not this one."""
 
 import contextlib
 import os
@@ -14,24 +14,27 @@ _PROGRAM = pathlib.Path(__file__).with_name("isolated_process.py")
 
 @contextlib.contextmanager
 def without_this_package() -> Iterator[str]:
-    """A folder of links to the installed packages, made for a while.
+    """Creates a temporary directory of links to all other installed packages.
 
-    Files that change the path of a Python that starts (`.pth`) are left out, and with
+    It leaves out the `.pth` files, which extend the path of a starting Python, and with
     them editable installations.
+
+    Yields:
+        The directory, for the path of a Python that was started with `-S`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for place in _places():
-            for name in os.listdir(place):
+        for directory in _package_directories():
+            for name in os.listdir(directory):
                 link = os.path.join(folder, name)
-                if _belongs_here(name) or name.endswith(".pth"):
+                if _is_this_package(name) or name.endswith(".pth"):
                     continue
                 if not os.path.lexists(link):
-                    os.symlink(os.path.join(place, name), link)
+                    os.symlink(os.path.join(directory, name), link)
         yield folder
 
 
-def _places() -> list[str]:
-    """Where packages are installed, in the order of the path."""
+def _package_directories() -> list[str]:
+    """The directories of installed packages, in the order of `sys.path`."""
     known = {*site.getsitepackages(), site.getusersitepackages()}
     return [p for p in sys.path if os.path.isdir(p) and (p in known or _is_site(p))]
 
@@ -40,20 +43,25 @@ def _is_site(path: str) -> bool:
     return os.path.basename(path.rstrip("/")) in ("site-packages", "dist-packages")
 
 
-def _belongs_here(name: str) -> bool:
+def _is_this_package(name: str) -> bool:
     return "tf_student" in name.replace("-", "_")
 
 
 def run_isolated(request: str) -> None:
-    """Runs isolated_process.py, isolated from the caller's path, settings and folder.
+    """Runs isolated_process.py without the caller's path, settings and directory.
+
+    Args:
+        request: path of the JSON file that isolated_process.py reads.
 
     Raises:
-        RuntimeError: if it fails; the message is the end of what it said.
+        RuntimeError: if the process fails; the message has the end of its output.
     """
-    # Without -S, Python would put this installation's packages back.
+    # Without -S, Python would add this installation's packages to the path.
     command = [sys.executable, "-I", "-S", str(_PROGRAM), request]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        tail = "\n".join(done.stderr.strip().splitlines()[-20:])
-        raise RuntimeError(f"The SavedModel does not stand alone:\n{tail}")
+    finished = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if finished.returncode:
+        tail = "\n".join(finished.stderr.strip().splitlines()[-20:])
+        raise RuntimeError(
+            f"The SavedModel failed in a process without this package:\n{tail}"
+        )

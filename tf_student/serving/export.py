@@ -1,4 +1,4 @@
-"""The command `export`: a network as a versioned model for TF Serving."""
+"""The command `export`: a network as a version of a model for TF Serving."""
 
 import dataclasses
 
@@ -6,20 +6,20 @@ import tensorflow as tf
 
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.diffusion.diffusion_config import SamplerConfig
-from tf_student.models.student import Student
+from tf_student.models.student import Origin, Student
 from tf_student.models.teacher import Teacher
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 from tf_student.runtime.version import __version__
 from tf_student.serving import (
     half_precision,
-    metadata,
     saved_model,
     verification,
     versions,
     warmup,
 )
 from tf_student.serving.export_config import ExportConfig
+from tf_student.serving.metadata import Metadata
 from tf_student.serving.signatures import ServedModel
 from tf_student.training import checkpoints
 
@@ -30,8 +30,9 @@ class Exported:
 
     Attributes:
         directory: of the version.
-        warm: whether it has warm-up requests.
-        verification: the result of comparing it with the network, if it was compared.
+        warm: whether the version has warm-up requests.
+        verification: how far the model's images are from the network's; None without
+            `ExportConfig.verify`.
     """
 
     directory: str
@@ -51,44 +52,114 @@ def export(
     """Exports a finished network as a version of the model in `directory`.
 
     Args:
-        network: a student, a teacher, or the directory of a run.
-        directory: of the model; the version is a folder in it.
+        network: a student, a teacher, or the run directory of one.
+        directory: of the model; gets a subdirectory for each version.
         config: name, version, dtype and operations of the model.
-        sampler: of a teacher; the whole sampler is in the graph.
-        preset: the system's name, for the metadata and as the default of the name.
-        thorough: whether `config.verify` means more than one loader in Python.
+        sampler: of a teacher; the graph of the model has all of its steps.
+        preset: name of the preset, for the metadata and the model's default name.
+        thorough: whether `config.verify` also uses `saved_model_cli` and C++.
 
     Raises:
-        InputError: if there is no such network, or the version exists.
-        VerificationError: if the model was compared and differs from the network.
+        InputError: if the network is missing, or the version exists already.
+        VerificationError: if the model's images differ from the network's.
 
     Example:
 
-    >>> exported = export(student, "runs/digits/export", preset="digits")
+    >>> exported = export(student, "runs/digits/new_export", preset="digits")
     """
-    kind = _kind(network)
-    name = config.name or (preset or "model") + "_teacher" * (kind == "teacher")
+    name = config.name or (preset or "model") + "_teacher" * _is_teacher(network)
     versions.choose(directory, config.version, name)
+    _check(network, config)
+    loaded = _load(network, config.weights)
+    about = _describe(loaded, name, preset, config, sampler)
+    model = _serve(loaded, about, sampler)
+    return _write(model, about, directory, config, thorough)
+
+
+def _is_teacher(network: Teacher | Student | str) -> bool:
+    if not isinstance(network, str):
+        return isinstance(network, Teacher)
+    run = RunDirectory.open(network)
+    if run.network not in ("teacher", "student"):
+        raise InputError(
+            "`network` must be the run directory of a teacher or a student. Received: "
+            f"network={network}, of the command {run.command}."
+        )
+    return run.network == "teacher"
+
+
+def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
     if config.ops == "fused" and not ops.library_loaded():
         raise InputError(
-            "`ops` must be stock where the fused op was not built. Received: ops=fused."
+            "`ops` must be stock where the fused op is not built. Received: ops=fused."
         )
-    network = _open(network, config)
-    about = _describe(network, name, preset, config, sampler)
-    if config.dtype != "float32":
-        network = half_precision.halve(network, config.dtype)
-    generate = network if isinstance(network, Student) else network.sampler(sampler)
-    model = ServedModel(
-        generate,
-        [variable.value for variable in network.unet.variables],
-        network.image_shape,
-        about.max_count,
+    if config.weights == "last" and not isinstance(network, str):
+        raise InputError(
+            "`network` must be a run directory with weights=last, because its "
+            f"checkpoints have these weights. Received: a {type(network).__name__}."
+        )
+
+
+def _load(network: Teacher | Student | str, weights: str) -> Teacher | Student:
+    if not isinstance(network, str):
+        return network
+    kind = Teacher if _is_teacher(network) else Student
+    loaded = kind.load(network)
+    if weights == "last":
+        checkpoints.last_weights(network, loaded.unet)
+    return loaded
+
+
+def _describe(
+    network: Teacher | Student,
+    name: str,
+    preset: str,
+    config: ExportConfig,
+    sampler: SamplerConfig,
+) -> Metadata:
+    calls = network.network_calls(sampler) if isinstance(network, Teacher) else 1
+    origin = Origin() if isinstance(network, Teacher) else network.origin
+    return Metadata(
+        name=name,
+        network="teacher" if isinstance(network, Teacher) else "student",
+        preset=preset,
+        network_calls=calls,
+        image_shape=network.image_shape,
+        max_count=config.limit(network.image_shape),
+        parameters=network.unet.count_params(),
+        weights=config.weights,
+        dtype=config.dtype,
+        ops=config.ops,
+        fingerprint=network.unet.fingerprint(),
+        teacher=origin.teacher,
+        pairs=origin.pairs,
+        tf_student=__version__,
+        tensorflow=tf.__version__,
     )
-    result = []
+
+
+def _serve(
+    network: Teacher | Student, about: Metadata, sampler: SamplerConfig
+) -> ServedModel:
+    """The network in the dtype of the model, behind the signatures."""
+    network = half_precision.with_dtype(network, about.dtype)
+    generate = network.sampler(sampler) if isinstance(network, Teacher) else network
+    variables = [variable.value for variable in network.unet.variables]
+    return ServedModel(generate, variables, about.image_shape, about.max_count)
+
+
+def _write(
+    model: ServedModel,
+    about: Metadata,
+    directory: str,
+    config: ExportConfig,
+    thorough: bool,
+) -> Exported:
+    results: list[verification.Verification] = []
 
     def check(version: str) -> None:
         if config.verify:
-            result.append(_verify(version, generate, about, thorough))
+            results.append(_verify(version, model, about, thorough))
 
     version = saved_model.write(
         directory,
@@ -99,66 +170,17 @@ def export(
         check=check,
     )
     warm = config.warmup != "none" and warmup.available()
-    return Exported(version, warm, result[0] if result else None)
-
-
-def _kind(network: Teacher | Student | str) -> str:
-    if isinstance(network, str):
-        return RunDirectory.open(network).network
-    return "student" if isinstance(network, Student) else "teacher"
-
-
-def _open(network: Teacher | Student | str, config: ExportConfig) -> Teacher | Student:
-    """The network with the weights that the config selects."""
-    if not isinstance(network, str):
-        if config.weights == "last":
-            raise InputError(
-                "`network` must be a run's directory with weights=last, which are in "
-                f"its checkpoints. Received: {type(network).__name__}."
-            )
-        return network
-    directory, kind = network, _kind(network)
-    network = Student.load(directory) if kind == "student" else Teacher.load(directory)
-    if config.weights == "last":
-        checkpoints.last_weights(directory, network.unet)
-    return network
+    return Exported(version, warm, results[0] if results else None)
 
 
 def _verify(
-    version: str, generate, about: metadata.Metadata, thorough: bool
+    version: str, model: ServedModel, about: Metadata, thorough: bool
 ) -> verification.Verification:
     return verification.verify(
         version,
-        generate,
+        model.generate,
         about.image_shape,
         dtype=about.dtype,
         library=ops.library_path() if about.ops == "fused" else None,
         thorough=thorough,
-    )
-
-
-def _describe(
-    network: Teacher | Student,
-    name: str,
-    preset: str,
-    config: ExportConfig,
-    sampler: SamplerConfig,
-) -> metadata.Metadata:
-    is_student = isinstance(network, Student)
-    return metadata.Metadata(
-        name=name,
-        network="student" if is_student else "teacher",
-        preset=preset,
-        network_calls=1 if is_student else network.network_calls(sampler),
-        image_shape=network.image_shape,
-        max_count=config.limit(network.image_shape),
-        parameters=network.unet.count_params(),
-        weights=config.weights,
-        dtype=config.dtype,
-        ops=config.ops,
-        fingerprint=network.unet.fingerprint(),
-        teacher=network.origin.teacher if is_student else "",
-        pairs=network.origin.pairs if is_student else "",
-        tf_student=__version__,
-        tensorflow=tf.__version__,
     )

@@ -1,53 +1,66 @@
-"""What an exported model is."""
+"""The properties of an exported model, as a config."""
 
 import dataclasses
 
 from tf_student.runtime.options import check, option, refuse
 
-# Activations of so many pixels at full resolution: about half a gigabyte on CIFAR-10.
+# The largest request, in pixels: on the CIFAR-10 network, its activations at the full
+# resolution take about half a gigabyte.
 _PIXELS = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
-    """How a network becomes a model that a server loads."""
+    """How to export a network as a model for a server.
+
+    Example:
+
+    >>> ExportConfig(dtype="bfloat16").limit((32, 32, 3))
+    1024
+    """
 
     name: str = option(
         "", "The model's name; empty for the preset's, with _teacher for a teacher."
     )
     version: int = option(
-        0, "Number of the version; 0 for one more than the highest there.", minimum=0
+        0,
+        "Number of the version; 0 for one more than the highest existing number.",
+        minimum=0,
     )
     weights: str = option(
         "ema",
-        "The averaged weights of the finished run, or those of its last checkpoint.",
+        "The EMA weights of the finished run, or the weights of its last checkpoint.",
         choices=("ema", "last"),
     )
     dtype: str = option(
         "float32",
-        "What the network computes in; half types halve the stored weights too.",
+        "The dtype of the computation; bfloat16 and float16 also halve the size of the "
+        "stored weights.",
         choices=("float32", "bfloat16", "float16"),
     )
     ops: str = option(
         "stock",
-        "TensorFlow's own operations, which every server has, or the fused op too.",
+        "TensorFlow's own operations, which every server has, or also the fused op.",
         choices=("stock", "fused"),
     )
     max_count: int = option(
         0,
-        "Images of one request at most; 0 for as many as make 1,048,576 pixels.",
+        "Largest number of images in a request; 0 for as many as have 1,048,576 "
+        "pixels.",
         minimum=0,
+        advanced=True,
     )
     warmup: str = option(
         "noise",
-        "Signatures that the server runs before it answers: serving_default, all "
-        "(not for a server that batches requests), or none.",
+        "Signatures that the server runs before it accepts requests: serving_default, "
+        "all (unsupported by a server that batches requests), or none.",
         choices=("noise", "all", "none"),
+        advanced=True,
     )
     verify: bool = option(
         False,
-        "Compare the model with the run's network in a process without this package "
-        "and in a C++ program, before the version appears.",
+        "Compare the model with the network, in a process without this package and in "
+        "a C++ program, before the version appears.",
     )
 
     def __post_init__(self):
@@ -60,9 +73,9 @@ class ExportConfig:
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
         )
         if not set(self.name) <= allowed:
-            refuse("name", "be of letters, digits, _ and -", self.name)
+            refuse("name", "have only letters, digits, _ and -", self.name)
 
     def limit(self, image_shape: tuple[int, int, int]) -> int:
-        """Images of one request at most."""
+        """The largest number of images `(height, width, channels)` in a request."""
         height, width, _ = image_shape
         return self.max_count or max(2, _PIXELS // (height * width))

@@ -1,9 +1,19 @@
-"""A program that uses an exported model as someone without this package does.
+"""A program that uses an exported model in a process without this package.
 
     python -I -S isolated_process.py REQUEST.json
 
-`verification` runs it, isolated, where only `site` is on the path. It imports nothing
-of this package and checks that nobody could.
+`verification` runs it with a path that has only the directory `site` of the request. It
+imports nothing from this package, and fails if this package can be imported.
+
+The request is a JSON object:
+
+- `site`: directory of the installed packages.
+- `directory`: of the SavedModel.
+- `inputs`: by signature, an .npz file of its inputs.
+- `library`: shared library of an op to load first, or null.
+- `commands`: whether to use `saved_model_cli` too.
+- `results`: .npz file to write: the first output of each signature under its name, and
+  with `commands` the outputs of `saved_model_cli` as `show` and `run`.
 """
 
 import contextlib
@@ -13,33 +23,33 @@ import sys
 
 
 def main(path: str) -> None:
-    """Does what the request asks and leaves its results where it says."""
+    """Runs a request and writes its results."""
     with open(path) as file:
         request = json.load(file)
     sys.path.insert(0, request["site"])
-    _must_be_alone()
+    _check_that_this_package_is_absent()
     import tensorflow as tf
 
     if request["library"]:
         tf.load_op_library(request["library"])
-    results = _through_a_session(tf, request["directory"], request["inputs"])
+    results = _run_in_session(tf, request["directory"], request["inputs"])
     if request["commands"]:
-        results |= _by_command(request)
+        results |= _run_commands(request)
     import numpy as np
 
     np.savez(request["results"], **results)
 
 
-def _must_be_alone() -> None:
+def _check_that_this_package_is_absent() -> None:
     try:
         import tf_student
     except ModuleNotFoundError:
         return
-    sys.exit(f"tf_student is not to be found here, and is: {tf_student.__file__}")
+    sys.exit(f"tf_student must not be importable. Received: {tf_student.__file__}.")
 
 
-def _through_a_session(tf, directory: str, inputs: dict) -> dict:
-    """The first output of each signature, through version 1's loader, a server's."""
+def _run_in_session(tf, directory: str, inputs: dict) -> dict:
+    """The first output of each signature, through the loader of TensorFlow 1."""
     import numpy as np
 
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
@@ -51,39 +61,33 @@ def _through_a_session(tf, directory: str, inputs: dict) -> dict:
             with np.load(path) as values:
                 feeds = {signature.inputs[k].name: values[k] for k in values}
             results[name] = session.run(output.name, feeds)
-        # Strings are bytes objects, which an archive does not hold.
-        return {
-            name: np.frombuffer(b"".join(value), np.uint8)
-            if value.dtype == object
-            else value
-            for name, value in results.items()
-        }
+        return results
 
 
-def _by_command(request: dict) -> dict:
-    """What `saved_model_cli show` says, and the images that its `run` leaves."""
+def _run_commands(request: dict) -> dict:
+    """The output of `saved_model_cli show` and the images of `saved_model_cli run`."""
     import os
 
     import numpy as np
 
     place = ["--dir", request["directory"]]
-    shown = _command("show", *place, "--all")
+    shown = _run_command("show", *place, "--all")
     run = ["run", *place, "--tag_set", "serve", "--signature_def", "sample"]
     inputs = f"seed={request['inputs']['sample']}[seed]"
     inputs += f";count={request['inputs']['sample']}[count]"
     folder = os.path.dirname(request["results"])
-    _command(*run, "--inputs", inputs, "--outdir", folder, "--overwrite")
+    _run_command(*run, "--inputs", inputs, "--outdir", folder, "--overwrite")
     return {"show": shown, "run": np.load(os.path.join(folder, "images.npy"))}
 
 
-def _command(*arguments: str) -> str:
+def _run_command(*arguments: str) -> str:
     from tensorflow.python.tools import saved_model_cli
 
     sys.argv = ["saved_model_cli", *arguments]
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         saved_model_cli.main()
-    return said.getvalue()
+    return output.getvalue()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a model says about itself: `assets.extra/metadata.json`."""
+"""`assets.extra/metadata.json`: the description that an exported model carries."""
 
 import dataclasses
 import os
@@ -8,31 +8,32 @@ import tensorflow as tf
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
-# Where a SavedModel keeps what TensorFlow does not read.
+# The directory of a SavedModel for files that TensorFlow does not read.
 EXTRA = "assets.extra"
 _FILE = "metadata.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """Where a model comes from; a fingerprint is empty where it is not known.
+    """The origin and the properties of an exported model.
 
     Attributes:
-        name: of the model, as clients ask for it.
+        name: the name by which clients request the model.
         network: `student` or `teacher`.
-        preset: the system that it was exported as.
-        network_calls: that an image takes.
-        image_shape: `[height, width, channels]`.
-        max_count: images of one request at most.
-        parameters: of the network.
-        weights: `ema`, or `last` for those of the last checkpoint.
-        dtype: what the network computes in.
+        preset: the preset that it was exported with.
+        network_calls: network calls for an image.
+        image_shape: `(height, width, channels)`.
+        max_count: largest number of images in a request.
+        parameters: number of the network's parameters.
+        weights: `ema` for the EMA weights, or `last` for those of the last checkpoint.
+        dtype: the dtype in which the network computes.
         ops: `stock`, or `fused` where a server needs the fused op.
         fingerprint: SHA-256 of the architecture and the float32 weights.
-        teacher: fingerprint of the teacher that the student learned from.
-        pairs: fingerprint of the pairs that it learned from.
-        tf_student: version that wrote the model.
-        tensorflow: version that wrote the model.
+        teacher: fingerprint of the teacher that the student was distilled from; empty
+            if it is unknown.
+        pairs: fingerprint of the pairs that it was trained on; empty if it is unknown.
+        tf_student: version of this library that wrote the model.
+        tensorflow: version of TensorFlow that wrote the model.
     """
 
     name: str
@@ -53,26 +54,28 @@ class Metadata:
 
 
 def write(directory: str, metadata: Metadata) -> None:
-    """Writes it into a SavedModel's directory."""
+    """Writes the metadata into the directory of a SavedModel."""
     folder = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(folder)
     files.write_json(os.path.join(folder, _FILE), dataclasses.asdict(metadata))
 
 
-def is_there(directory: str) -> bool:
-    """Whether a SavedModel says something about itself."""
+def exists(directory: str) -> bool:
+    """Whether a SavedModel has metadata."""
     return tf.io.gfile.exists(os.path.join(directory, EXTRA, _FILE))
 
 
 def read(directory: str) -> Metadata:
-    """Reads it from a SavedModel's directory.
+    """Reads the metadata of a SavedModel.
 
     Raises:
-        InputError: if there is none, or another version wrote it.
+        InputError: if the file is missing or damaged, or has other fields.
     """
     path = os.path.join(directory, EXTRA, _FILE)
-    if not is_there(directory):
-        raise InputError(f"{directory} holds no {EXTRA}/{_FILE}; is it an export?")
+    if not exists(directory):
+        raise InputError(
+            f"{directory} has no {EXTRA}/{_FILE}, which `tf-student export` writes."
+        )
     values = files.read_json(path)
     try:
         shape = tuple(values.pop("image_shape"))

@@ -1,7 +1,7 @@
-"""A versioned SavedModel that stock TF Serving runs without this package."""
+"""Writes versions of a model: SavedModels that stock TF Serving runs."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -21,27 +21,27 @@ def write(
     warm: str = "noise",
     check: Callable[[str], None] = lambda directory: None,
 ) -> str:
-    """Writes `<base>/<version>/`, which appears whole, and the server's settings.
+    """Writes `<base>/<version>/` atomically, and then the server's settings.
 
-    What exports that were killed left in `base` is removed first.
+    Removes leftovers of interrupted exports from `base` first.
 
     Args:
         base: the model's directory.
-        model: what it answers.
-        about: where it comes from.
-        version: 0 for one more than the highest there.
-        warm: which signatures get warm-up requests: `noise` for `serving_default`,
-            `all`, or `none`. Without the extra `serving` none do.
-        check: sees the finished version before a server can; if it raises, there is
-            none.
+        model: the signatures and the weights.
+        about: the metadata.
+        version: number of the version; 0 for one more than the highest existing one.
+        warm: signatures that get warm-up requests: `noise` for `serving_default`,
+            `all`, or `none`. They need the extra `serving`.
+        check: called with the directory of the finished version before it is renamed to
+            its number, and so before a server can load it. An exception discards the
+            version.
 
     Returns:
         The version's directory.
 
     Raises:
         InputError: if the version exists, the directory holds another model, another
-            process exports to it, or the fused op is asked for and missing. Everything
-            is left as it was.
+            process exports to it, or the fused op is not built. Nothing is changed.
     """
     tf.io.gfile.makedirs(base)
     with files.locked(base):
@@ -54,10 +54,12 @@ def write(
     return directory
 
 
-def _write(directory: str, model: ServedModel, about: metadata.Metadata, warm: str):
+def _write(
+    directory: str, model: ServedModel, about: metadata.Metadata, warm: str
+) -> None:
     signatures = model.signatures()
     warmed = {"noise": ["serving_default"], "all": list(signatures), "none": []}[warm]
-    # Signatures are traced here.
+    # Saving traces the signatures.
     with _operations(about.ops):
         tf.saved_model.save(model, directory, signatures=signatures)
     metadata.write(directory, about)
@@ -67,9 +69,10 @@ def _write(directory: str, model: ServedModel, about: metadata.Metadata, warm: s
 
 
 @contextlib.contextmanager
-def _operations(which: str):
-    """What the graph is traced with; a stock server has no library of ours."""
-    if which == "stock":
+def _operations(name: str) -> Iterator[None]:
+    """Selects the operations for tracing: `stock`, or `fused` with the fused op."""
+    if name == "stock":
+        # A stock server cannot load the op's library.
         with ops.stock_operations():
             yield
         return

@@ -1,14 +1,14 @@
-"""Whether an exported model answers what its network does, wherever it is loaded.
+"""Compares an exported model with its network, through several loaders.
 
-In a process that has TensorFlow and not this package, `saved_model_cli show` and `run`
-and version 1's loader; and in C++ the function that ModelServer loads with.
+In a process without this package: the loader of TensorFlow 1, `saved_model_cli show`
+and `saved_model_cli run`; and in C++ the function with which ModelServer loads.
 """
 
 import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -17,20 +17,25 @@ from tf_student.diffusion import interpolation, noise
 from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, native
 
-# Seeds, their number, and how far values in [-1, 1] may be off: a uint8 that is not the
-# nearest one is next to a tie then. Half types round with every fused operation.
 _SEEDS, _COUNT = (7, 8), 3
+# The largest accepted distance in [-1, 1], for results near the middle of two uint8
+# values. Half types round differently wherever the compiler fuses operations.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 0.05, "float16": 0.005}
+
+_Inputs = dict[str, dict[str, np.ndarray | np.generic]]
+# The images by loader and signature.
+_Images = dict[tuple[str, str], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was found.
+    """The result of a successful comparison.
 
     Attributes:
-        loaders: that agreed.
-        distance: the largest in [-1, 1], beyond what rounding to uint8 explains.
-        skipped: whether C++ was left out for want of a compiler.
+        loaders: the loaders whose images agree with the network's.
+        distance: the largest distance in [-1, 1] that rounding to uint8 does not
+            explain.
+        skipped: whether C++ was skipped because no compiler is installed.
     """
 
     loaders: tuple[str, ...]
@@ -38,13 +43,13 @@ class Verification:
     skipped: bool = False
 
     def text(self) -> str:
-        """For the terminal."""
+        """The result as sentences for the terminal."""
         text = (
-            f"The network's images come from {', '.join(self.loaders)} "
-            f"(to {self.distance:.1e})."
+            f"The model draws the network's images in {', '.join(self.loaders)} "
+            f"(largest difference: {self.distance:.1e})."
         )
         if self.skipped:
-            text += " There is no C++ compiler for LoadSavedModel."
+            text += " LoadSavedModel was skipped, because no C++ compiler is installed."
         return text
 
 
@@ -57,52 +62,58 @@ def verify(
     library: str | None = None,
     thorough: bool = True,
 ) -> Verification:
-    """Compares a version with the network that it was made of.
+    """Compares an exported version with its network.
 
     Args:
         directory: of the SavedModel, on a local disk.
         generate: the network, from float32 noise to float images.
-        shape: of an image.
-        dtype: says how close the images must be.
-        library: of the fused op, if the model needs it.
-        thorough: whether to go beyond one loader in Python: to saved_model_cli and, if
-            there is a compiler, to C++.
+        shape: `(height, width, channels)` of an image.
+        dtype: of the model; it determines the tolerance.
+        library: shared library of the fused op, for a model that needs it.
+        thorough: whether to use `saved_model_cli` and C++ too, and not only the loader
+            of TensorFlow 1.
 
     Raises:
-        VerificationError: if the model cannot be loaded or answers something else.
+        VerificationError: if the model cannot be loaded or draws other images.
     """
     inputs = _inputs(shape)
     expected = _expected(inputs, generate, shape)
     skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            answers = _in_isolation(directory, inputs, library, scratch, thorough)
+            images = _run_isolated(directory, inputs, library, scratch, thorough)
             if thorough and not skipped:
-                answers |= _in_cpp(directory, inputs, library, scratch)
+                images |= _run_in_cpp(directory, inputs, library, scratch)
         except RuntimeError as error:
             raise VerificationError(str(error)) from error
-    worst = _largest(directory, answers, expected, TOLERANCE[dtype])
-    loaders = tuple(dict.fromkeys(loader for loader, _ in answers))
-    return Verification(loaders, worst, skipped)
+    largest = _largest_distance(directory, images, expected, TOLERANCE[dtype])
+    loaders = tuple(dict.fromkeys(loader for loader, _ in images))
+    return Verification(loaders, largest, skipped)
 
 
-def _largest(directory, answers, expected, tolerance) -> float:
-    """The largest distance of all answers, which is at most the tolerance."""
+def _largest_distance(
+    directory: str,
+    images: _Images,
+    expected: Mapping[str, np.ndarray],
+    tolerance: float,
+) -> float:
+    """The largest distance, which must not exceed the tolerance."""
     distances = {
         (loader, name): _distance(image, expected[name])
-        for (loader, name), image in answers.items()
+        for (loader, name), image in images.items()
     }
-    (loader, name), worst = max(distances.items(), key=lambda item: item[1])
-    if not worst <= tolerance:
+    (loader, name), largest = max(distances.items(), key=lambda item: item[1])
+    if not largest <= tolerance:
         raise VerificationError(
-            f"`{name}` of {directory}, loaded by {loader}, is not what the network "
-            f"draws. Expected: within {tolerance:.0e} in [-1, 1], received: "
-            f"{worst:.1e}."
+            f"`{name}` of {directory}, loaded by {loader}, must draw the network's "
+            f"images. Expected: a difference of at most {tolerance:.0e} in [-1, 1], "
+            f"received: {largest:.1e}."
         )
-    return worst
+    return largest
 
 
-def _inputs(shape) -> dict[str, dict[str, np.ndarray]]:
+def _inputs(shape: tuple[int, int, int]) -> _Inputs:
+    """The inputs of each signature."""
     first, second = map(np.int64, _SEEDS)
     z = noise.normal(first, noise.EVALUATION + np.arange(_COUNT), shape).numpy()
     count = np.int32(_COUNT)
@@ -113,9 +124,13 @@ def _inputs(shape) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _expected(inputs, generate, shape) -> dict[str, np.ndarray]:
-    """Images as floats in [0, 255]: what uint8 rounds."""
-    z = inputs["serving_default"]["noise"]
+def _expected(
+    inputs: _Inputs,
+    generate: Callable[[tf.Tensor], tf.Tensor],
+    shape: tuple[int, int, int],
+) -> dict[str, np.ndarray]:
+    """The network's images as floats in [0, 255], before rounding to uint8."""
+    z = np.asarray(inputs["serving_default"]["noise"])
     other = noise.normal(_SEEDS[1], [noise.EVALUATION], shape)
     walk = interpolation.slerp(
         tf.constant(z[0]), tf.constant(other[0]), tf.linspace(0.0, 1.0, _COUNT)
@@ -130,43 +145,51 @@ def _expected(inputs, generate, shape) -> dict[str, np.ndarray]:
 
 
 def _distance(image: np.ndarray, expected: np.ndarray) -> float:
+    """The distance in [-1, 1] beyond the half step of rounding to uint8."""
     if image.shape != expected.shape or image.dtype != np.uint8:
         return float("inf")
     beyond = np.abs(image - expected.astype(np.float64)) - 0.5
     return max(0.0, float(beyond.max()) / 127.5)
 
 
-def _in_isolation(directory, inputs, library, scratch, thorough) -> dict:
+def _run_isolated(
+    directory: str, inputs: _Inputs, library: str | None, scratch: str, thorough: bool
+) -> _Images:
     paths = {name: os.path.join(scratch, f"{name}.npz") for name in inputs}
     for name, path in paths.items():
-        np.savez(path, **inputs[name])
-    with environment.without_this_package() as site:
-        request = {
-            "site": site,
-            "directory": os.path.abspath(directory),
-            "inputs": paths,
-            "library": library,
-            # The command cannot load a library.
-            "commands": thorough and library is None,
-            "results": os.path.join(scratch, "results.npz"),
-        }
-        path = os.path.join(scratch, "request.json")
-        with open(path, "w") as file:
-            json.dump(request, file)
-        environment.run_isolated(path)
-    with np.load(request["results"]) as file:
-        results = dict(file)
-    answers = {("tf.compat.v1.saved_model.load", name): results[name] for name in paths}
+        np.savez(path, **inputs[name])  # type: ignore[arg-type]
+    request = {
+        "directory": os.path.abspath(directory),
+        "inputs": paths,
+        "library": library,
+        # saved_model_cli cannot load a library.
+        "commands": thorough and library is None,
+        "results": os.path.join(scratch, "results.npz"),
+    }
+    results = _run_request(request, scratch)
+    images = {("tf.compat.v1.saved_model.load", name): results[name] for name in paths}
     if request["commands"]:
         shown = str(results["show"])
         for name in inputs:
             if f"signature_def['{name}']" not in shown:
                 raise RuntimeError(f"`saved_model_cli show` does not list {name}.")
-        answers["saved_model_cli", "sample"] = results["run"]
-    return answers
+        images["saved_model_cli", "sample"] = results["run"]
+    return images
 
 
-def _in_cpp(directory, inputs, library, scratch) -> dict:
+def _run_request(request: dict, scratch: str) -> dict[str, np.ndarray]:
+    path = os.path.join(scratch, "request.json")
+    with environment.without_this_package() as site:
+        with open(path, "w") as file:
+            json.dump({"site": site, **request}, file)
+        environment.run_isolated(path)
+    with np.load(request["results"]) as file:
+        return dict(file)
+
+
+def _run_in_cpp(
+    directory: str, inputs: _Inputs, library: str | None, scratch: str
+) -> _Images:
     program = os.path.join(scratch, "load_saved_model")
     native.build(program)
     requests, outputs = [], {}
@@ -175,11 +198,11 @@ def _in_cpp(directory, inputs, library, scratch) -> dict:
         words = [native.argument(key, value, scratch) for key, value in values.items()]
         requests.append(" ".join([name, outputs[name], *words]))
     statuses = native.run(program, os.path.abspath(directory), requests, library)
-    answers = {}
+    images = {}
     for name, status in zip(inputs, statuses, strict=True):
         if not status.startswith("OK uint8 "):
-            raise RuntimeError(f"`{name}` of {directory} ended in C++ with: {status}")
+            raise RuntimeError(f"`{name}` of {directory} failed in C++: {status}")
         shape = json.loads(status.removeprefix("OK uint8 "))
         image = np.fromfile(outputs[name], np.uint8)
-        answers["LoadSavedModel in C++", name] = image.reshape(shape)
-    return answers
+        images["LoadSavedModel in C++", name] = image.reshape(shape)
+    return images

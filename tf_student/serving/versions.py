@@ -1,4 +1,4 @@
-"""A model's directory as ModelServer reads it: numbered versions, and its settings."""
+"""The directory of a model for ModelServer: numbered versions and settings."""
 
 import os
 
@@ -11,10 +11,10 @@ from tf_student.serving import metadata
 MODELS, BATCHING = "models.config", "batching.config"
 
 _ONE_VERSION = """\
-# There is one version so far. The next export adds it here, as `canary`.
+# The model has one version. The next export adds its own with the label `canary`.
 """
 _MODELS = """\
-# Of `tensorflow_model_server --model_config_file`; every export writes it anew. Labels
+# For `tensorflow_model_server --model_config_file`; every export overwrites it. Labels
 # of versions that are still being loaded need
 # --allow_version_labels_for_unavailable_models=true.
 {note}model_config_list {{
@@ -37,9 +37,9 @@ _LABEL = """\
       value: {version}
     }}"""
 _BATCHING = """\
-# Of `tensorflow_model_server --enable_batching --batching_parameters_file`; exports do
-# not write over it. The server then joins requests along the first dimension of their
-# inputs. Noise has one and seeds have none: it answers `serving_default` alone.
+# For `tensorflow_model_server --enable_batching --batching_parameters_file`; exports do
+# not overwrite it. With batching, the server joins requests along the first dimension
+# of their inputs, so it supports only `serving_default`: seeds are scalars.
 max_batch_size {{ value: {size} }}
 batch_timeout_micros {{ value: 2000 }}
 max_enqueued_batches {{ value: 100 }}
@@ -48,7 +48,7 @@ num_batch_threads {{ value: 2 }}
 
 
 def numbers(base: str) -> list[int]:
-    """The versions in a directory, in order; a server passes over other names."""
+    """The existing versions in ascending order; other names are ignored."""
     if not tf.io.gfile.isdir(base):
         return []
     names = [name.rstrip("/") for name in tf.io.gfile.listdir(base)]
@@ -56,47 +56,64 @@ def numbers(base: str) -> list[int]:
 
 
 def newest(directory: str) -> str | None:
-    """The SavedModel in `directory`, or in its version of the highest number.
+    """The path of the SavedModel in `directory`, or of its newest version.
 
-    Versions that hold no SavedModel are passed over; None if there is nothing else.
+    Ignores versions without a SavedModel.
+
+    Returns:
+        `directory`, or its version of the highest number; None without a SavedModel.
     """
     below = (os.path.join(directory, str(n)) for n in reversed(numbers(directory)))
-    found = filter(tf.saved_model.contains_saved_model, (directory, *below))
-    return next(found, None)
+    models = filter(tf.saved_model.contains_saved_model, (directory, *below))
+    return next(models, None)
 
 
 def choose(base: str, version: int, name: str) -> str:
-    """The directory of a version that is to be made; 0 stands for the next one.
+    """The directory of a new version.
+
+    Args:
+        base: the model's directory.
+        version: number of the version; 0 for one more than the highest existing one.
+        name: of the model.
 
     Raises:
-        InputError: if it is there already, or the others are of another model.
+        InputError: if the version exists already, or `base` holds another model.
     """
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
-    found = numbers(base)
-    if version in found:
+    existing = numbers(base)
+    if version in existing:
         raise InputError(
             f"`version` must not exist yet in {base}. Received: version={version}."
         )
-    if found:
-        other = metadata.read(os.path.join(base, str(found[-1]))).name
+    if existing:
+        other = metadata.read(os.path.join(base, str(existing[-1]))).name
         if other != name:
             raise InputError(
                 f"{base} holds versions of another model. Expected: name={other}, "
                 f"received: name={name}."
             )
-    return os.path.join(base, str(version or (found[-1] if found else 0) + 1))
+    return os.path.join(base, str(version or max(existing, default=0) + 1))
 
 
 def remove_leftovers(base: str) -> None:
-    """Removes the beginnings of versions and settings that killed exports left."""
+    """Removes temporary files and directories of interrupted exports."""
     names = {name.partition(".tmp-")[0] for name in tf.io.gfile.listdir(base)}
     own = {name for name in names if name.isascii() and name.isdigit()}
     files.remove_leftovers(base, own | {MODELS, BATCHING})
 
 
 def write_settings(base: str, name: str, limit: int) -> None:
-    """Writes `models.config` of the last two versions and, if missing, batching's."""
+    """Writes `models.config` and, if it is missing, `batching.config`.
+
+    The server loads the last two versions. The older one has the label `stable`, the
+    newer one `canary`; a single version is `stable`.
+
+    Args:
+        base: the model's directory.
+        name: of the model.
+        limit: largest number of images in a request, which also limits a batch.
+    """
     last = numbers(base)[-2:]
     labels = dict(zip(("stable", "canary"), last, strict=False))
     text = _MODELS.format(

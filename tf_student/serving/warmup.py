@@ -1,22 +1,22 @@
-"""Requests that a server runs before it answers, so that no client pays for the first.
+"""Warm-up requests, which a server runs before it accepts requests from clients.
 
-TensorFlow optimises a signature's graph and allocates its memory on the first call.
+TensorFlow optimises a signature's graph and allocates its memory in the first call,
+which would otherwise be a client's.
 """
 
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from tf_student.serving import metadata
 
-# Where ModelServer looks for it; it refuses a model of more than 1000 requests.
+# The name that ModelServer expects, with at most 1000 requests.
 _FILE = "tf_serving_warmup_requests"
 
 
 def available() -> bool:
-    """Whether the protocol's messages are installed, the extra `serving`."""
+    """Whether the extra `serving`, with the protocol's messages, is installed."""
     try:
         import tensorflow_serving.apis.prediction_log_pb2  # noqa: F401
     except ImportError:
@@ -37,33 +37,31 @@ def write(
         directory: of the SavedModel.
         name: of the model.
         image_shape: `(height, width, channels)`.
-        signatures: that are warmed up.
-        counts: images of each one's requests.
+        signatures: the signatures to warm up.
+        counts: numbers of images; each signature gets one request for each of them.
     """
     folder = os.path.join(directory, metadata.EXTRA)
     tf.io.gfile.makedirs(folder)
     with tf.io.TFRecordWriter(os.path.join(folder, _FILE)) as writer:
         for signature in signatures:
             for count in counts:
-                inputs = dict(_inputs(signature, count, image_shape))
-                log = _log(name, signature, inputs)
-                # Map fields have no order of their own.
+                log = _log(name, signature, _inputs(signature, count, image_shape))
+                # The order of map fields is otherwise arbitrary.
                 writer.write(log.SerializeToString(deterministic=True))
 
 
-def _inputs(signature, count, image_shape) -> Iterator[tuple[str, np.ndarray]]:
+def _inputs(
+    signature: str, count: int, image_shape: tuple[int, int, int]
+) -> dict[str, np.ndarray | np.generic]:
     if signature == "serving_default":
-        yield "noise", np.zeros((count, *image_shape), np.float32)
-    elif signature == "interpolate":
-        yield "seed_a", np.int64(0)
-        yield "seed_b", np.int64(1)
-        yield "steps", np.int32(max(2, count))
-    else:
-        yield "seed", np.int64(0)
-        yield "count", np.int32(count)
+        return {"noise": np.zeros((count, *image_shape), np.float32)}
+    if signature == "interpolate":
+        ends = {"seed_a": np.int64(0), "seed_b": np.int64(1)}
+        return {**ends, "steps": np.int32(max(2, count))}
+    return {"seed": np.int64(0), "count": np.int32(count)}
 
 
-def _log(name, signature, inputs):
+def _log(name: str, signature: str, inputs: dict[str, np.ndarray | np.generic]):
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     request = predict_pb2.PredictRequest()

@@ -15,19 +15,24 @@ def distribute(
     *,
     parts: int = 1,
 ) -> tf.distribute.DistributedDataset:
-    """Batches an endless dataset of examples over the replicas.
+    """Distributes batches of an endless dataset of examples over the replicas.
 
-    Together the replicas' parts of one step are `batch_size` consecutive examples,
-    whatever the number of replicas and of the workers that they are on.
+    The batches of all replicas in one step together hold `batch_size` consecutive
+    examples, whatever the number of replicas and workers.
 
     Args:
-        strategy: its replicas.
-        examples: makes the given part of the dataset.
-        batch_size: examples of all replicas together.
-        parts: into how many each replica will cut its own.
+        strategy: the strategy whose replicas get the batches.
+        examples: returns a worker's part of the dataset.
+        batch_size: examples per step, over all replicas.
+        parts: number of parts into which each replica will split its batch.
+
+    Returns:
+        The distributed dataset; each replica gets batches of
+        `batch_size / num_replicas` examples.
 
     Raises:
-        InputError: if the replicas or their parts do not divide the batch.
+        InputError: if `batch_size` is not divisible by the number of replicas, or a
+            replica's batch not by `parts`.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
@@ -35,14 +40,13 @@ def distribute(
             "`batch_size` must be divisible by the number of replicas. "
             f"Received: batch_size={batch_size}, replicas={replicas}."
         )
-
     if batch_size % (replicas * parts):
         raise InputError(
             "`accumulate` must divide a replica's share of `batch_size`. Received: "
             f"accumulate={parts}, batch_size={batch_size}, replicas={replicas}."
         )
 
-    def batches(context):
+    def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         size = context.get_per_replica_batch_size(batch_size)
         workers = context.num_input_pipelines
         part = Part(batch_size // workers, context.input_pipeline_id, workers)

@@ -1,4 +1,4 @@
-"""Keeps the best EMA weights of a run as its finished network."""
+"""Writes the best EMA weights of a run as its finished network."""
 
 import dataclasses
 
@@ -8,25 +8,25 @@ from tf_student.training.state import TrainState
 
 @dataclasses.dataclass(frozen=True)
 class BestWeights:
-    """Writes `model.keras` of a run.
+    """The file `model.keras` of a run.
 
     Attributes:
-        directory: of the run.
+        directory: the run's directory.
     """
 
     directory: str
 
     def keep(self, state: TrainState, loss: float | None = None) -> bool:
-        """Writes the EMA weights if they are the best so far.
+        """Writes the EMA weights if their loss is the lowest so far.
 
-        The lowest loss is a part of the state, so that a resumed run remembers it.
+        The lowest loss is part of the state, so that a resumed run remembers it.
 
         Args:
-            state: has the EMA weights.
-            loss: how good they are, lower is better; None always keeps them.
+            state: the state of the run; its `best` is updated.
+            loss: the loss of the EMA weights. None writes them unconditionally.
 
         Returns:
-            Whether they were written.
+            Whether the weights were written.
         """
         if loss is not None:
             if not loss < float(state.best.numpy()):

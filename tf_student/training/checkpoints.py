@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: the last few, each written whole or not at all."""
+"""Checkpoints of a training run: the most recent ones, each written atomically."""
 
 import os
 from collections.abc import Callable
@@ -13,10 +13,16 @@ from tf_student.training.state import TrainState
 
 
 class Checkpoints:
-    """The last few checkpoints of `state` below `directory`.
+    """The most recent checkpoints of a state.
 
-    The position in the data is not stored apart: streams are functions of the step. Of
-    several workers the chief alone writes and chooses, and all of them read.
+    They do not store the position in the data: streams are functions of the step. Only
+    the chief writes checkpoints and chooses the one to restore; all workers read it.
+
+    Args:
+        state: what is saved and restored.
+        directory: the run's directory; the files are in `checkpoints/` below it.
+        keep: number of checkpoints to keep.
+        strategy: the workers of the run; by default the current strategy.
     """
 
     def __init__(
@@ -31,30 +37,38 @@ class Checkpoints:
         self._manager = _manager(
             tf.train.Checkpoint(**state.trackables()), directory, keep
         )
-        self._whole = None  # The step known to be on the disk as it should be.
+        self._saved_step: int | None = None  # Known to be intact on disk.
 
     def restore(self) -> int:
-        """Restores the last checkpoint that can be, if there is one.
+        """Restores the newest readable checkpoint, if the run has one.
 
         Returns:
-            The number of steps done.
+            The number of steps done; 0 without checkpoints.
 
         Raises:
-            InputError: if there are checkpoints and none of them fits.
+            InputError: if checkpoints exist and none of them can be restored.
         """
-        now = int(self._state.replicas.numpy())
+        replicas = int(self._state.replicas.numpy())
+        step = self._restore_on_all_workers()
+        replicas_before = int(self._state.replicas.numpy())
+        if replicas_before != replicas:
+            logging.info(
+                "Resuming with %d replicas; the checkpoint was written by %d.",
+                replicas,
+                replicas_before,
+            )
+            self._state.replicas.assign(replicas)
+        self._saved_step = step or None
+        return step
+
+    def _restore_on_all_workers(self) -> int:
         chief = devices.is_chief(self._strategy)
-        found = chief and _read_newest(self._manager, self._read)
-        step = int(self._state.step.numpy()) if found else 0
+        restored = chief and _read_newest(self._manager, self._read)
+        step = int(self._state.step.numpy()) if restored else 0
         if devices.has_other_workers(self._strategy):
             step = devices.from_chief(self._strategy, step)
             if step and not chief:
                 self._read(os.path.join(self._manager.directory, f"ckpt-{step}"))
-        before = int(self._state.replicas.numpy())
-        if before != now:
-            logging.info("%d replicas go on where %d stopped.", now, before)
-            self._state.replicas.assign(now)
-        self._whole = step or None
         return step
 
     def _read(self, path: str) -> None:
@@ -62,18 +76,22 @@ class Checkpoints:
         status.assert_existing_objects_matched().assert_consumed()
 
     def save(self) -> None:
-        """Saves the state, unless this step is saved already."""
+        """Saves the state, unless this step is already saved."""
         step = int(self._state.step.numpy())
-        if step != self._whole and devices.is_chief(self._strategy):
+        if step != self._saved_step and devices.is_chief(self._strategy):
             self._manager.save(checkpoint_number=step)
-        self._whole = step
+        self._saved_step = step
 
 
 def last_weights(directory: str, model: keras.Model) -> None:
-    """Gives a network the weights, not the averaged ones, of a run's last checkpoint.
+    """Loads the trained weights, not the EMA weights, of a run's last checkpoint.
+
+    Args:
+        directory: the run's directory.
+        model: a network of the run's architecture, whose weights are assigned.
 
     Raises:
-        InputError: if there are no checkpoints, or none of them fits.
+        InputError: if the run has no checkpoints, or none of them fits.
     """
     values = tf.train.Checkpoint(model=[v.value for v in model.variables])
     manager = _manager(values, directory)
@@ -96,48 +114,48 @@ def _manager(
 def _read_newest(
     manager: tf.train.CheckpointManager, read: Callable[[str], None]
 ) -> bool:
-    """Reads the last checkpoint that can be; warns of each that cannot.
+    """Reads the newest readable checkpoint and warns of each unreadable one.
 
     Returns:
-        Whether there are checkpoints.
+        Whether checkpoints exist.
 
     Raises:
-        InputError: if there are some and none can be read.
+        InputError: if checkpoints exist and none can be read.
     """
-    first = None
+    first_error = None
     for path in _newest_first(manager):
         try:
             read(path)
-        # A cut-off file is an IndexError, a flipped bit an OpError, another network an
-        # AssertionError or a ValueError.
+        # TensorFlow raises an IndexError for a truncated file, an OpError for a flipped
+        # bit, and an AssertionError or a ValueError for another network.
         except Exception as error:
-            reason = first_line(error)
-            said = f"The checkpoint {path} cannot be restored: {reason}"
-            logging.warning("%s", said)
-            first = first or InputError(said)
+            message = f"The checkpoint {path} cannot be restored: {first_line(error)}"
+            logging.warning("%s", message)
+            first_error = first_error or InputError(message)
         else:
             return True
-    if first:
-        raise first
+    if first_error:
+        raise first_error
     return False
 
 
 def _newest_first(manager: tf.train.CheckpointManager) -> list[str]:
-    """The paths of all checkpoints, by TensorFlow's list or else by their steps.
+    """The paths of all checkpoints, from TensorFlow's list or else by their steps.
 
-    TensorFlow writes the list after the first checkpoint, and a kill may come in
-    between; and it takes a damaged list for an empty one. The index is the last that it
-    writes of a checkpoint, so one that is cut off was never finished.
+    TensorFlow writes the list after the first checkpoint, and the process may be killed
+    in between; TensorFlow also reads a damaged list as an empty one. The index file is
+    the last file of a checkpoint to be written, so a checkpoint with a truncated index
+    was never finished.
     """
     if manager.checkpoints:
         return list(reversed(manager.checkpoints))
-    found = tf.io.gfile.glob(os.path.join(manager.directory, "ckpt-*.index"))
-    paths = [path.removesuffix(".index") for path in found]
-    paths = [path for path in paths if _has_whole_index(path)]
+    indices = tf.io.gfile.glob(os.path.join(manager.directory, "ckpt-*.index"))
+    paths = [path.removesuffix(".index") for path in indices]
+    paths = [path for path in paths if _has_readable_index(path)]
     return sorted(paths, key=lambda path: -int(path.rpartition("-")[2]))
 
 
-def _has_whole_index(path: str) -> bool:
+def _has_readable_index(path: str) -> bool:
     try:
         tf.train.load_checkpoint(path)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError):

@@ -1,47 +1,58 @@
-"""Exponential moving averages of weights."""
+"""Exponential moving average (EMA) of weights."""
 
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-# Differences that may be in memory at once.
-_AT_ONCE = 4
+# Number of differences that may be in memory at the same time.
+_CONCURRENT_UPDATES = 4
 
 
 def distance(
-    averages: Sequence[keras.Variable], variables: Sequence[keras.Variable]
+    ema_variables: Sequence[keras.Variable], variables: Sequence[keras.Variable]
 ) -> float:
-    """|average - variable| / |variable|, over all of them together."""
-    pairs = zip(averages, variables, strict=True)
-    apart = tf.linalg.global_norm([a.value - v.value for a, v in pairs])
-    return float(apart / tf.linalg.global_norm([v.value for v in variables]))
+    """|ema - variable| / |variable|, the norms being taken over all variables."""
+    pairs = zip(ema_variables, variables, strict=True)
+    difference = tf.linalg.global_norm([e.value - v.value for e, v in pairs])
+    return float(difference / tf.linalg.global_norm([v.value for v in variables]))
 
 
 def update(
     strategy: tf.distribute.Strategy,
-    averages: Sequence[keras.Variable],
+    ema_variables: Sequence[keras.Variable],
     variables: Sequence[keras.Variable],
     decay: float,
 ) -> None:
-    """average += (1 - decay) * (variable - average), on every device.
+    """ema += (1 - decay) * (variable - ema), on every device.
 
-    Call it in cross-replica context: after `strategy.run`, not within.
+    Call it in cross-replica context: after `strategy.run`, not within it.
+
+    Args:
+        strategy: the strategy that the variables were created under.
+        ema_variables: the EMA weights, which are updated.
+        variables: the trained weights, in the same order.
+        decay: in [0, 1).
+
+    Raises:
+        ValueError: if the numbers of variables differ.
     """
 
-    def assign(average, variable):
+    def assign(ema_variable, variable):
         # One pass instead of the two of a product and an `assign_add`.
         return tf.raw_ops.ResourceApplyGradientDescent(
-            var=average.handle, alpha=1.0 - decay, delta=average - variable
+            var=ema_variable.handle,
+            alpha=1.0 - decay,
+            delta=ema_variable - variable,
         )
 
-    done = []
-    for average, variable in zip(averages, variables, strict=True):
-        # TensorFlow would first subtract for all of them, which takes as much memory
-        # as the weights.
-        earlier = done[-_AT_ONCE] if len(done) >= _AT_ONCE else []
+    done: list[list[tf.Operation]] = []
+    for ema_variable, variable in zip(ema_variables, variables, strict=True):
+        # Without the dependency TensorFlow computes all differences first, which takes
+        # as much memory as the weights.
+        earlier = done[-_CONCURRENT_UPDATES] if len(done) >= _CONCURRENT_UPDATES else []
         with tf.control_dependencies(earlier):
-            update = strategy.extended.update(
-                average.value, assign, args=(variable.value,), group=False
+            updates = strategy.extended.update(
+                ema_variable.value, assign, args=(variable.value,), group=False
             )
-        done.append(tf.nest.flatten(update))
+        done.append(tf.nest.flatten(updates))

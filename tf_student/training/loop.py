@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import keras
@@ -11,112 +12,115 @@ from tf_student.data import streams
 from tf_student.runtime import devices
 from tf_student.runtime.errors import Preempted, WorkerLost
 from tf_student.runtime.preemption import StopSignal
-from tf_student.runtime.run_config import RunConfig
 from tf_student.training.batches import distribute
 from tf_student.training.checkpoints import Checkpoints
 from tf_student.training.profile import Profile
 from tf_student.training.reporter import Reporter
 from tf_student.training.results import Results
 from tf_student.training.state import TrainState
-from tf_student.training.step import make_train_step
-from tf_student.training.training_config import LogConfig, TrainConfig
+from tf_student.training.step import Outcome, make_train_step
+from tf_student.training.train_run import TrainRun
+from tf_student.training.training_config import LogConfig
 
 
 class Task(Protocol):
-    """What is to be learnt: the only difference between teacher and student."""
+    """What a network learns: the only difference between teacher and student."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """`teacher` or `student`."""
 
     def examples(self, start: int, part: streams.Part) -> tf.data.Dataset:
-        """A worker's part of the endless examples from position `start` on.
+        """Returns a worker's part of the endless examples from position `start` on.
 
-        They are a function of the position alone.
+        An example is a function only of its position.
         """
 
     def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Losses `[examples]` of a part of a batch, in training mode."""
+        """Returns the losses `[examples]` of a batch or a part of it, in training."""
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
-        """Reports how good the averaged weights are, and keeps them if the best."""
+        """Evaluates and reports the EMA weights, and may keep them as the best."""
 
     def diagnose(self) -> None:
-        """Raises an `InputError` that names the damaged input, if one is."""
+        """Raises an `InputError` that names a damaged input file, if one exists."""
 
 
-def train(
-    task: Task,
-    state: TrainState,
-    directory: str,
-    *,
-    strategy: tf.distribute.Strategy,
-    config: TrainConfig,
-    run: RunConfig,
-    log: LogConfig,
-    progress: bool = False,
-) -> None:
-    """Trains to `config.steps`, from the last checkpoint if there is one.
+def train(task: Task, state: TrainState, setup: TrainRun) -> None:
+    """Trains until `setup.train.steps`, from the last checkpoint if there is one.
 
-    Of several workers the chief alone evaluates and writes.
+    Of several workers only the chief evaluates and writes.
 
     Raises:
-        DivergedError: if a loss is not finite. The last checkpoint stays.
+        DivergedError: if a loss is not finite. The last checkpoint is kept.
         Preempted: on SIGTERM to any worker, after saving.
-        WorkerLost: if another worker went away.
-        InputError: if an input is damaged or a checkpoint cannot be restored.
+        WorkerLost: if another worker is lost.
+        InputError: if an input is damaged or no checkpoint can be restored.
     """
-    chief = devices.is_chief(strategy)
-    checkpoints = Checkpoints(state, directory, log.checkpoints, strategy)
+    config, log = setup.train, setup.log
+    checkpoints = Checkpoints(state, setup.directory, log.checkpoints, setup.strategy)
     start = checkpoints.restore()
     if start >= config.steps:
         return
-    examples = functools.partial(task.examples, start * config.batch_size)
-    batches = iter(
-        distribute(strategy, examples, config.batch_size, parts=run.accumulate)
-    )
-    take_step = make_train_step(
-        strategy,
-        state,
-        task.loss,
-        config=config,
-        xla=devices.use_xla(run.xla),
-        parts=run.accumulate,
-    )
-    reporter = Reporter(
-        directory,
-        start=start,
-        total=config.steps,
-        label=task.label,
-        progress=progress and chief,
-        writes=chief,
-    )
-    profile = Profile(directory, log.profile_steps if chief else ())
-    results = Results(reporter, state, config.batch_size)
+    batches, take_step = _batches(task, setup, start), _step(task, state, setup)
+    profiled = log.profile_steps if setup.is_chief else ()
     with (
-        contextlib.closing(reporter),
-        contextlib.closing(profile),
+        contextlib.closing(_reporter(task, setup, start)) as reporter,
+        contextlib.closing(Profile(setup.directory, profiled)) as profile,
         StopSignal() as stop,
-        _others_needed(strategy),
+        _lost_workers_reported(setup.strategy),
     ):
+        results = Results(reporter, state, config.batch_size)
         for step in range(start + 1, config.steps + 1):
             with streams.diagnosed(task.diagnose):
                 batch = next(batches)
             profile.begin(step)
-            results.add(take_step(batch, tf.constant(float(stop.received))))
-            if step == start + 1:
-                results.first_step(step)
+            results.add(step, take_step(batch, tf.constant(float(stop.received))))
             reporter.advance()
-            asked = _stops(strategy, stop, results)
-            due = _due(step, config.steps, log, stopping=asked)
+            due = _due(step, config.steps, log, _stopping(setup, stop, results))
             if due.report:
                 results.report(step)
             profile.end(step)
-            if due.evaluate and chief:
+            if due.evaluate and setup.is_chief:
                 with streams.diagnosed(task.diagnose):
                     task.evaluate(state, reporter)
             if due.save:
                 checkpoints.save()
             if due.stop:
                 raise Preempted(f"Saved step {step} of {config.steps}.")
+
+
+def _batches(task: Task, setup: TrainRun, start: int) -> Iterator[Any]:
+    """The distributed batches after the first `start` steps."""
+    batch_size = setup.train.batch_size
+    examples = functools.partial(task.examples, start * batch_size)
+    return iter(
+        distribute(setup.strategy, examples, batch_size, parts=setup.run.accumulate)
+    )
+
+
+def _step(
+    task: Task, state: TrainState, setup: TrainRun
+) -> Callable[[Any, tf.Tensor], Outcome]:
+    return make_train_step(
+        setup.strategy,
+        state,
+        task.loss,
+        config=setup.train,
+        xla=devices.use_xla(setup.run.xla),
+        parts=setup.run.accumulate,
+    )
+
+
+def _reporter(task: Task, setup: TrainRun, start: int) -> Reporter:
+    return Reporter(
+        setup.directory,
+        start=start,
+        total=setup.train.steps,
+        label=task.label,
+        progress=setup.progress and setup.is_chief,
+        writes=setup.is_chief,
+    )
 
 
 class _Due(NamedTuple):
@@ -128,25 +132,30 @@ class _Due(NamedTuple):
     stop: bool
 
 
-def _due(step: int, last: int, log: LogConfig, *, stopping: bool) -> _Due:
-    ends = step == last
-    stop = stopping and not ends
-    evaluate = ends or step % log.evaluate_every == 0
-    save = ends or stop or step % log.checkpoint_every == 0
-    # Weights that went wrong must be seen to before they are kept.
+def _due(step: int, last: int, log: LogConfig, stopping: bool) -> _Due:
+    finished = step == last
+    stop = stopping and not finished
+    evaluate = finished or step % log.evaluate_every == 0
+    save = finished or stop or step % log.checkpoint_every == 0
+    # A report checks that the losses are finite, which must precede saving.
     report = save or evaluate or step % log.log_every == 0
     return _Due(report, evaluate, save, stop)
 
 
-def _stops(strategy, stop: StopSignal, results: Results) -> bool:
-    """Whether to stop; workers must agree, which is known a little later."""
-    several = devices.has_other_workers(strategy)
-    return results.stopping if several else stop.received
+def _stopping(setup: TrainRun, stop: StopSignal, results: Results) -> bool:
+    """Whether to stop. Workers must agree, which takes a few steps.
+
+    TensorFlow's `PreemptionCheckpointHandler` is no replacement: it restores only the
+    newest checkpoint, adds a variable of its own, and saves without checking losses.
+    """
+    if devices.has_other_workers(setup.strategy):
+        return results.stopping
+    return stop.received
 
 
 @contextlib.contextmanager
-def _others_needed(strategy: tf.distribute.Strategy):
-    """Tells the loss of another worker, which ends this one, from other errors."""
+def _lost_workers_reported(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Turns the error that follows the loss of another worker into a `WorkerLost`."""
     try:
         yield
     except tf.errors.OpError as error:

@@ -1,4 +1,4 @@
-"""What a run tells while it works: metrics.jsonl, TensorBoard, a progress bar."""
+"""Reports the progress of a run: metrics.jsonl, TensorBoard, a progress bar."""
 
 import json
 import os
@@ -17,15 +17,16 @@ METRICS = "metrics.jsonl"
 
 
 class Reporter:
-    """Writes scalars and image grids of a run to its directory.
+    """Writes scalars and image grids to the directory of a run.
 
     Args:
-        directory: holds `metrics.jsonl`, TensorBoard's `logs/` and the grids.
-        start: steps done before; what an interrupted run wrote beyond is dropped.
-        total: steps in all.
+        directory: gets `metrics.jsonl`, the grids and TensorBoard's `logs/`.
+        start: steps done before. Metrics of later steps, which an interrupted process
+            wrote, are removed.
+        total: the last step of the run.
         label: name on the progress bar.
         progress: whether to draw a progress bar on stderr.
-        writes: whether to write anything at all; of several workers one does.
+        writes: whether to write files. Only one worker does.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Reporter:
         self._path = os.path.join(directory, METRICS)
         self._writer = tf.summary.create_noop_writer()
         if writes:
-            self._drop_after(start)
+            self._remove_after(start)
             logs = os.path.join(directory, "logs")
             self._writer = tf.summary.create_file_writer(logs)
         self._bar = progress_bar(
@@ -52,11 +53,11 @@ class Reporter:
         self._last = (start, time.monotonic())
 
     def advance(self) -> None:
-        """One more step is done."""
+        """Advances the progress bar by one step."""
         self._bar.update()
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Records numbers of a step."""
+        """Records named numbers of a step."""
         losses = {k: f"{v:.4g}" for k, v in values.items() if k.endswith("loss")}
         self._bar.set_postfix(losses, refresh=False)
         if not self._writes:
@@ -68,13 +69,13 @@ class Reporter:
                 tf.summary.scalar(name, value)
 
     def rate(self, step: int) -> float:
-        """Steps a second since the last call."""
+        """Returns the steps per second since the last call."""
         last_step, last_time = self._last
         self._last = (step, time.monotonic())
         return (step - last_step) / max(self._last[1] - last_time, 1e-9)
 
     def say(self, message: str, *values: object) -> None:
-        """Logs a line without spoiling the progress bar."""
+        """Logs a line without breaking the progress bar."""
         with self._bar.external_write_mode(file=sys.stderr):
             logging.info(message, *values)
 
@@ -86,11 +87,11 @@ class Reporter:
             tf.summary.image(name, sheet[None])
 
     def close(self) -> None:
-        """Ends the bar and flushes TensorBoard's files."""
+        """Closes the progress bar and flushes TensorBoard's files."""
         self._bar.close()
         self._writer.close()
 
-    def _drop_after(self, step: int) -> None:
+    def _remove_after(self, step: int) -> None:
         if not tf.io.gfile.exists(self._path):
             return
         kept = [line for line in read_metrics(self._directory) if line["step"] <= step]
@@ -98,7 +99,7 @@ class Reporter:
 
 
 def read_metrics(directory: str) -> list[dict[str, float]]:
-    """The lines of a run's metrics.jsonl; a line cut off by a kill is left out."""
+    """Reads the lines of a run's metrics.jsonl, without lines that a kill truncated."""
     with tf.io.gfile.GFile(os.path.join(directory, METRICS), "r") as file:
         lines = file.read().splitlines()
     values = []

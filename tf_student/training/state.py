@@ -1,4 +1,4 @@
-"""What a training run carries from step to step."""
+"""The state of a training run: everything that changes from step to step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,16 +11,22 @@ from tf_student.training.training_config import TrainConfig
 
 
 class TrainState:
-    """A network, its averaged twin, the optimizer and the step, made under a strategy.
+    """A network, its EMA weights, the optimizer and the step, created under a strategy.
+
+    Args:
+        strategy: the strategy that the variables are created under.
+        make_model: creates the network; it is called twice, also for the EMA weights.
+        config: the optimizer's options.
 
     Attributes:
-        model: what is trained.
-        ema: a network of the same kind that holds the averaged weights.
+        model: the network that is trained.
+        ema: a network of the same architecture that holds the EMA weights.
         optimizer: Adam with the config's schedule.
-        step: int64, optimizer steps done.
+        step: int64, number of optimizer steps done.
         best: float32, the lowest held-out loss so far.
-        skipped: int64, steps left out because float16 did not hold their gradients.
-        replicas: int64, how many took part when it was last saved.
+        skipped: int64, number of steps skipped because float16 gradients were not
+            finite.
+        replicas: int64, number of replicas when the state was last saved.
     """
 
     def __init__(
@@ -33,10 +39,10 @@ class TrainState:
         with strategy.scope():
             self.model = make_model()
             self.ema = make_model()
-            for average, weight in zip(
+            for ema_weight, weight in zip(
                 self.ema.weights, self.model.weights, strict=True
             ):
-                average.assign(weight)
+                ema_weight.assign(weight)
             scaled = self.model.compute_dtype == "float16"
             self.optimizer = make_optimizer(config, scaled=scaled)
             self.optimizer.build(self.model.trainable_variables)
@@ -49,15 +55,15 @@ class TrainState:
 
     @property
     def loss_scale(self) -> float | None:
-        """By what the loss is multiplied; None where that is not needed."""
+        """The factor that the loss is multiplied with; None without loss scaling."""
         scale = getattr(self.optimizer, "dynamic_scale", None)
         return None if scale is None else float(scale.value.read_value())
 
     def trackables(self) -> dict[str, Any]:
-        """Everything a checkpoint must hold, by name.
+        """Everything that a checkpoint must hold, by name.
 
-        Variables are listed, for TensorFlow does not follow the lists of layers within
-        a Keras model. Their order is that of the architecture.
+        Variables are listed because TensorFlow does not follow the lists of layers
+        within a Keras model. Their order is that of the architecture.
         """
         return {
             "model": [v.value for v in self.model.variables],

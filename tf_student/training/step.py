@@ -16,12 +16,12 @@ _fold_in = tf.random.experimental.stateless_fold_in
 
 
 class Outcome(NamedTuple):
-    """What a step found; scalars that are the same on every replica.
+    """The results of a step: scalars that are the same on every replica.
 
     Attributes:
         loss: the mean over the global batch.
-        norm: of the gradients, before clipping.
-        stops: how many replicas were asked to stop.
+        norm: the global norm of the gradients, before clipping.
+        stops: number of replicas that were asked to stop.
     """
 
     loss: tf.Tensor
@@ -38,27 +38,46 @@ def make_train_step(
     xla: bool,
     parts: int = 1,
 ) -> Callable[[Any, tf.Tensor], Outcome]:
-    """Builds the compiled step.
-
-    XLA compiles each replica's loss and gradients. It cannot reach variables of
-    another device, so the update stays outside, in the replica function.
+    """Builds the compiled training step.
 
     Args:
-        strategy: its replicas each take their part of the batch.
-        state: is updated; where the gradients are not finite and the loss is scaled,
-            all but the averages and the count stays.
+        strategy: each of its replicas gets a part of the batch.
+        state: what the step updates. If the loss is scaled and the gradients are not
+            finite, only the EMA weights and the step count change.
         loss: from (model, part of a batch, int32 seed `[2]`) to losses `[examples]`.
-        config: gives the global batch, clipping, averaging and the seed.
+        config: the global batch size, clipping, the EMA decay and the seed.
         xla: whether to compile with XLA.
-        parts: into how many a replica's batch is cut, one after the other, for less
-            memory.
+        parts: gradient accumulation: number of parts that a replica's batch is split
+            into, which are computed one after the other to save memory.
 
     Returns:
-        A function of a distributed batch and of a float32 scalar, 1 where this process
-        was asked to stop. It does not wait for the device.
+        A function of a distributed batch and of a float32 scalar, which is 1 if this
+        process was asked to stop. It does not wait for the device.
     """
-    variables = state.model.trainable_variables
+    replica_step = _make_replica_step(state, loss, config, xla, parts)
 
+    @tf.function
+    def step(batch, stop):
+        outcome = strategy.run(replica_step, args=(batch, stop))
+        ema.update(
+            strategy,
+            state.ema.trainable_variables,
+            state.model.trainable_variables,
+            config.ema_decay,
+        )
+        state.step.assign_add(1)
+        outcome = Outcome(*(strategy.experimental_local_results(o)[0] for o in outcome))
+        finite = tf.math.is_finite(outcome.norm)
+        state.skipped.assign_add(tf.where(finite, tf.constant(0, tf.int64), 1))
+        return outcome
+
+    return step
+
+
+def _make_replica_step(
+    state: TrainState, loss: Loss, config: TrainConfig, xla: bool, parts: int
+) -> Callable[[Any, tf.Tensor], Outcome]:
+    """From a replica's batch to an update with the gradients of the global batch."""
     gradients = _make_gradients(state, loss, config.batch_size, xla, parts)
 
     def replica_step(batch, stop):
@@ -66,7 +85,7 @@ def make_train_step(
         seed = tf.constant([config.seed % 2**31, 0], tf.int32)
         step = tf.cast(state.step.read_value(), tf.int32)
         seed = _fold_in(_fold_in(seed, step), context.replica_id_in_sync_group)
-        # A tensor of this replica: the argument is on no device that could be summed.
+        # The argument is not on the replica's device, so it cannot be summed itself.
         stop = tf.identity(stop)
         summed = context.all_reduce("SUM", [stop, *gradients(batch, seed)])
         stops, value, *grads = summed
@@ -75,29 +94,24 @@ def make_train_step(
             limit = state.optimizer.scale_loss(config.clip_norm)
             grads, _ = tf.clip_by_global_norm(grads, limit, norm)
         norm /= state.optimizer.scale_loss(1.0)
-        state.optimizer.apply(grads, variables)
+        state.optimizer.apply(grads, state.model.trainable_variables)
         return Outcome(value, norm, stops)
 
-    @tf.function
-    def step(batch, stop):
-        outcome = strategy.run(replica_step, args=(batch, stop))
-        averages = state.ema.trainable_variables
-        ema.update(strategy, averages, variables, config.ema_decay)
-        state.step.assign_add(1)
-        norm = strategy.experimental_local_results(outcome.norm)[0]
-        finite = tf.math.is_finite(norm)
-        state.skipped.assign_add(tf.where(finite, tf.constant(0, tf.int64), 1))
-        return Outcome(*(strategy.experimental_local_results(o)[0] for o in outcome))
-
-    return step
+    return replica_step
 
 
-def _make_gradients(state: TrainState, loss: Loss, total: int, xla: bool, parts: int):
-    """From a replica's part of `total` examples to its loss and its gradients."""
+def _make_gradients(
+    state: TrainState, loss: Loss, batch_size: int, xla: bool, parts: int
+) -> Callable[[Any, tf.Tensor], list[tf.Tensor]]:
+    """From a replica's part of the global batch to its loss and its gradients.
+
+    XLA compiles only this part of a step: it cannot reach variables of another device,
+    so the update stays outside.
+    """
 
     def of_part(batch, seed):
         with tf.GradientTape() as tape:
-            value = global_mean(loss(state.model, batch, seed), total)
+            value = global_mean(loss(state.model, batch, seed), batch_size)
             scaled = state.optimizer.scale_loss(value)
         return [value, *tape.gradient(scaled, state.model.trainable_variables)]
 
@@ -110,21 +124,30 @@ def _make_gradients(state: TrainState, loss: Loss, total: int, xla: bool, parts:
     return gradients
 
 
-def _summed_over_parts(function, batch, seed, parts: int) -> list[tf.Tensor]:
-    """The sum of `function(part, its seed)` over equal parts of a batch, in turn."""
-    cut = tf.nest.map_structure(
+def _summed_over_parts(
+    function: Callable[[Any, tf.Tensor], list[tf.Tensor]],
+    batch: Any,
+    seed: tf.Tensor,
+    parts: int,
+) -> list[tf.Tensor]:
+    """Sums `function(part, seed of the part)` over equal parts of a batch."""
+    split = tf.nest.map_structure(
         lambda x: tf.reshape(x, [parts, -1, *x.shape[1:]]), batch
     )
 
-    def one(part):
-        chosen = tf.nest.map_structure(lambda x: x[part], cut)
-        return function(chosen, _fold_in(seed, part))
+    def of_part(number):
+        part = tf.nest.map_structure(lambda x: x[number], split)
+        return function(part, _fold_in(seed, number))
 
-    def add(part, total):
-        return part + 1, [a + b for a, b in zip(total, one(part), strict=True)]
+    def add(number, total):
+        values = of_part(number)
+        return number + 1, [a + b for a, b in zip(total, values, strict=True)]
 
-    # One at a time: parts that run at once would all need their memory.
+    # Parts that were computed in parallel would all need their memory at once.
     loop = tf.while_loop(
-        lambda part, total: part < parts, add, (1, one(0)), parallel_iterations=1
+        lambda number, total: number < parts,
+        add,
+        (1, of_part(0)),
+        parallel_iterations=1,
     )
     return loop[1]

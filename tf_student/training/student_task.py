@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -27,13 +27,13 @@ def student_loss(
     *,
     distance: str,
 ) -> tf.Tensor:
-    """Distance of G(z) to the teacher's image, in training mode.
+    """The distance of G(z) to the teacher's image, in training mode.
 
     Args:
-        model: a student.
-        pair: float32 noise and uint8 image, both `[batch, height, width, channels]`.
-        seed: int32 `[2]`, of the dropout masks.
-        distance: `l1` or `l2` (squared error), summed over pixels.
+        model: a student, G.
+        pair: float32 noise z and uint8 image, both `[batch, height, width, channels]`.
+        seed: int32 `[2]`, the seed of the dropout masks.
+        distance: `l1`, or `l2` for the squared error; summed over pixels.
 
     Returns:
         float32 `[batch]`.
@@ -53,8 +53,9 @@ class StudentTask:
         pairs: noise and the teacher's images, stored or generated on demand.
         config: the distance, and how many pairs to use.
         directory: gets `model.keras`.
-        seed: of the order.
-        batch_size: held-out pairs that are compared at once.
+        seed: the seed of the order of pairs.
+        batch_size: number of held-out pairs per network call.
+        label: names the task.
     """
 
     pairs: Pairs
@@ -72,19 +73,23 @@ class StudentTask:
             seed=self.seed, start=start, max_pairs=self.config.max_pairs, part=part
         )
 
-    def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Distance to the teacher's image, `[examples]`."""
+    def loss(
+        self, model: keras.Model, batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor
+    ) -> tf.Tensor:
+        """Distances to the teacher's images, `[examples]`."""
         return student_loss(model, batch, seed, distance=self.config.distance)
 
     def held_out_loss(self, model: keras.Model) -> float:
-        """Mean distance over all held-out pairs."""
+        """The mean distance over all held-out pairs."""
         batch_loss = self._batch_loss(model)
         pairs = self.pairs.held_out().batch(self.batch_size)
         total = sum(float(batch_loss(z, image)) for z, image in pairs)
         return total / self.pairs.manifest.pairs.held_out_pairs
 
     @functools.cache  # noqa: B019 - a task lives as long as its run.
-    def _batch_loss(self, model: keras.Model):
+    def _batch_loss(
+        self, model: keras.Model
+    ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         @tf.function(reduce_retracing=True)
         def batch_loss(z, target):
             distance = losses.distillation_loss(
@@ -111,5 +116,5 @@ class StudentTask:
         reporter.grid(step, "teacher_above_student", grids.grid(rows, len(teacher)))
 
     def diagnose(self) -> None:
-        """Names a damaged shard, if there is one."""
+        """Raises an `InputError` that names a damaged shard, if one exists."""
         self.pairs.diagnose()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_student.data import grids, images, streams
 from tf_student.data.data_config import DataConfig
-from tf_student.data.datasets import ImageSet
+from tf_student.data.image_set import ImageSet
 from tf_student.diffusion import losses, noise, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.models.teacher import Teacher
@@ -28,11 +28,12 @@ class TeacherTask:
 
     Attributes:
         image_set: the real images.
-        data: says whether to mirror them.
+        data: whether to mirror them at random.
         diffusion: the forward process.
-        sampler: draws the grids.
+        sampler: draws the image grids.
         image_shape: `(height, width, channels)`.
-        seed: of order, mirroring, noise and time steps.
+        seed: the seed of order, mirroring, noise and time steps.
+        label: names the task.
     """
 
     image_set: ImageSet
@@ -50,11 +51,13 @@ class TeacherTask:
         stream = part.of(self.image_set.shuffled(seed=self.seed, start=start))
         return stream.map(self._example, tf.data.AUTOTUNE)
 
-    def _example(self, position, element):
+    def _example(
+        self, position: tf.Tensor, element: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         image = self.image_set.decode(element)
         draw = tf.random.stateless_uniform
         index = noise.TEACHER + position
-        # A key of its own for each draw: equal keys give equal bits.
+        # Each draw has a key of its own, because equal keys give equal bits.
         key = tf.stack([tf.constant(self.seed, tf.int64), index])
         t = draw([], _fold_in(key, 1), 0, self.diffusion.timesteps, tf.int32)
         if self.data.flip:
@@ -63,8 +66,13 @@ class TeacherTask:
         eps = noise.draw(self.seed, index, self.image_shape)
         return image, eps, t
 
-    def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Mean squared error of the predicted noise, `[examples]`."""
+    def loss(
+        self,
+        model: keras.Model,
+        batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+        seed: tf.Tensor,
+    ) -> tf.Tensor:
+        """Mean squared errors of the predicted noise, `[examples]`."""
         pixels, eps, t = batch
         return losses.noise_loss(
             lambda x, t: model(x, t, training=True, seed=seed),
@@ -75,7 +83,7 @@ class TeacherTask:
         )
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
-        """Draws a grid of samples of the averaged weights, on noise that stays."""
+        """Draws a grid of samples with the EMA weights, always from the same noise."""
         z = noise.normal(
             self.seed, noise.EVALUATION + np.arange(_GRID), self.image_shape
         )
@@ -84,10 +92,10 @@ class TeacherTask:
         reporter.grid(int(state.step.numpy()), "samples", sheet)
 
     @functools.cache  # noqa: B019 - a task lives as long as its run.
-    def _sample(self, model: UNet):
+    def _sample(self, model: UNet) -> Callable[[tf.Tensor], tf.Tensor]:
         sampler = Teacher(model, self.diffusion).sampler(self.sampler)
         return tf.function(sampler)
 
     def diagnose(self) -> None:
-        """Names an unreadable image, if there is one."""
+        """Raises an `InputError` that names an unreadable image, if one exists."""
         self.image_set.diagnose()

@@ -1,80 +1,45 @@
-"""A run that trains a network, as teacher and student share it."""
+"""Trains a network in a run directory, as both training commands do."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from tf_student.runtime import devices
-from tf_student.runtime.run_config import RunConfig
 from tf_student.runtime.run_directory import RunDirectory
-from tf_student.training.loop import Task, train
+from tf_student.training import loop
 from tf_student.training.state import TrainState
-from tf_student.training.training_config import LogConfig, TrainConfig
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainRun:
-    """Where and how a network is trained.
-
-    Attributes:
-        directory: of the run.
-        command: that owns the directory.
-        network: what it will hold: `teacher` or `student`.
-        configs: further config dataclasses of the run, by name.
-        train, run, log: how to train, how to use the devices, how often to report.
-        progress: whether to draw a progress bar on stderr.
-    """
-
-    directory: str
-    command: str
-    network: str
-    configs: Mapping[str, Any]
-    train: TrainConfig
-    run: RunConfig
-    log: LogConfig
-    progress: bool = False
+from tf_student.training.train_run import TrainRun
 
 
 def train_network(
-    task: Task,
+    task: loop.Task,
     make_model: Callable[[], keras.Model],
     setup: TrainRun,
-    strategy: tf.distribute.Strategy,
+    *,
+    command: str,
+    configs: Mapping[str, Any],
 ) -> TrainState:
-    """Claims the directory and trains there, from the last checkpoint if there is one.
+    """Claims the directory of a run and trains from its last checkpoint, if any.
 
     Args:
-        task: what is to be learnt.
-        make_model: creates the network and the network of the EMA weights.
-        setup: where and how.
-        strategy: the devices.
+        task: what the network learns.
+        make_model: creates the network.
+        setup: where and how it is trained.
+        command: the command that owns the directory.
+        configs: further config dataclasses of the command, by name.
 
     Returns:
         The state after the last step.
 
     Raises:
-        InputError: if the directory belongs to another run; or as `loop.train`.
+        InputError: if the directory belongs to another run, and as `loop.train`.
+        DivergedError, Preempted, WorkerLost: as `loop.train`.
     """
-    if devices.is_chief(strategy):
+    if setup.is_chief:
         own = {"train": setup.train, "run": setup.run, "log": setup.log}
         RunDirectory.claim(
-            setup.directory,
-            setup.command,
-            {**setup.configs, **own},
-            network=setup.network,
+            setup.directory, command, {**configs, **own}, network=task.label
         )
-    state = TrainState(strategy, make_model, setup.train)
-    train(
-        task,
-        state,
-        setup.directory,
-        strategy=strategy,
-        config=setup.train,
-        run=setup.run,
-        log=setup.log,
-        progress=setup.progress,
-    )
+    state = TrainState(setup.strategy, make_model, setup.train)
+    loop.train(task, state, setup)
     return state

@@ -1,4 +1,4 @@
-"""The command `teacher`: a teacher from real images."""
+"""The command `teacher`: trains a teacher on real images."""
 
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.data import datasets
@@ -10,7 +10,8 @@ from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
 from tf_student.training.best_weights import BestWeights
 from tf_student.training.teacher_task import TeacherTask
-from tf_student.training.train_network import TrainRun, train_network
+from tf_student.training.train_network import train_network
+from tf_student.training.train_run import TrainRun
 from tf_student.training.training_config import LogConfig, TrainConfig
 
 
@@ -26,9 +27,9 @@ def train_teacher(
     run: RunConfig = RunConfig(),
     progress: bool = False,
 ) -> Teacher:
-    """Trains a teacher on real images; its EMA weights are the result.
+    """Trains a teacher on real images; the result has the EMA weights.
 
-    An interrupted call continues from the last checkpoint.
+    The same call resumes an interrupted run from its last checkpoint.
 
     Args:
         directory: gets `model.keras`, checkpoints, metrics and image grids.
@@ -51,21 +52,35 @@ def train_teacher(
 
     Example:
 
-    >>> teacher = train_teacher("runs/digits/teacher", **digits_options)
+    >>> teacher = train_teacher("runs/digits/new_teacher", unet=teacher.unet.config,
+    ...                         train=TrainConfig(steps=2, batch_size=4))
     """
     strategy = devices.open_devices(run, train.seed, workers=True)
-    policy = devices.policy(run.dtype)
+    setup = TrainRun(directory, strategy, train, log, run, progress)
+    return _train(data, unet, diffusion, sampler, setup)
+
+
+def _train(
+    data: DataConfig,
+    unet: UNetConfig,
+    diffusion: DiffusionConfig,
+    sampler: SamplerConfig,
+    setup: TrainRun,
+) -> Teacher:
+    policy, seed = devices.policy(setup.run.dtype), setup.train.seed
     image_set = datasets.load(data, unet.image_shape)
-    task = TeacherTask(
-        image_set, data, diffusion, sampler, unet.image_shape, train.seed
-    )
-    configs = {"unet": unet, "diffusion": diffusion, "sampler": sampler, "data": data}
     state = train_network(
-        task,
-        lambda: UNet(unet, recompute=run.recompute, dtype=policy),
-        TrainRun(directory, "teacher", "teacher", configs, train, run, log, progress),
-        strategy,
+        TeacherTask(image_set, data, diffusion, sampler, unet.image_shape, seed),
+        lambda: UNet(unet, recompute=setup.run.recompute, dtype=policy),
+        setup,
+        command="teacher",
+        configs={
+            "unet": unet,
+            "diffusion": diffusion,
+            "sampler": sampler,
+            "data": data,
+        },
     )
-    if devices.is_chief(strategy):
-        BestWeights(directory).keep(state)
+    if setup.is_chief:
+        BestWeights(setup.directory).keep(state)
     return Teacher(state.ema, diffusion)

@@ -1,4 +1,4 @@
-"""How teachers and students are trained, as configs."""
+"""Options of training runs: optimization, distillation, logging."""
 
 import dataclasses
 
@@ -8,22 +8,39 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """One training run, of a teacher or of a student."""
+    """Batch size, steps and optimizer of a training run, of a teacher or a student.
 
-    batch_size: int = option(128, "Examples of a step, over all replicas.", minimum=1)
-    steps: int = option(1000, "Optimizer steps in all.", minimum=1, free=True)
-    learning_rate: float = option(2e-4, "Adam's rate after warm-up.", minimum=0)
-    warmup_steps: int = option(0, "Steps of linear warm-up.", minimum=0)
+    Raises:
+        InputError: if a value is out of range, or warm-up and decay exceed `steps`.
+
+    Example:
+
+    >>> TrainConfig(batch_size=512, steps=50_000, warmup_steps=5000).learning_rate
+    0.0002
+    """
+
+    batch_size: int = option(128, "Examples per step, over all replicas.", minimum=1)
+    steps: int = option(1000, "Total number of optimizer steps.", minimum=1, free=True)
+    learning_rate: float = option(
+        2e-4, "Learning rate of Adam after warm-up.", minimum=0
+    )
+    warmup_steps: int = option(
+        0, "Steps of linear warm-up of the learning rate.", minimum=0
+    )
     decay_steps: int = option(
-        0, "Steps at the end over which the rate falls linearly to zero.", minimum=0
+        0, "Last steps, in which the learning rate decays linearly to zero.", minimum=0
     )
-    beta_1: float = option(0.9, "Adam's first-moment decay.", minimum=0)
-    beta_2: float = option(0.999, "Adam's second-moment decay.", minimum=0)
-    adam_epsilon: float = option(1e-8, "Adam's epsilon.", minimum=0)
+    beta_1: float = option(0.9, "Adam's first-moment decay.", minimum=0, advanced=True)
+    beta_2: float = option(
+        0.999, "Adam's second-moment decay.", minimum=0, advanced=True
+    )
+    adam_epsilon: float = option(1e-8, "Adam's epsilon.", minimum=0, advanced=True)
     clip_norm: float = option(
-        0.0, "Largest global gradient norm; 0 leaves gradients alone.", minimum=0
+        0.0,
+        "Maximum global norm that gradients are clipped to; 0: no clipping.",
+        minimum=0,
     )
-    ema_decay: float = option(0.9999, "Decay of the averaged weights.", minimum=0)
+    ema_decay: float = option(0.9999, "Decay of the EMA weights.", minimum=0)
     seed: int = option(0, "Seed of weights, order, noise and dropout.", minimum=0)
 
     def __post_init__(self):
@@ -41,15 +58,24 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DistillConfig:
-    """What the student is asked for (Luhman & Luhman, sec. 3)."""
+    """The student's loss and the pairs it is trained on (arXiv 2101.02388, sec. 3).
+
+    Raises:
+        InputError: if a value is not allowed.
+
+    Example:
+
+    >>> DistillConfig("l1").distance
+    'l1'
+    """
 
     distance: str = option(
         "l2",
-        "Distance of student and teacher image, summed over pixels.",
+        "Distance of the student's image to the teacher's, summed over pixels.",
         choices=("l1", "l2"),
     )
     max_pairs: int = option(
-        0, "Train on the first so many pairs, in whole files; 0: on all.", minimum=0
+        0, "Number of pairs to train on, rounded up to whole shards; 0: all.", minimum=0
     )
 
     def __post_init__(self):
@@ -58,18 +84,32 @@ class DistillConfig:
 
 @dataclasses.dataclass(frozen=True)
 class LogConfig:
-    """How often a training run reports and saves."""
+    """How often a training run reports, evaluates and saves.
 
-    log_every: int = option(50, "Steps between log lines.", minimum=1, free=True)
+    Raises:
+        InputError: if a value is out of range.
+
+    Example:
+
+    >>> LogConfig(log_every=10).checkpoint_every
+    1000
+    """
+
+    log_every: int = option(50, "Steps between lines of metrics.", minimum=1, free=True)
     checkpoint_every: int = option(
         1000, "Steps between checkpoints.", minimum=1, free=True
     )
-    checkpoints: int = option(3, "Checkpoints kept.", minimum=1, free=True)
+    checkpoints: int = option(
+        3, "Number of checkpoints to keep.", minimum=1, free=True, advanced=True
+    )
     evaluate_every: int = option(
-        1000, "Steps between image grids and held-out losses.", minimum=1
+        1000, "Steps between evaluations: image grids and held-out losses.", minimum=1
     )
     profile_steps: tuple[int, ...] = option(
-        (), "First and last step that TensorFlow's profiler records.", free=True
+        (),
+        "First and last step to record with TensorFlow's profiler, such as 10,20.",
+        free=True,
+        advanced=True,
     )
 
     def __post_init__(self):

@@ -2,8 +2,8 @@
 
     python custom_ops/group_norm_silu/cc/build.py OUTPUT_DIR [--jobs=N]
 
-Needs a C++17 compiler ($CXX, else g++, else clang++) and TensorFlow's wheel. With nvcc
-($NVCC, else on the PATH, else in /usr/local/cuda/bin) the library has CUDA kernels too.
+Needs a C++17 compiler ($CXX, else g++, else clang++) and the TensorFlow wheel. Also
+builds the CUDA kernels if it finds nvcc ($NVCC, the PATH or /usr/local/cuda/bin).
 """
 
 import argparse
@@ -20,7 +20,7 @@ import tempfile
 _CC = pathlib.Path(__file__).resolve().parent
 _ROOT = _CC.parents[2]
 
-# The instruction sets are chosen at run time, so none is named here.
+# Kernels select the instruction set at run time, so no flag names one.
 _CXX_FLAGS = (
     "-std=c++17 -O3 -fPIC -DNDEBUG -ffp-contract=fast -fno-math-errno "
     "-Wno-psabi -Wno-maybe-uninitialized"
@@ -37,32 +37,32 @@ class BuildError(RuntimeError):
 
 
 class CudaError(BuildError):
-    """The CUDA kernels cannot be built here; the rest of the library may be."""
+    """The CUDA kernels cannot be built here; the rest of the library might."""
 
 
 def library_name(tensorflow_version: str) -> str:
-    """The file that belongs to one TensorFlow version."""
+    """Returns the name of the library for one TensorFlow version."""
     return f"libgroup_norm_silu.tf{tensorflow_version}.so"
 
 
 def _first(variable: str, *names: str) -> str | None:
-    """What an environment variable names, else the first of some programs found."""
+    """Returns the program that a variable names, else the first installed one."""
     candidates = [os.environ[variable]] if variable in os.environ else names
     return next((c for c in candidates if shutil.which(c)), None)
 
 
 def compiler() -> str | None:
-    """The C++ compiler, or None."""
+    """Returns the C++ compiler, or None."""
     return _first("CXX", "g++", "clang++")
 
 
 def nvcc() -> str | None:
-    """CUDA's compiler, or None."""
+    """Returns the CUDA compiler, or None."""
     return _first("NVCC", "nvcc", "/usr/local/cuda/bin/nvcc")
 
 
 def _tensorflow() -> tuple[pathlib.Path, str]:
-    """The package's folder and its version, without the seconds of an import."""
+    """Returns the folder and version of TensorFlow, without importing it."""
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.origin is None:
         raise BuildError("TensorFlow is not installed")
@@ -76,7 +76,7 @@ def _tensorflow() -> tuple[pathlib.Path, str]:
 
 def _tensorflow_flags(tensorflow: pathlib.Path) -> list[str]:
     include = tensorflow / "include"
-    # XLA's headers include these two from where TensorFlow's own build keeps them.
+    # The headers of XLA include these two relative to TensorFlow's own build.
     folders = (
         include,
         include / "external/highwayhash",
@@ -101,21 +101,21 @@ def _run(command: list[str]) -> None:
 
 
 def _compile(commands: dict[pathlib.Path, list[str]], jobs: int) -> list[pathlib.Path]:
-    """Runs the commands side by side; the keys are what they write."""
+    """Runs the commands in parallel; the keys are their output files."""
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         list(pool.map(_run, commands.values()))
     return list(commands)
 
 
 def _sources() -> list[pathlib.Path]:
-    """All but programs, the slowest first: it takes longer than all the others."""
+    """Returns all sources of the library, beginning with the slowest to compile."""
     sources = [s for s in sorted(_CC.glob("*/*.cc")) if not s.name.endswith(".cu.cc")]
     sources = [s for s in sources if not s.stem.startswith("check_")]
     return sorted(sources, key=lambda s: s.name != "xla_kernels.cc")
 
 
 def _commands(compile_command, sources, objects) -> dict[pathlib.Path, list[str]]:
-    """For each object file, what writes it."""
+    """Returns, for each object file, the command that writes it."""
     return {
         objects / f"{source.stem}.o": [
             *compile_command,
@@ -126,14 +126,14 @@ def _commands(compile_command, sources, objects) -> dict[pathlib.Path, list[str]
 
 
 def _link(linker: str, tensorflow, objects, output: pathlib.Path) -> None:
-    # Beside the target and renamed, so that a process that has it open keeps its own.
+    # Written beside the target and renamed: processes that use the old file keep it.
     partial = output.with_suffix(".partial")
     options = (
         "-z,defs,--as-needed",
-        # TensorFlow in the same site-packages, or where it was built against.
+        # TensorFlow in the same site-packages, or the one of this build.
         f"-rpath,$ORIGIN/../../../tensorflow:{tensorflow}",
     )
-    # nvcc knows where CUDA's runtime is, which it links statically.
+    # nvcc knows the path of the CUDA runtime and links it statically.
     prefix = "-Xlinker=" if linker == nvcc() else "-Wl,"
     _run(
         [
@@ -161,13 +161,17 @@ def _build_for(cuda: bool, tensorflow, output: pathlib.Path, jobs: int) -> None:
 
 
 def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
-    """Builds the library into a folder, in place of those for other versions.
+    """Builds the library in a folder and removes libraries for other versions.
+
+    Args:
+        output_dir: the folder; created if it is missing.
+        jobs: number of parallel compilers; by default the number of cores.
 
     Returns:
-        What was built, in a sentence.
+        A sentence on what was built.
 
     Raises:
-        BuildError: without a compiler or TensorFlow, or where compiling fails.
+        BuildError: if a compiler or TensorFlow is missing, or the compilation fails.
     """
     if compiler() is None:
         raise BuildError("no C++ compiler was found")

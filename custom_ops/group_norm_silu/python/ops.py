@@ -1,8 +1,8 @@
-"""The Python door of the fused GroupNorm-SiLU op.
+"""The Python interface of the fused GroupNorm-SiLU op.
 
-The compiled kernels serve where they were built for the running TensorFlow; elsewhere,
-and under `stock_operations`, the formula in reference.py does, with the same results up
-to rounding.
+It runs the compiled kernels if they were built for the installed TensorFlow. Otherwise,
+and under `stock_operations`, it runs the formula in reference.py, which gives the same
+results up to rounding.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ _stock = contextvars.ContextVar("tf_student_stock_operations", default=False)
 
 
 def _find(directory: pathlib.Path, version: str) -> pathlib.Path | None:
-    """The library for a version of TensorFlow; warns of one for another version."""
+    """Returns the library for a TensorFlow version; warns of other versions."""
     path = directory / f"{_PREFIX}{version}{_SUFFIX}"
     if path.exists():
         return path
@@ -50,7 +50,7 @@ def _find(directory: pathlib.Path, version: str) -> pathlib.Path | None:
 
 @functools.cache
 def _library() -> Any:
-    """The loaded ops, or None."""
+    """Returns the loaded ops, or None."""
     path = _find(_DIRECTORY, tf.__version__)
     if path is None:
         return None
@@ -63,14 +63,14 @@ def _library() -> Any:
 
 @functools.cache
 def library_path() -> str | None:
-    """The loaded library's file, or None. XLA's other clients can load it too."""
+    """Returns the loaded library, which JAX can load too, or None."""
     if _library() is None:
         return None
     return str(_find(_DIRECTORY, tf.__version__))
 
 
 def library_loaded() -> bool:
-    """Whether the compiled kernels can be used; without them the formula serves."""
+    """Whether the compiled kernels are loaded; without them the formula runs."""
     return _library() is not None
 
 
@@ -80,7 +80,7 @@ def _symbols() -> ctypes.CDLL:
 
 
 def _accelerators() -> list[str]:
-    """The kinds of visible devices that are no CPU."""
+    """Returns the types of the visible devices, without CPUs."""
     return sorted(
         {d.device_type for d in tf.config.get_visible_devices()}
         - {"CPU", "XLA_CPU", "XLA_GPU"}
@@ -88,13 +88,13 @@ def _accelerators() -> list[str]:
 
 
 def _uncovered() -> list[str]:
-    """The kinds of visible devices that the library has no kernels for."""
+    """Returns the types of visible devices for which the library has no kernels."""
     covered = {"GPU"} if hasattr(_symbols(), _CUDA_SYMBOL) else set()
     return [kind for kind in _accelerators() if kind not in covered]
 
 
 def describe() -> str:
-    """What serves the op here, in a sentence."""
+    """Returns a sentence on the implementation in use."""
     if _mode == "off":
         return "formula: the fused op is switched off"
     if not library_loaded():
@@ -108,14 +108,14 @@ def describe() -> str:
 
 
 def set_mode(mode: str) -> None:
-    """Chooses what serves the op, for functions traced from now on.
+    """Selects the implementation for functions that are traced from now on.
 
     Args:
-        mode: `auto` takes the kernels where there are some for all visible devices;
-            `on` insists on them; `off` takes the formula.
+        mode: `auto` uses the kernels if the library has them for all visible devices;
+            `on` requires them; `off` uses the formula.
 
     Raises:
-        ValueError: for another mode, or where `on` asks for kernels that are missing.
+        ValueError: if the mode is unknown, or `on` requires missing kernels.
     """
     global _mode
     if mode not in MODES:
@@ -135,16 +135,16 @@ def set_mode(mode: str) -> None:
 
 
 def get_mode() -> str:
-    """What `set_mode` chose; `auto` at first."""
+    """Returns the mode that `set_mode` selected, initially `auto`."""
     return _mode
 
 
 @contextlib.contextmanager
 def stock_operations() -> Iterator[None]:
-    """Within it the formula serves, whatever the mode.
+    """Uses the formula inside the context, whatever the mode.
 
-    For graphs that leave this process: a SavedModel traced within it loads without the
-    library. Functions that were traced before keep what they have, so trace anew.
+    A SavedModel that is traced inside the context loads without the library. Functions
+    that were traced before keep their implementation and must be traced again.
     """
     token = _stock.set(True)
     try:
@@ -174,24 +174,24 @@ def group_norm_silu(
 ) -> tf.Tensor:
     """act(gamma * (x + bias - mean) / sqrt(var + epsilon) + beta) over channel groups.
 
-    Gradients of the first order have kernels of their own; those of higher order go
-    through the formula.
+    First-order gradients have their own kernels; higher-order gradients differentiate
+    the formula.
 
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16. The
-            statistics are float32 whatever x is.
+            statistics are float32 for every dtype of x.
         gamma: float32 `[channels]`.
         beta: float32 `[channels]`.
         bias: `[batch, channels]`, added to every position before the norm.
-        groups: divides the channels.
+        groups: number of groups; must divide the channels.
         epsilon: added to the variance.
         activation: `silu` or `none`.
 
     Returns:
-        A tensor like x.
+        A tensor with the shape and dtype of x.
 
     Raises:
-        ValueError: if a shape or an attribute does not fit.
+        ValueError: if the shape of x or an attribute is invalid.
     """
     x = tf.convert_to_tensor(x)
     _check(x, groups, activation)
@@ -224,7 +224,7 @@ def _check(x: tf.Tensor, groups: int, activation: str) -> None:
         )
 
 
-# Gradients. TensorFlow looks them up by the ops' names, with the library or without.
+# Gradients. TensorFlow finds them by the name of the op, even without the library.
 
 
 def _attributes(op: tf.Operation) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _attributes(op: tf.Operation) -> dict[str, Any]:
 
 @tf.RegisterGradient("TfStudent>GroupNormSilu")
 def _gradient(op, dy, dmean, drstd):
-    """Of y alone: the statistics do not leave this module."""
+    """Ignores the gradients of the statistics, which do not leave this module."""
     del dmean, drstd
     x, gamma, beta = op.inputs
     return _library().tf_student_group_norm_silu_grad(
@@ -247,7 +247,7 @@ def _gradient(op, dy, dmean, drstd):
 
 @tf.RegisterGradient("TfStudent>BiasGroupNormSilu")
 def _bias_gradient(op, dy, dmean, drstd):
-    """Of y alone: the statistics do not leave this module."""
+    """Ignores the gradients of the statistics, which do not leave this module."""
     del dmean, drstd
     x, bias, gamma, beta = op.inputs
     dx, dbias, *rest = _library().tf_student_bias_group_norm_silu_grad(
@@ -279,10 +279,10 @@ def _second_bias_gradient(op, *upstream):
 
 
 def _gradient_of_gradient(formula, dy, inputs, upstream):
-    """Of dy and the inputs, through the gradient of a formula.
+    """Differentiates the gradient of a formula with respect to dy and the inputs.
 
-    The formula takes the statistics from x, so what flows through them is in the
-    gradient of x and the op's own statistics have none.
+    The formula computes the statistics from x, so the gradient of x includes their
+    part, and the statistics that the op receives have no gradient.
     """
     sources = (dy, *inputs)
     with tf.GradientTape() as outer:
@@ -294,5 +294,5 @@ def _gradient_of_gradient(formula, dy, inputs, upstream):
     return outer.gradient(gradients, sources, output_gradients=list(upstream))
 
 
-# XLA takes kernels in when it compiles for the first time, and none that come later.
+# XLA registers kernels when it compiles for the first time, and none after that.
 _library()

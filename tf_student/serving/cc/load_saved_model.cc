@@ -1,15 +1,15 @@
-// Loads a SavedModel as ModelServer does and answers requests, one a line:
+// Loads a SavedModel as ModelServer does and runs requests, one on each line:
 //
 //   load_saved_model DIRECTORY [OP_LIBRARY] < requests > statuses
 //
-// A request is a signature, a file for its output and its inputs as
-// NAME=TYPE:DIMENSIONS:VALUE, where the value is a number that fills the tensor or
-// @FILE of its bytes:
+// A request has a signature, a file for its output, and its inputs in the form
+// NAME=TYPE:DIMENSIONS:VALUE. The value is a number that fills the tensor, or @FILE for
+// a file with the tensor's bytes:
 //
 //   sample images.bin seed=int64::7 count=int32::4
 //   serving_default images.bin noise=float:2,8,8,3:@noise.bin
 //
-// The answer is `OK` with the output's type and shape, or the status' code and message.
+// The status is `OK` with the output's type and shape, or an error's code and message.
 
 #include <dlfcn.h>
 
@@ -33,7 +33,7 @@ namespace {
 
 using tensorflow::Tensor;
 
-// Fills with one number, or with a file's bytes.
+// Fills a tensor with a number, or with the bytes of a file.
 absl::Status Fill(const std::string& value, Tensor* tensor) {
   if (value.rfind('@', 0) == 0) {
     std::ifstream file(value.substr(1), std::ios::binary);
@@ -56,7 +56,7 @@ absl::Status Fill(const std::string& value, Tensor* tensor) {
       tensor->flat<int64_t>().setConstant(std::stoll(value));
       return absl::OkStatus();
     default:
-      return absl::FailedPreconditionError("numbers are float, int32 or int64");
+      return absl::FailedPreconditionError("numbers must be float, int32 or int64");
   }
 }
 
@@ -72,7 +72,7 @@ absl::Status ParseInput(const std::string& text, std::string* name, Tensor* tens
   tensorflow::DataType type;
   if (!tensorflow::DataTypeFromString(text.substr(equals + 1, first - equals - 1),
                                       &type)) {
-    return absl::FailedPreconditionError(absl::StrCat("no such type: ", text));
+    return absl::FailedPreconditionError(absl::StrCat("unknown type: ", text));
   }
   tensorflow::TensorShape shape;
   std::istringstream dimensions(text.substr(first + 1, second - first - 1));
@@ -83,7 +83,7 @@ absl::Status ParseInput(const std::string& text, std::string* name, Tensor* tens
   return Fill(text.substr(second + 1), tensor);
 }
 
-// The tensor's bytes; of strings one after the other.
+// The bytes of a tensor; strings are concatenated.
 std::string Bytes(const Tensor& tensor) {
   if (tensor.dtype() != tensorflow::DT_STRING) {
     return std::string(tensor.tensor_data());
@@ -95,9 +95,9 @@ std::string Bytes(const Tensor& tensor) {
   return bytes;
 }
 
-// Runs one request; says what came out.
-absl::Status Answer(const tensorflow::SavedModelBundle& bundle, const std::string& line,
-                    std::string* found) {
+// Runs a request, writes its output and describes the output's type and shape.
+absl::Status Run(const tensorflow::SavedModelBundle& bundle, const std::string& line,
+                 std::string* description) {
   std::istringstream words(line);
   std::string signature_name, path;
   words >> signature_name >> path;
@@ -122,8 +122,8 @@ absl::Status Answer(const tensorflow::SavedModelBundle& bundle, const std::strin
   const auto& output = signature->second.outputs().begin()->second;
   absl::Status status = bundle.session->Run(feeds, {output.name()}, {}, &outputs);
   if (!status.ok()) return status;
-  *found = absl::StrCat(tensorflow::DataTypeString(outputs[0].dtype()), " ",
-                        outputs[0].shape().DebugString());
+  *description = absl::StrCat(tensorflow::DataTypeString(outputs[0].dtype()), " ",
+                              outputs[0].shape().DebugString());
   std::ofstream(path, std::ios::binary) << Bytes(outputs[0]);
   return absl::OkStatus();
 }
@@ -147,9 +147,9 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (std::string line; std::getline(std::cin, line);) {
-    std::string found;
-    const absl::Status status = Answer(bundle, line, &found);
-    std::string text = status.ok() ? absl::StrCat("OK ", found) : status.ToString();
+    std::string output;
+    const absl::Status status = Run(bundle, line, &output);
+    std::string text = status.ok() ? absl::StrCat("OK ", output) : status.ToString();
     std::replace(text.begin(), text.end(), '\n', ' ');
     std::cout << text << std::endl;
   }

@@ -1,4 +1,4 @@
-// What XLA calls. Needs XLA's header-only FFI and nothing of TensorFlow.
+// The handlers that XLA calls. Needs only the header-only FFI of XLA, not TensorFlow.
 #include "custom_ops/group_norm_silu/cc/ffi/handlers.h"
 
 #include <atomic>
@@ -27,8 +27,8 @@ using ffi::AnyBuffer;
 using Output = ffi::Result<AnyBuffer>;
 
 // Threads of XLA's pool and the caller take pieces until none is left. The caller may
-// be one of the pool, so it waits for pieces that others have begun, never for a
-// thread.
+// be a thread of the pool, so it waits only for pieces that others have begun, never
+// for a thread.
 class Pieces {
  public:
   Pieces(int64_t total, int64_t size, Parallel::Work work)
@@ -60,7 +60,7 @@ class Pieces {
   int64_t done_ = 0;
 };
 
-// Below this many cycles a second thread costs more than it brings.
+// Below this many cycles a second thread costs more than it saves.
 constexpr int64_t kMinCost = 20000;
 
 Parallel Threads(ffi::ThreadPool& pool) {
@@ -114,7 +114,7 @@ struct Options {
   std::string_view activation;
 };
 
-// Of every buffer: `like_x` must have the type of x, `floats` float32.
+// Checks the type of every buffer: `like_x` as x, `floats` float32.
 ffi::Error Check(const Call& call, const AnyBuffer& x,
                  const std::vector<AnyBuffer>& like_x,
                  const std::vector<AnyBuffer>& floats, const Options& options,
@@ -140,7 +140,7 @@ ffi::Error Check(const Call& call, const AnyBuffer& x,
   return error.empty() ? ffi::Error::Success() : Invalid(error);
 }
 
-// The devices: each has a Context of what XLA gives its handlers.
+// The devices. Each has a Context of what XLA passes to its handlers.
 
 struct HostContext {
   ffi::ThreadPool pool;
@@ -255,7 +255,7 @@ ffi::Error Backward(Context context, AnyBuffer dy, AnyBuffer x, const AnyBuffer*
                           Floats(dgamma), Floats(dbeta));
 }
 
-// FFI finds a handler's arguments by its signature, so each variant has its own.
+// FFI derives the arguments of a handler from its signature, so each variant has one.
 
 template <typename Context>
 ffi::Error Plain(Context context, AnyBuffer x, AnyBuffer gamma, AnyBuffer beta,
@@ -291,7 +291,7 @@ ffi::Error BiasedGrad(Context context, AnyBuffer dy, AnyBuffer x, AnyBuffer bias
                   dgamma, dbeta, {groups, epsilon, activation});
 }
 
-// Prepends the context to a handler of the four above.
+// Prepends the context to the arguments of one of the four handlers above.
 template <typename... Args>
 auto OnHost(ffi::Error (*handler)(HostContext, Args...)) {
   return [handler](ffi::ThreadPool pool, Args... args) {
@@ -337,7 +337,7 @@ auto CudaBinding() {
 
 #define TFS_HANDLER(symbol, Device, handler, inputs, outputs)                       \
   extern "C" XLA_FFI_Error* symbol(XLA_FFI_CallFrame* call_frame) {                 \
-    using namespace tf_student; /* NOLINT: this function's alone. */                \
+    using namespace tf_student; /* NOLINT: only in this function. */                \
     static const auto* const handle = Bind<inputs, outputs>(Device##Binding())      \
                                           .To(On##Device(handler<Device##Context>)) \
                                           .release();                               \

@@ -1,12 +1,12 @@
-// The XLA handlers' names and symbols. Each symbol can be looked up in the shared
-// library by any program with XLA, such as JAX.
+// Names and symbols of the XLA handlers. Any program with XLA, such as JAX, can look up
+// the symbols in the shared library.
 #ifndef TF_STUDENT_HANDLERS_H_
 #define TF_STUDENT_HANDLERS_H_
 
 #include "xla/ffi/api/c_api.h"
 
-// Arguments in the order of the ops' inputs, results in that of their outputs;
-// attributes groups (int64), epsilon (float32) and activation (string).
+// Arguments are in the order of the inputs of the ops, results in the order of their
+// outputs. Attributes: groups (int64), epsilon (float32) and activation (string).
 extern "C" {
 XLA_FFI_Error* TfStudentGroupNormSiluHost(XLA_FFI_CallFrame*);
 XLA_FFI_Error* TfStudentGroupNormSiluGradHost(XLA_FFI_CallFrame*);

@@ -1,4 +1,4 @@
-// Lowers the ops to custom calls of the handlers, so that they stay whole under XLA.
+// Lowers the ops to custom calls of the handlers, so that they stay fused under XLA.
 #include <string>
 #include <vector>
 
@@ -13,7 +13,7 @@
 #include "xla/shape_util.h"
 
 namespace xla::ffi {
-// Of xla/ffi/ffi_api.h, which needs headers that TensorFlow's wheel lacks.
+// Declared in xla/ffi/ffi_api.h, which needs headers that the TensorFlow wheel lacks.
 const XLA_FFI_Api* GetXlaFfiApi();
 }  // namespace xla::ffi
 
@@ -24,7 +24,7 @@ using ::tensorflow::OpKernelConstruction;
 using ::tensorflow::XlaOpKernel;
 using ::tensorflow::XlaOpKernelContext;
 
-// Handlers read memory in the order of the dimensions, whatever XLA prefers.
+// Handlers read memory in the order of the dimensions, whatever layout XLA prefers.
 xla::Shape RowMajor(const xla::Shape& shape) {
   return xla::ShapeUtil::MakeShapeWithDescendingLayout(shape.element_type(),
                                                        shape.dimensions());
@@ -127,8 +127,8 @@ class BackwardOp : public CustomCallOp {
   REGISTER_XLA_OP(Name("TfStudent>BiasGroupNormSiluGrad").Device(device),            \
                   BackwardOp<true>)
 
-// TensorFlow turns what REGISTER_XLA_OP collects into kernels once, at its first use of
-// XLA or of a device. A library that is loaded later registers its kernels itself.
+// TensorFlow registers the kernels of REGISTER_XLA_OP only once, when it first uses XLA
+// or a device. A library that is loaded later must register its kernels itself.
 bool KernelsAreMade(const std::string& device) {
   const auto kernels = tensorflow::GetRegisteredKernelsForOp("AddV2");
   for (const auto& kernel : kernels.kernel()) {

@@ -1,4 +1,4 @@
-// The launchers by plain names, for check_pytorch.py.
+// C symbols for the launchers, for check_pytorch.py.
 #include "custom_ops/group_norm_silu/cc/kernels/group_norm_silu_cuda.h"
 
 extern "C" {

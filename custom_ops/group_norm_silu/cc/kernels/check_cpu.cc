@@ -1,5 +1,5 @@
-// Runs the CPU kernels on arrays of exactly their sizes, for a build with sanitizers,
-// and compares the bits of two threads with those of one.
+// Runs the CPU kernels on arrays of exactly the required sizes, for a build with
+// sanitizers, and compares the bits of two threads with those of one.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -26,7 +26,7 @@ Parallel TwoThreads() {
 
 int64_t SizeOf(DType dtype) { return dtype == DType::kFloat32 ? 4 : 2; }
 
-// Finite values of any of the types.
+// Finite values of any type.
 Bytes Random(int64_t count, DType dtype, std::mt19937* random) {
   Bytes bytes(count * SizeOf(dtype));
   std::uniform_real_distribution<float> uniform(-2.0f, 2.0f);
@@ -36,7 +36,7 @@ Bytes Random(int64_t count, DType dtype, std::mt19937* random) {
       std::memcpy(&bytes[4 * i], &value, 4);
       continue;
     }
-    // The upper half of a float32 is a bfloat16; of a float16, bits below 2.
+    // The upper half of a float32 is a bfloat16; as a float16 it is below 2.
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
     const uint16_t upper = dtype == DType::kBFloat16 ? bits >> 16 : bits & 0xbfff;

@@ -1,6 +1,6 @@
-// Checks the CUDA launchers against float64 on the host, and prints their bandwidth
-// beside a device copy's. Built by the Makefile here: with nvcc alone, or with g++ and
-// emulation/ where there is no GPU.
+// Checks the CUDA launchers against float64 on the host, and prints their bandwidth and
+// that of a device copy. The Makefile in this folder builds it with nvcc or, without a
+// GPU, with g++ and emulation/.
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
@@ -27,8 +27,8 @@ void CheckCuda(int error, const char* what) {
   std::exit(1);
 }
 
-// Device memory, filled with NaNs. Its end is the end of an allocation, so that a
-// memory checker sees an access beyond it.
+// Device memory, filled with NaNs. It ends where its allocation ends, so that a memory
+// checker detects accesses beyond it.
 class Buffer {
  public:
   explicit Buffer(size_t bytes) : bytes_(bytes) {
@@ -57,7 +57,7 @@ const char* Name(DType dtype) {
                                      : "float16";
 }
 
-// Half a unit in the last place, and what float32 arithmetic adds.
+// Half a unit in the last place, plus the error of float32 arithmetic.
 double Tolerance(DType dtype) {
   return dtype == DType::kFloat32    ? 2e-5
          : dtype == DType::kBFloat16 ? 1.0 / 256 + 1e-4
@@ -114,7 +114,7 @@ struct Case {
   double deviation = 1.0;
 };
 
-// Inputs as the device has them, and float64 results from those.
+// The inputs, rounded as on the device, and float64 results from them.
 struct Reference {
   std::vector<double> x, dy, bias, gamma, beta;
   std::vector<double> y, mean, rstd, dx, dbias, dgamma, dbeta;
@@ -128,7 +128,7 @@ void Activate(bool silu, double z, double* value, double* slope) {
   *slope = silu ? s * (1.0 + z * (1.0 - s)) : 1.0;
 }
 
-// One image's group: forward from float64 statistics; backward from the given ones.
+// One group of an image: forward with float64 statistics, backward with the arguments.
 void ReferGroup(const Case& c, int64_t image, int64_t group, Reference* r) {
   const Problem& p = c.problem;
   const int64_t width = p.channels / p.groups;
@@ -155,7 +155,7 @@ void ReferGroup(const Case& c, int64_t image, int64_t group, Reference* r) {
     Activate(p.silu, r->gamma[channel] * (v - mean) * rstd + r->beta[channel],
              &r->y[index], &slope);
   });
-  // The device's backward is given float32 statistics.
+  // The backward pass on the device receives float32 statistics.
   const double given_mean = static_cast<float>(mean);
   const double given_rstd = static_cast<float>(rstd);
   r->mean[at] = given_mean;
@@ -327,7 +327,7 @@ bool Check(const Case& c, std::mt19937_64* random) {
   const auto second = Run(c, &t);
   const DType dtype = c.problem.dtype;
   const double tolerance = Tolerance(dtype);
-  // The mean rounds by a unit in its last place, which the backward pass sees.
+  // The mean rounds by a unit in its last place, which affects the backward pass.
   const double coarse =
       tolerance + 2e-7 * std::abs(c.mean) / std::max(c.deviation, 1e-30);
   bool good = Agrees("y", Load(first[0], dtype), r.y, tolerance);
@@ -366,8 +366,8 @@ struct Shape {
 
 constexpr DType kDTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16};
 
-// The UNet's shapes, and those that divide nothing: one position, one channel, rows
-// that are not whole packs, groups wider than a block, more images than blocks, none.
+// The shapes of the UNet, and unusual ones: one position, one channel, rows that are
+// not whole packs, groups wider than a block, more images than blocks, no images.
 std::vector<Case> FixedCases(bool small) {
   const int64_t s = small ? 4 : 1;
   const std::vector<Shape> unet = {{small ? 3 : 16, 128, 32 / s, 32},
@@ -432,8 +432,8 @@ int CheckAll(bool small, int random_cases) {
 }
 
 #ifndef TF_STUDENT_EMULATED_CUDA
-// The median of some timings of `run`, in seconds; what it works on is taken in turns
-// so that a small tensor is not timed in the L2 cache.
+// The median of several timings of `run`, in seconds. It alternates between tensors, so
+// that a small tensor is not timed in the L2 cache.
 template <typename Call>
 double Seconds(const Call& run) {
   constexpr int kWarm = 5;

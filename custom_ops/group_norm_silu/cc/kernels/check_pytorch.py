@@ -1,9 +1,10 @@
-"""Times the CUDA launchers beside PyTorch's eager and compiled group_norm and SiLU.
+"""Times the CUDA launchers against eager and compiled group_norm and SiLU of PyTorch.
 
     python check_pytorch.py LIBRARY
 
-LIBRARY is what `make build` makes here. Says so and ends well where PyTorch or a GPU is
-missing. PyTorch works on channels-last tensors, as the launchers do.
+`make build` in this folder writes LIBRARY. Without PyTorch or a GPU, the script prints
+a message and exits with code 0. PyTorch uses channels-last tensors, as the launchers
+do.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 class Problem(ctypes.Structure):
-    """The launchers' struct."""
+    """The struct `Problem` of the launchers."""
 
     _fields_ = [
         ("batch", ctypes.c_int64),
@@ -38,7 +39,7 @@ class Problem(ctypes.Structure):
 
 
 class Launchers:
-    """The shared library, called with tensors."""
+    """Calls the functions of the shared library with tensors."""
 
     def __init__(self, path: str):
         self._library = ctypes.CDLL(path)
@@ -53,7 +54,7 @@ class Launchers:
             raise RuntimeError(f"{name} returned CUDA error {error}")
 
     def make(self, torch, x, dy, gamma, beta):
-        """Returns the forward and the backward call, and the tensors they write."""
+        """Returns the forward call, the backward call and their output tensors."""
         batch, channels, height, width = x.shape
         problem = Problem(
             *(batch, height * width, channels, GROUPS, EPSILON, True),
@@ -81,7 +82,7 @@ class Launchers:
 
 
 def seconds(torch, run) -> float:
-    """The median of 30 timings, after 5."""
+    """Returns the median of 30 timings, after 5 warm-up runs."""
     times = []
     for i in range(35):
         start = torch.cuda.Event(enable_timing=True)
@@ -96,14 +97,14 @@ def seconds(torch, run) -> float:
 
 
 def check(name, got, want, tolerance):
-    """Raises if two tensors differ."""
+    """Raises an error if two tensors differ."""
     error = (got.float() - want.float()).norm() / want.float().norm()
     if not error <= tolerance:
         raise RuntimeError(f"{name} differs from PyTorch's: relative error {error:.2e}")
 
 
 def compare(torch, launchers, shape, dtype):
-    """Prints one shape's microseconds, forward and backward."""
+    """Prints the microseconds of one shape, forward and backward."""
     x, dy = (
         torch.randn(shape, device="cuda", dtype=getattr(torch, dtype)).to(
             memory_format=torch.channels_last
@@ -143,7 +144,7 @@ def compare(torch, launchers, shape, dtype):
 
 
 def main() -> int:
-    """Runs every shape and type."""
+    """Compares every shape and dtype."""
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed: no comparison with it")
         return 0
@@ -152,6 +153,10 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("PyTorch finds no GPU: no comparison with it")
         return 0
+    # The timed gradients keep their graph, which donated buffers rule out.
+    import torch._functorch.config
+
+    torch._functorch.config.donated_buffer = False
     launchers = Launchers(sys.argv[1])
     for dtype in DTYPES:
         for shape in SHAPES:

@@ -1,9 +1,9 @@
 // The loops of the CPU kernels over memory, compiled once per instruction set.
 //
-// A row is `width` consecutive values and width is a multiple of kRowMultiple, so that
+// A row is `width` consecutive values. The width is a multiple of kRowMultiple, so that
 // no loop has a remainder: images with other channel counts are read in rows of several
-// positions (see group_norm_silu_cpu.cc). Per-channel values come one per value of a
-// row.
+// positions (see group_norm_silu_cpu.cc). Arrays of per-channel values have one element
+// for each value of a row.
 #ifndef TF_STUDENT_CPU_LOOPS_H_
 #define TF_STUDENT_CPU_LOOPS_H_
 
@@ -15,9 +15,9 @@ namespace cpu {
 // The lanes of the widest instruction set.
 constexpr int64_t kRowMultiple = 16;
 
-// Sums are float32 over at most this many rows and double above: a squared deviation
-// from the first of n rows is at most n + 1 times that from their mean, which bounds
-// what cancels.
+// Sums over at most this many rows are float32, longer ones double: a squared deviation
+// from the first of n rows is at most n + 1 times the one from their mean, which bounds
+// the cancellation.
 constexpr int64_t kChunkRows = 128;
 
 struct BFloat16 {
@@ -27,8 +27,8 @@ struct Float16 {
   uint16_t bits;
 };
 
-// z = (x - shift) * scale + offset. The shift is a float32 near the mean, subtracted
-// first because x * scale + offset cancels where the mean is large.
+// z = (x - shift) * scale + offset. The shift is a float32 near the mean. It is
+// subtracted first because x * scale + offset cancels if the mean is large.
 struct Affine {
   const float* shift;
   const float* scale;
@@ -40,7 +40,7 @@ struct Moments {
   double* squares;  // Sum of squared deviations from the mean.
 };
 
-// The sums over x are left out where `x` is null.
+// Sums over x are omitted if `x` is null.
 struct GradSums {
   double* g;
   double* gx;  // Sum of g * (x - shift).
@@ -55,15 +55,15 @@ struct GradAffine {
 
 template <typename T>
 struct Loops {
-  // Both between float32 and T, over one row.
+  // Both convert one row, between float32 and T.
   void (*widen)(const T* from, float* to, int64_t width);
   void (*narrow)(const float* from, T* to, int64_t width);
-  // Adds the moments `from` of count_from values each to those `into` of count_into.
+  // Merges moments `from`, each of count_from values, into those of count_into values.
   void (*merge)(double count_from, Moments from, double count_into, Moments into,
                 int64_t width);
-  // Leaves the moments of all rows; `moments` starts as zeros.
+  // Computes the moments of all rows; `moments` must be zeros at the start.
   void (*moments)(const T* x, int64_t rows, int64_t width, Moments moments);
-  // `stream` writes past the caches, for outputs that do not fit in them.
+  // `stream` bypasses the caches, for outputs that do not fit in them.
   void (*apply)(const T* x, T* y, int64_t rows, int64_t width, Affine affine, bool silu,
                 bool stream);
   // Adds the sums of all rows.

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-// After the headers, whose code must run anywhere.
+// After the headers, whose code must run on any processor.
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), \
                              apply_to = function)

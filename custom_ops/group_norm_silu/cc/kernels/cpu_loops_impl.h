@@ -1,7 +1,7 @@
-// The loops for one instruction set. Included by one file per set, which defines
-// TFS_LANES (4, 8 or 16 floats a register) and then switches the set on, so that
-// everything here is compiled for it. Only for those files; includes nothing of the
-// standard library, whose inline functions would be compiled for the set too.
+// The loops for one instruction set. One file per set includes this one: it defines
+// TFS_LANES (4, 8 or 16 floats in a register) and enables the set, so that everything
+// here is compiled for it. This file includes no header of the standard library, whose
+// inline functions would be compiled for the set too.
 #include "custom_ops/group_norm_silu/cc/kernels/cpu_loops.h"
 #include "custom_ops/group_norm_silu/cc/kernels/group_norm_silu.h"
 
@@ -33,7 +33,7 @@ TFS_INLINE Floats Load(const BFloat16* p) {
   return (Floats)(wide << 16);
 }
 
-// Rounds to nearest, ties to even; a NaN stays one.
+// Rounds to nearest, ties to even; NaN stays NaN.
 TFS_INLINE Shorts ToBFloat16(Floats v) {
   const Words bits = (Words)v;
   const Words rounded = bits + 0x7fff + ((bits >> 16) & 1);
@@ -129,11 +129,11 @@ TFS_INLINE void Store(Float16* p, Floats v) {
   Put<kStream>(&p->bits, ToFloat16(v));
 }
 
-// max(min(x, high), -high); a NaN stays one.
+// max(min(x, high), -high); NaN stays NaN.
 TFS_INLINE Floats Clamp(Floats x, float high) {
   const Floats above = Floats{} + high, below = Floats{} - high;
 #if TFS_LANES == 16
-  // These return their second argument where one is NaN.
+  // These return their second argument if one is NaN.
   return (Floats)_mm512_max_ps((__m512)below, _mm512_min_ps((__m512)above, (__m512)x));
 #elif TFS_LANES == 8
   return (Floats)_mm256_max_ps((__m256)below, _mm256_min_ps((__m256)above, (__m256)x));
@@ -145,8 +145,8 @@ TFS_INLINE Floats Clamp(Floats x, float high) {
 #endif
 }
 
-// 1 / x to about an ulp for x in [1, 2^126], where a division takes longer: an estimate
-// and a step of Newton's method.
+// 1 / x with an error of about one ulp for x in [1, 2^126]: an estimate and a step of
+// Newton's method, which are faster than a division.
 TFS_INLINE Floats Reciprocal(Floats x) {
 #if TFS_LANES == 16
   const Floats r = (Floats)_mm512_rcp14_ps((__m512)x);
@@ -160,19 +160,19 @@ TFS_INLINE Floats Reciprocal(Floats x) {
 #endif
 }
 
-// 2^t for |t| <= 126 with a relative error of 2e-7; a NaN stays one.
+// 2^t for |t| <= 126 with a relative error of 2e-7; NaN stays NaN.
 TFS_INLINE Floats Exp2(Floats t) {
-  // 1.5 * 2^23 leaves the nearest integer in the low bits.
+  // Adding 1.5 * 2^23 moves the nearest integer to the low bits.
   const Floats magic = Floats{} + 12582912.0f;
   const Floats shifted = t + magic;
   const Floats f = t - (shifted - magic);
-  // Least relative error on [-1/2, 1/2]: 7.5e-8.
+  // Minimax polynomial on [-1/2, 1/2]: relative error 7.5e-8.
   Floats p = f * 1.3276471e-3f + 9.6755410e-3f;
   p = p * f + 5.5507131e-2f;
   p = p * f + 2.4022120e-1f;
   p = p * f + 6.9314694e-1f;
   p = p * f + 1.0000001f;
-  // Multiplies by the power of the integer.
+  // Multiplies by 2 to the power of the integer.
   return (Floats)((Ints)p + ((Ints)shifted << 23));
 }
 
@@ -201,7 +201,7 @@ TFS_INLINE void Accumulate(double* sum, Floats v) {
 
 TFS_INLINE int64_t Smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// See Loops::merge; of Chan, Golub & LeVeque, *Updating formulae and a pairwise
+// See Loops::merge. Source: Chan, Golub & LeVeque, *Updating formulae and a pairwise
 // algorithm for computing sample variances*, 1979, eq. 2.1.
 void MergeLoop(double count_from, Moments from, double count_into, Moments into,
                int64_t width) {
@@ -218,8 +218,7 @@ void MergeLoop(double count_from, Moments from, double count_into, Moments into,
   }
 }
 
-// Sums of x - pivot and of its square over at most kChunkRows rows, kVectors registers
-// wide.
+// Sums x - pivot and its square over at most kChunkRows rows of kVectors registers.
 template <int kVectors, typename T>
 TFS_INLINE void ChunkColumns(const T* x, int64_t rows, int64_t width, double* mean,
                              double* squares) {
@@ -245,7 +244,7 @@ TFS_INLINE void ChunkColumns(const T* x, int64_t rows, int64_t width, double* me
   }
 }
 
-// As wide as the registers allow: narrow columns are slow to come from memory.
+// As wide as the registers allow, because narrow columns load slowly from memory.
 constexpr int kColumnVectors = TFS_LANES == 16 ? 8 : 4;
 constexpr int64_t kColumns = kColumnVectors * kLanes;
 constexpr int kGradVectors = 4;
@@ -312,7 +311,7 @@ void ApplyLoop(const T* x, T* y, int64_t rows, int64_t width, Affine affine, boo
   });
 }
 
-// Of kVectors registers' columns of at most kChunkRows rows.
+// Sums kVectors registers of columns over at most kChunkRows rows.
 template <int kVectors, bool kSilu, bool kSumX, typename T>
 TFS_INLINE void GradColumns(const T* dy, const T* x, int64_t rows, int64_t width,
                             Affine affine, GradSums sums) {

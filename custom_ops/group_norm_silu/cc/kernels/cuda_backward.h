@@ -1,4 +1,4 @@
-// The backward kernels. Every sum is taken in an order that only the shapes decide.
+// The backward kernels. The order of every sum depends only on the shapes.
 #ifndef TF_STUDENT_CUDA_BACKWARD_H_
 #define TF_STUDENT_CUDA_BACKWARD_H_
 
@@ -21,8 +21,8 @@ struct BackwardArgs {
   void* dbias;
 };
 
-// Rows that a thread has in flight, as many as the registers allow: a pack of eight
-// channels takes twice the sums of one of four.
+// Rows that a thread loads ahead, as many as the registers allow: a pack of eight
+// channels needs twice as many sums as a pack of four.
 template <int kWidth>
 constexpr int kBackwardUnroll = kWidth > 4 ? 2 : 4;
 
@@ -32,7 +32,7 @@ struct Sums {
   float g[kWidth];
   float gt[kWidth];
   float t[kWidth];
-  float unused;  // An odd size spreads neighbours over the banks.
+  float unused;  // An odd size spreads neighbours over the memory banks.
 
   TF_STUDENT_DEVICE void Merge(const Sums& other) {
 #pragma unroll
@@ -45,14 +45,14 @@ struct Sums {
 };
 
 struct BackwardGroup {
-  float g;   // Sum of gamma g over the group,
-  float gt;  // and of gamma g t, with t = v - mean.
+  float g;   // Sum of gamma g over the group.
+  float gt;  // Sum of gamma g t, with t = v - mean.
 };
 
 template <int kWidth>
 struct BackwardShared {
   Sums<kWidth>* states;
-  float* g;  // [lanes * kWidth], gamma times the chunk's sums.
+  float* g;  // [lanes * kWidth], gamma times the sums of the chunk.
   float* gt;
   BackwardGroup* groups;
 };
@@ -93,7 +93,7 @@ TF_STUDENT_DEVICE BackwardTerms<kWidth> BackwardTermsOf(const BackwardArgs& a,
   return terms;
 }
 
-// Reads a thread's rows of x and dy and keeps the first of them, x then dy.
+// Reads the rows of x and dy of a thread and keeps the first ones, x before dy.
 template <typename T, int kWidth, bool kSilu>
 TF_STUDENT_DEVICE Sums<kWidth> ReadSums(const T* x, const T* dy, const Strip& strip,
                                         Pack<T, kWidth>* kept,
@@ -139,7 +139,7 @@ TF_STUDENT_DEVICE Sums<kWidth> ReadSums(const T* x, const T* dy, const Strip& st
   return sums;
 }
 
-// A warp adds up a group's channels of this chunk.
+// A warp sums the channels of a group in this chunk.
 template <int kWidth>
 TF_STUDENT_DEVICE void AddChannels(const Geometry& g, const Share& s, int chunk,
                                    const BackwardShared<kWidth>& shared) {
@@ -165,7 +165,7 @@ TF_STUDENT_DEVICE void AddChannels(const Geometry& g, const Share& s, int chunk,
   }
 }
 
-// A block's partials: the channels' three sums, then the groups' two.
+// The partial sums of a block: three for each channel, then two for each group.
 TF_STUDENT_DEVICE int SlabChannels(const Geometry& g) {
   return g.slab_groups * g.group_channels;
 }
@@ -186,7 +186,7 @@ TF_STUDENT_DEVICE void AddShare(const BackwardArgs& a, const Share& s,
           kept + strip.slot * 2 * kThreads,
           BackwardTermsOf<T, kWidth>(a, s, strip.channel));
     }
-    __syncthreads();  // The last chunk is added up.
+    __syncthreads();  // The last chunk is summed.
     ReduceRows(g, sums, shared.states);
     if (Row(g) == 0 && strip.channel < s.channels) {
 #pragma unroll
@@ -230,7 +230,7 @@ TF_STUDENT_DEVICE void ExchangeSums(const Geometry& g, const Share& s,
   __syncthreads();
 }
 
-// dx = scale * g + linear * t + constant, where the last two belong to the group.
+// dx = scale * g + linear * t + constant; linear and constant belong to the group.
 struct GroupTerms {
   float linear;
   float constant;
@@ -275,7 +275,7 @@ TF_STUDENT_DEVICE void WriteGradientStrip(const BackwardArgs& a, const Strip& st
   const T* x = static_cast<const T*>(a.x) + strip.offset;
   const T* dy = static_cast<const T*>(a.dy) + strip.offset;
   T* dx = static_cast<T*>(a.dx) + strip.offset;
-  // What was read last first: it is still in the L2 cache.
+  // In reverse order: the rows that were read last are still in the L2 cache.
   for (int step = strip.kept; step < strip.steps; step += kUnroll) {
     P xs[kUnroll];
     P dys[kUnroll];
@@ -326,7 +326,7 @@ TF_STUDENT_DEVICE void WriteGradient(const BackwardArgs& a, const Share& s,
   }
 }
 
-// Writes the image's gradients of one channel from its sums.
+// Writes the gradients of one channel of an image from its sums.
 template <typename T>
 TF_STUDENT_DEVICE void WriteChannel(const BackwardArgs& a, const Share& s, int channel,
                                     float sum_g, float sum_gt, float sum_t,
@@ -338,7 +338,7 @@ TF_STUDENT_DEVICE void WriteChannel(const BackwardArgs& a, const Share& s, int c
   a.scratch.dgamma[index] = rstd * sum_gt;
   a.scratch.dbeta[index] = sum_g;
   if (a.dbias == nullptr) return;
-  // The sum of dx, term by term.
+  // Sums dx term by term.
   const GroupTerms terms = GroupTermsOf(g, rstd, groups[group]);
   const float scale = a.gamma[s.first_channel + channel] * rstd;
   const float sum = scale * sum_g + (terms.linear * sum_t +
@@ -346,8 +346,8 @@ TF_STUDENT_DEVICE void WriteChannel(const BackwardArgs& a, const Share& s, int c
   Convert(sum, static_cast<T*>(a.dbias) + index);
 }
 
-// The team divides the slab's channels; a warp adds up one, or a thread where the team
-// is small.
+// The team divides the channels of the slab. A warp sums one channel or, in a small
+// team, a thread does.
 template <typename T>
 TF_STUDENT_DEVICE void WriteChannels(const BackwardArgs& a, const Share& s,
                                      const Partials& partials,
@@ -397,7 +397,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
   }
 }
 
-// dgamma and dbeta: the sums over images of a block's 32 channels.
+// Sums dgamma and dbeta over images, for the 32 channels of a block.
 struct AddImagesArgs {
   int64_t batch;
   int channels;

@@ -1,4 +1,4 @@
-// The forward kernel. Every sum is taken in an order that only the shapes decide.
+// The forward kernel. The order of every sum depends only on the shapes.
 #ifndef TF_STUDENT_CUDA_FORWARD_H_
 #define TF_STUDENT_CUDA_FORWARD_H_
 
@@ -19,12 +19,12 @@ struct ForwardArgs {
   float* rstd;
 };
 
-// Rows that a thread has in flight, as many as the registers allow: a pack of eight
-// channels takes twice the sums of one of four.
+// Rows that a thread loads ahead, as many as the registers allow: a pack of eight
+// channels needs twice as many sums as a pack of four.
 template <int kWidth>
 constexpr int kForwardUnroll = kWidth > 4 ? 4 : 8;
 
-// Number, mean and sum of squared deviations of some values of each channel.
+// Number, mean and sum of squared deviations of some values, for each channel.
 template <int kWidth>
 struct Moments {
   float count;
@@ -46,19 +46,20 @@ struct Moments {
   }
 };
 
-// Statistics are of d = v - pivot, a value of the group, because v - d's rounding would
-// lose a deviation that is small beside the mean: x - x_pivot is exact there.
+// Statistics are those of d = v - pivot, where the pivot is a value of the group. If
+// the deviation is much smaller than the mean, rounding v would lose it, but x -
+// x_pivot is exact.
 struct ForwardGroup {
   float x_pivot;
   float bias_pivot;
-  float mean;  // Of d.
-  float m2;    // Then 1 / deviation.
+  float mean;  // Mean of d.
+  float m2;    // Sum of squared deviations; later 1 / deviation.
 };
 
 template <int kWidth>
 struct ForwardShared {
   Moments<kWidth>* states;
-  float* mean;  // [lanes * kWidth], of the chunk's channels.
+  float* mean;  // [lanes * kWidth], for the channels of the chunk.
   float* m2;
   ForwardGroup* groups;
 };
@@ -91,9 +92,9 @@ TF_STUDENT_DEVICE void StartGroups(const ForwardArgs& a, const Share& s,
   }
 }
 
-// Reads a thread's rows, keeps the first of them, and returns the moments of x. Sums
-// are of differences from the thread's first row, which is itself one of the values, so
-// that rounding costs at most about `steps` units in the last place of m2.
+// Reads the rows of a thread, keeps the first ones, and returns the moments of x. Sums
+// are of differences from the first row of the thread. That row is one of the values,
+// so rounding costs at most about `steps` units in the last place of m2.
 template <typename T, int kWidth>
 TF_STUDENT_DEVICE Moments<kWidth> ReadMoments(const T* x, const Strip& strip,
                                               Pack<T, kWidth>* kept,
@@ -134,12 +135,13 @@ TF_STUDENT_DEVICE Moments<kWidth> ReadMoments(const T* x, const Strip& strip,
     const float sum = m.mean[i];
     m.mean[i] = sum * scale;
     const float m2 = m.m2[i] - sum * m.mean[i];
-    m.m2[i] = m2 < 0.0f ? 0.0f : m2;  // A NaN stays one.
+    m.m2[i] = m2 < 0.0f ? 0.0f : m2;  // NaN stays NaN.
   }
   return m;
 }
 
-// Moments of x around a thread's pivot become moments of d around the group's.
+// Converts moments of x around the pivot of a thread to moments of d around the pivot
+// of the group.
 template <typename T, int kWidth>
 TF_STUDENT_DEVICE void ShiftMeans(const ForwardArgs& a, const Share& s, int channel,
                                   const ForwardGroup* groups,
@@ -153,7 +155,7 @@ TF_STUDENT_DEVICE void ShiftMeans(const ForwardArgs& a, const Share& s, int chan
   }
 }
 
-// Merges `count` values around `mean` into a group that has `before`.
+// Merges `count` values around `mean` into a group of `before` values.
 TF_STUDENT_DEVICE void MergeGroup(ForwardGroup& group, float before, float count,
                                   float mean, float m2) {
   const float part = count / (before + count);
@@ -162,7 +164,7 @@ TF_STUDENT_DEVICE void MergeGroup(ForwardGroup& group, float before, float count
   group.m2 += m2 + difference * difference * before * part;
 }
 
-// A warp merges a group's channels of this chunk, which all have the same count.
+// A warp merges the channels of a group in this chunk, which have equal counts.
 template <int kWidth>
 TF_STUDENT_DEVICE void MergeChannels(const Geometry& g, const Share& s, int chunk,
                                      const ForwardShared<kWidth>& shared) {
@@ -202,7 +204,7 @@ TF_STUDENT_DEVICE void MeasureShare(const ForwardArgs& a, const Share& s,
     float pivot[kWidth];
     Moments<kWidth> m = ReadMoments<T, kWidth>(static_cast<const T*>(a.x), strip,
                                                kept + strip.slot * kThreads, pivot);
-    __syncthreads();  // The groups' pivots are there; the last chunk is merged.
+    __syncthreads();  // The pivots are written and the last chunk is merged.
     if (strip.steps > 0) {
       ShiftMeans<T, kWidth>(a, s, strip.channel, shared.groups, pivot, m);
     }
@@ -220,7 +222,7 @@ TF_STUDENT_DEVICE void MeasureShare(const ForwardArgs& a, const Share& s,
   __syncthreads();
 }
 
-// Replaces each block's moments by the team's.
+// Replaces the moments of each block by those of the team.
 TF_STUDENT_DEVICE void ExchangeMoments(const Geometry& g, const Share& s,
                                        const Partials& partials, unsigned* arrivals,
                                        unsigned expected, ForwardGroup* groups) {
@@ -318,7 +320,7 @@ TF_STUDENT_DEVICE void WriteStrip(const T* x, T* y, const Strip& strip,
                                   const ForwardTerms<kWidth>& terms) {
   using P = Pack<T, kWidth>;
   constexpr int kUnroll = kForwardUnroll<kWidth> / 2;
-  // What was read last first: it is still in the L2 cache.
+  // In reverse order: the rows that were read last are still in the L2 cache.
   for (int step = strip.kept; step < strip.steps; step += kUnroll) {
     P packs[kUnroll];
 #pragma unroll

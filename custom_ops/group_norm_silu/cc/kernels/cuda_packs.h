@@ -1,4 +1,4 @@
-// The unit of the CUDA kernels' memory accesses, and its conversion to float.
+// The unit of memory access of the CUDA kernels, and its conversion to float.
 #ifndef TF_STUDENT_CUDA_PACKS_H_
 #define TF_STUDENT_CUDA_PACKS_H_
 
@@ -14,9 +14,9 @@ namespace gpu {
 
 #define TF_STUDENT_DEVICE __device__ __forceinline__
 
-// 16 bytes of neighbouring channels, or one value where rows are unaligned.
+// 16 bytes of neighbouring channels, or one value if rows are unaligned.
 
-// Whole words, because the compiler would spread 2-byte members over registers.
+// Whole words, because the compiler gives each 2-byte member its own register.
 template <typename T, int kWidth>
 struct alignas(16) Pack {
   uint32_t word[sizeof(T) * kWidth / 4];

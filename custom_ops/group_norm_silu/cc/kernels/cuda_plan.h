@@ -1,16 +1,17 @@
-// How a CUDA launch divides a problem. Plain host arithmetic, testable without a GPU.
+// Divides a problem for a CUDA launch. Plain host arithmetic, testable without a GPU.
 //
-// An *item* is one image's *slab*: the positions of a few neighbouring groups, a
-// multiple of 16 bytes wide and 128 bytes where it can be, so that every access is 16
-// bytes and whole cache lines are used. A *team* of blocks takes an item: each block
-// reads its share of the positions once, keeps it in shared memory, and after the team
-// has exchanged partial sums finishes it from there.
+// An *item* is a *slab* of one image: all positions of a few neighbouring groups. Its
+// rows are a multiple of 16 bytes wide, if possible 128 bytes, so that every access has
+// 16 bytes and uses whole cache lines. A *team* of blocks processes an item: each block
+// reads its share of the positions once and keeps it in shared memory; after the team
+// has exchanged partial sums, the block computes its results from there.
 //
-// A team talks through global memory and may span the device, because one group of
-// 256x256 images is 1 MB only 16 bytes wide: a cluster's 16 blocks would hold slabs of
-// 32 bytes, a quarter of a line, and none of wider ones. Rows beyond shared memory are
-// read again, the latest first, which finds them in the L2 cache for somewhat larger
-// items; for much larger ones it is the two-pass algorithm.
+// A team communicates through global memory and can span the device. A cluster has only
+// 16 blocks: a group of 256x256 images that is 16 bytes wide already takes 1 MB, so a
+// cluster could hold slabs of at most 32 bytes, a quarter of a cache line. Rows that do
+// not fit in shared memory are read a second time, the latest first: for slightly
+// larger items they are still in the L2 cache; for much larger items this is the
+// two-pass algorithm.
 #ifndef TF_STUDENT_CUDA_PLAN_H_
 #define TF_STUDENT_CUDA_PLAN_H_
 
@@ -25,8 +26,8 @@ namespace tf_student {
 namespace gpu {
 
 constexpr int kThreads = 256;
-// Two blocks share a multiprocessor, so that one team's exchange hides behind the
-// other's reads and writes.
+// Two blocks share a multiprocessor, so that one team reads and writes while the other
+// exchanges sums.
 constexpr int kBlocksPerProcessor = 2;
 
 struct Geometry {
@@ -37,8 +38,8 @@ struct Geometry {
   int group_channels;
   int slab_groups;  // The last slab may have fewer.
   int slabs;
-  int lanes;  // Packs of a row that a block handles at once.
-  int rows;   // Rows that a block handles at once.
+  int lanes;  // Packs of a row that a block processes at once.
+  int rows;   // Rows that a block processes at once.
   int team;   // Blocks that share an item.
   int64_t teams;
   int64_t items;
@@ -47,8 +48,8 @@ struct Geometry {
 };
 
 struct Device {
-  int blocks;     // That are resident at once.
-  size_t shared;  // Bytes of shared memory a block may use.
+  int blocks;     // Number of blocks that can be resident at once.
+  size_t shared;  // Bytes of shared memory that a block may use.
 };
 
 struct Plan {
@@ -56,19 +57,19 @@ struct Plan {
   size_t shared_bytes;
 };
 
-// What of a kernel the plan depends on.
+// The properties of a kernel that its plan depends on.
 struct KernelShape {
-  int value_bytes;     // Of x's type.
+  int value_bytes;     // Size of a value of x.
   int width;           // Values in a pack, the unit of access.
-  int tensors;         // Kept in shared memory: x, or x and dy.
-  int state_floats;    // Partial sums of a thread, for one pack of channels.
+  int tensors;         // Number of tensors in shared memory: x, or x and dy.
+  int state_floats;    // Partial sums of a thread for one pack of channels.
   int channel_floats;  // Block sums of a channel.
   int group_floats;    // Block sums of a group.
 };
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The fewest whole groups that are whole packs.
+// The smallest number of groups that consists of whole packs.
 inline int UnitGroups(int group_channels, int width) {
   return width / std::gcd(group_channels, width);
 }
@@ -86,8 +87,8 @@ inline int64_t ItemBytes(const Geometry& g, const KernelShape& kernel,
          kernel.tensors;
 }
 
-// The widest slab that a block can keep, else the widest that the device can, else a
-// cache line. Small images take wider ones, to give a block enough to do.
+// The widest slab that a block can keep, else the widest that the device can keep, else
+// one cache line. Small images use wider slabs, to give a block enough work.
 inline int ChooseSlabGroups(const Geometry& g, const KernelShape& kernel,
                             const Device& device) {
   constexpr int kLineBytes = 128;
@@ -111,7 +112,7 @@ inline int ChooseSlabGroups(const Geometry& g, const KernelShape& kernel,
   return SlabGroups(g, kernel, kLineBytes);
 }
 
-// Shared memory beside the kept packs.
+// Shared memory in addition to the kept packs.
 inline size_t WorkBytes(const Geometry& g, const KernelShape& kernel) {
   const size_t partners = static_cast<size_t>(g.rows / 2) * g.lanes;
   const size_t channels = static_cast<size_t>(g.lanes) * kernel.width;
@@ -121,13 +122,13 @@ inline size_t WorkBytes(const Geometry& g, const KernelShape& kernel) {
   return (floats * sizeof(float) + 15) / 16 * 16;
 }
 
-// Blocks a team, from the bytes of an item and those that a block can keep.
+// Blocks of a team, from the bytes of an item and those that a block can keep.
 inline int ChooseTeam(const Geometry& g, const Device& device, int64_t item_bytes,
                       int64_t block_bytes) {
   // A share smaller than this is not worth an exchange.
   constexpr int64_t kMinShare = 64 << 10;
-  // Of an item that no block can keep, a quarter may come from the L2 cache: two teams
-  // at work are better than one that keeps everything.
+  // If no block can keep an item, a quarter of it may come from the L2 cache: two teams
+  // that work are faster than one that keeps everything.
   const int64_t reach =
       item_bytes > block_bytes ? block_bytes + block_bytes / 3 : block_bytes;
   const int64_t needed = std::min<int64_t>(
@@ -160,8 +161,8 @@ inline Plan MakePlan(const Problem& problem, const KernelShape& kernel,
   const int64_t room =
       std::max<int64_t>(0, (static_cast<int64_t>(device.shared) - work) / pack);
   g.team = ChooseTeam(g, device, ItemBytes(g, kernel, g.slab_groups), room * pack);
-  // Blocks of a team wait for each other and must all be resident. A lone block need
-  // not be, but each team has its own scratch.
+  // Blocks of a team wait for each other, so all of them must be resident. A single
+  // block does not wait, but each team needs its own scratch.
   constexpr int kWaves = 8;
   g.teams = std::min<int64_t>(
       g.items, g.team > 1 ? device.blocks / g.team : device.blocks * kWaves);

@@ -1,5 +1,5 @@
-// What the forward and the backward kernel share: where a thread works, sums over a
-// block, and how the blocks of a team meet.
+// Shared by the forward and the backward kernel: the position of a thread, sums over a
+// block, and the synchronisation of the blocks of a team.
 #ifndef TF_STUDENT_CUDA_TEAMS_H_
 #define TF_STUDENT_CUDA_TEAMS_H_
 
@@ -14,7 +14,7 @@ namespace gpu {
 constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 
-// Two special-function instructions; within a few units in the last place of float32.
+// Two special-function instructions, with an error of a few units in the last place.
 TF_STUDENT_DEVICE float FastSigmoid(float z) {
   return __fdividef(1.0f, 1.0f + __expf(-z));
 }
@@ -29,10 +29,10 @@ TF_STUDENT_DEVICE float Slope(float z) {
   return kSilu ? SiluSlope(z, FastSigmoid(z)) : 1.0f;
 }
 
-// The share of an item that one block of its team has.
+// The share of one block of a team in an item.
 struct Share {
   int64_t image;
-  int rank;  // Of the block in its team.
+  int rank;  // Index of the block in its team.
   int first_group, groups;
   int first_channel, channels;
   int64_t begin;  // First position.
@@ -60,15 +60,15 @@ TF_STUDENT_DEVICE Share ShareOf(const Geometry& g, int64_t item, int rank) {
   return s;
 }
 
-// A thread's rows of one pack of channels. A slab wider than a block is taken in
-// chunks of g.lanes packs.
+// The rows of a thread for one pack of channels. A slab wider than a block is processed
+// in chunks of g.lanes packs.
 struct Strip {
-  int channel;     // Of the slab: the first of the pack.
-  int steps;       // Rows this thread has; 0 where it has no work.
-  int64_t offset;  // Of the first value.
-  int64_t stride;  // From row to row.
+  int channel;     // First channel of the pack, in the slab.
+  int steps;       // Number of rows of this thread; 0 if it has no work.
+  int64_t offset;  // Offset of the first value.
+  int64_t stride;  // Distance between rows.
   int kept;        // The first `kept` rows stay in shared memory,
-  int slot;        // from this slot.
+  int slot;        // beginning at this slot.
 };
 
 TF_STUDENT_DEVICE int Row(const Geometry& g) { return threadIdx.x / g.lanes; }
@@ -98,7 +98,7 @@ TF_STUDENT_DEVICE int Chunks(const Geometry& g, const Share& s) {
   return (s.channels + span - 1) / span;
 }
 
-// Leaves the sum over a block's rows in the threads of row 0.
+// Sums over the rows of a block; the threads of row 0 hold the result.
 template <typename State>
 TF_STUDENT_DEVICE void ReduceRows(const Geometry& g, State& state, State* buffer) {
   const int row = Row(g);
@@ -121,13 +121,13 @@ TF_STUDENT_DEVICE float WarpSum(float x) {
   return x;
 }
 
-// Waits for all blocks of the team; what they wrote before is then visible to __ldcg.
+// Waits for all blocks of the team; their earlier writes are then visible to __ldcg.
 TF_STUDENT_DEVICE void TeamBarrier(unsigned* arrivals, unsigned expected) {
   __syncthreads();
   if (threadIdx.x == 0) {
     __threadfence();
     atomicAdd(arrivals, 1u);
-    // Signed, so that the count may wrap.
+    // Signed, so that the count can wrap around.
     while (static_cast<int>(*static_cast<volatile unsigned*>(arrivals) - expected) <
            0) {
       __nanosleep(32);
@@ -137,19 +137,19 @@ TF_STUDENT_DEVICE void TeamBarrier(unsigned* arrivals, unsigned expected) {
   __syncthreads();
 }
 
-// Apart, so that teams do not wait for each other's cache line.
+// Far apart, so that teams do not compete for a cache line.
 constexpr int kArrivalStride = 32;
 
 struct Scratch {
   unsigned* arrivals;  // [teams, kArrivalStride], zero at the start.
-  // [teams, 2, team, floats]: by parity of the round, because a block may write for the
-  // next item while others still read this one's.
+  // [teams, 2, team, floats]. The second index is the parity of the round, because a
+  // block can write for the next item while others still read for this one.
   float* partials;
   float* dgamma;  // [batch, channels]
   float* dbeta;   // [batch, channels]
 };
 
-// The floats of a team's partials that one block writes.
+// The number of floats that one block writes into the partials of its team.
 struct Partials {
   float* base;
   int floats;
@@ -172,7 +172,7 @@ TF_STUDENT_DEVICE unsigned char* SharedMemory() {
 #endif
 }
 
-// The values of a group; 1 rather than 0, which divides.
+// The number of values in a group, but at least 1, because it is a divisor.
 TF_STUDENT_DEVICE float GroupValues(const Geometry& g) {
   return max(1.0f, static_cast<float>(g.positions) * g.group_channels);
 }

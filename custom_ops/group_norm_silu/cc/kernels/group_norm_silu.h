@@ -1,5 +1,5 @@
-// The mathematics of the op, for host and device, and the structs that its CPU
-// kernels, CUDA launchers and doors share. Knows nothing of TensorFlow or CUDA.
+// The mathematics of the op, for host and device, and the structs that the CPU kernels,
+// CUDA launchers and framework adapters share. Independent of TensorFlow and CUDA.
 //
 //   v = x + bias               x: [batch, positions, channels], bias: [batch, channels]
 //   xhat = (v - mean) * rstd   over the positions and channels of each group
@@ -19,8 +19,8 @@
 #ifdef __CUDACC__
 #define TFS_HOST_DEVICE __host__ __device__ __forceinline__
 #else
-// Forced, so that no copy compiled for one instruction set is linked into the code
-// of another.
+// Always inlined: otherwise the linker could use a copy that was compiled for another
+// instruction set.
 #define TFS_HOST_DEVICE inline __attribute__((always_inline))
 #endif
 
@@ -28,7 +28,7 @@ namespace tf_student {
 
 enum class DType { kFloat32, kBFloat16, kFloat16 };
 
-// One call: x is [batch, positions, channels], and groups divides channels.
+// One call: x is [batch, positions, channels], and groups must divide channels.
 struct Problem {
   int64_t batch;
   int64_t positions;
@@ -47,7 +47,7 @@ TFS_HOST_DEVICE int64_t ImageSize(const Problem& problem) {
   return problem.positions * problem.channels;
 }
 
-// The values that one mean and one variance are taken over.
+// The number of values in a group.
 TFS_HOST_DEVICE int64_t GroupSize(const Problem& problem) {
   return problem.positions * GroupChannels(problem);
 }

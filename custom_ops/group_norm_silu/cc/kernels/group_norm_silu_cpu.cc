@@ -13,18 +13,19 @@ namespace tf_student {
 namespace cpu {
 namespace {
 
-// Chosen by measurement; the first two decide the order of sums, so they must not
+// Chosen by measurement. The first two determine the order of sums, so they must not
 // depend on the machine.
 constexpr int64_t kBlockValues = 32768;
 constexpr int64_t kMaxBlocks = 64;
-// Inputs and outputs of images that stay on one core where there are enough of them:
-// threads that wait for each other between passes cost more than the caches give.
+// Bytes of inputs and outputs up to which an image stays on one core if there are
+// enough images: threads that wait for each other between passes cost more than the
+// caches save.
 constexpr int64_t kOneCoreBytes = int64_t{16} << 20;
-// Those of images that share a pass where threads must wait.
+// Bytes up to which images share a pass if threads must wait.
 constexpr int64_t kPassBytes = int64_t{32} << 20;
-// Outputs from this size on are not in the caches when they are read.
+// Outputs of at least this size are no longer in the caches when they are read.
 constexpr int64_t kStreamBytes = int64_t{24} << 20;
-// Largest |mean| / deviation up to which a float32 holds the mean well enough.
+// Largest |mean| / deviation for which a float32 mean is exact enough.
 constexpr float kLargeMean = 1024.0f;
 
 enum class Simd { kBaseline, kAvx2, kAvx512 };
@@ -67,9 +68,9 @@ Loops<T> CurrentLoops() {
   return BaselineLoops<T>();
 }
 
-// How an image is cut: rows of `width` values, several positions each where the
-// channels alone do not fill registers; what remains is the tail. Blocks of rows are
-// the units of work, and the last takes the tail.
+// The division of an image into rows of `width` values. A row has several positions if
+// the channels of one do not fill registers; the remaining positions are the tail.
+// Blocks of rows are the units of work; the last block includes the tail.
 struct Cut {
   int64_t width, rows, tail, block_rows, blocks;
 
@@ -88,7 +89,7 @@ struct Cut {
   int64_t RowsOf(int64_t block) const {
     return std::min(block_rows, rows - Begin(block));
   }
-  // Of the tail within the image.
+  // Position of the tail within the image.
   int64_t TailBegin() const { return rows * width; }
 };
 
@@ -97,7 +98,7 @@ std::unique_ptr<V[]> Uninitialised(int64_t size) {
   return std::unique_ptr<V[]>(new V[size]);
 }
 
-// What is left of an image after its last row, padded to a row.
+// The tail of an image after its last row, padded to a row.
 template <typename T>
 std::unique_ptr<T[]> PaddedTail(const Cut& cut, const T* image) {
   std::unique_ptr<T[]> row(new T[cut.width]());
@@ -119,7 +120,7 @@ void MergeOne(double count_from, double mean, double squares, double count_into,
   *into_squares += squares + delta * delta * (count_into * part);
 }
 
-// Merges the moments of a row's positions, and the tail, into those of the first.
+// Merges the moments of the positions of a row, and of the tail, into the first ones.
 template <typename T>
 void FoldRow(const Problem& p, const Cut& cut, const Loops<T>& loops, const T* image,
              Moments row) {
@@ -141,8 +142,8 @@ void FoldRow(const Problem& p, const Cut& cut, const Loops<T>& loops, const T* i
   }
 }
 
-// Moments of the image's channels, from its blocks'. `blocks[b]` are rows of the
-// moments of block b; the channels' are left in the first.
+// Merges the moments of blocks into the moments of channels. `blocks[b]` are the
+// moments of block b; the first block receives the result.
 template <typename T>
 Moments ChannelMoments(const Problem& p, const Cut& cut, const Loops<T>& loops,
                        const T* image, double* blocks) {
@@ -172,7 +173,7 @@ struct GroupMoments {
   double mean, variance;
 };
 
-// Of v = x + bias; `bias` is one image's, or null.
+// Statistics of v = x + bias; `bias` is that of one image, or null.
 GroupMoments OfGroup(const Problem& p, Moments channels, const float* bias,
                      int64_t group) {
   const int64_t size = GroupChannels(p), begin = group * size;
@@ -189,7 +190,7 @@ GroupMoments OfGroup(const Problem& p, Moments channels, const float* bias,
   return {mean, squares / std::max<double>(1.0, static_cast<double>(GroupSize(p)))};
 }
 
-// One image's bias as a row of float32, or null.
+// The bias of one image as a row of float32, or null.
 template <typename T>
 std::unique_ptr<float[]> BiasRow(const Problem& p, const Cut& cut,
                                  const Loops<T>& loops, const T* bias, int64_t image) {
@@ -202,11 +203,11 @@ std::unique_ptr<float[]> BiasRow(const Problem& p, const Cut& cut,
   return row;
 }
 
-// The rows of float32 that an image's loops read.
+// The rows of float32 that the loops over an image read.
 enum Row { kShift, kScale, kOffset, kRest, kSlope, kConstant, kRows };
 
 // Writes shift, scale and offset such that (x - shift) * scale + offset
-// = gamma * (x + bias - mean) * rstd + beta, and as rest what the float32 shift lacks.
+// = gamma * (x + bias - mean) * rstd + beta, and as `rest` the rounding error of shift.
 void WriteAffine(const Problem& p, const Cut& cut, const float* bias,
                  const float* gamma, const float* beta, const double* mean,
                  const double* rstd, float* rows) {
@@ -251,7 +252,7 @@ class Forward {
         rows_(Uninitialised<float>(p_.batch * kRows * cut_.width)) {}
 
   const Cut& cut() const { return cut_; }
-  // Of an image's inputs and outputs.
+  // Bytes of the inputs and outputs of an image.
   int64_t ImageBytes() const { return 2 * ImageSize(p_) * sizeof(T); }
 
   static constexpr bool kPrepares = false;
@@ -367,8 +368,8 @@ class Backward {
     if (block + 1 == cut_.blocks && cut_.tail > 0) SumTail(image, sums);
   }
 
-  // Leaves the image's sums over its positions in its first block: g, g * xhat and
-  // x - shift, per channel.
+  // Sums g, g * xhat and x - shift over positions, per channel. The first block of the
+  // image receives the result.
   void Between(int64_t image) {
     const GradSums all = SumsOf(image, 0);
     double* const row = all.g;
@@ -406,7 +407,7 @@ class Backward {
     }
   }
 
-  // After all images, always in their order.
+  // After all images, always in the same order.
   void ParameterGradients(float* dgamma, float* dbeta) const {
     auto total = std::make_unique<double[]>(2 * p_.channels);
     for (int64_t n = 0; n < p_.batch; ++n) {
@@ -421,8 +422,8 @@ class Backward {
   }
 
  private:
-  // A float32 mean is off by up to 2^-24 of itself, which is not small beside the
-  // deviation where the mean is thousands of deviations large.
+  // The relative error of a float32 mean is up to 2^-24, which is not negligible if the
+  // mean is thousands of deviations large.
   void ExactMeans(int64_t image, const float* bias, double* means) const {
     const T* x = ImageOf(x_, image);
     auto blocks = Uninitialised<double>(cut_.blocks * 2 * cut_.width);
@@ -521,9 +522,9 @@ class Backward {
   const std::unique_ptr<float[]> rows_;
 };
 
-// Two passes over each image. Images stay on one core where they are many and not too
-// large, and are shared block by block elsewhere. The second pass goes backwards,
-// because the end of the first is still in the caches.
+// Two passes over each image. If images are many and not too large, each stays on one
+// core; otherwise cores share their blocks. The second pass runs backwards, because the
+// values that the first pass read last are still in the caches.
 template <typename Work>
 class Passes {
  public:

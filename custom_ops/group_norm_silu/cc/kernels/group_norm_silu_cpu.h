@@ -1,4 +1,4 @@
-// The op on the CPU. Knows nothing of TensorFlow.
+// The op on the CPU. Independent of TensorFlow.
 #ifndef TF_STUDENT_GROUP_NORM_SILU_CPU_H_
 #define TF_STUDENT_GROUP_NORM_SILU_CPU_H_
 
@@ -9,20 +9,20 @@
 
 namespace tf_student {
 
-// The caller's threads.
+// The threads of the caller.
 struct Parallel {
   using Work = std::function<void(int64_t begin, int64_t end)>;
   int threads;
   // Calls `work` on ranges that cover [0, total) once, and returns when all are done.
-  // One of the total takes about `cost` cycles.
+  // One unit of the total takes about `cost` cycles.
   std::function<void(int64_t total, int64_t cost, const Work& work)> run;
 };
 
-// One thread: the caller's.
+// Runs everything in the thread of the caller.
 Parallel Serial();
 
-// Tensors of type void have the problem's dtype. Results are a function of the
-// arguments and the instruction set alone, not of the threads.
+// Tensors of type void have the dtype of the problem. Results depend only on the
+// arguments and the instruction set, not on the threads.
 //
 // x, y: [batch, positions, channels]; bias: [batch, channels] or null;
 // gamma, beta: [channels]; mean, rstd: [batch, groups].
@@ -36,8 +36,8 @@ void GroupNormSiluBackward(const Problem& problem, const void* dy, const void* x
                            const float* mean, const float* rstd, void* dx, void* dbias,
                            float* dgamma, float* dbeta, const Parallel& parallel);
 
-// The instruction set in use: "avx512", "avx2" or "baseline". The best one that the
-// processor has, unless the environment variable TF_STUDENT_SIMD names a lesser.
+// The instruction set in use: "avx512", "avx2" or "baseline". It is the best one of the
+// processor, unless the environment variable TF_STUDENT_SIMD names a lesser one.
 const char* SimdName();
 
 }  // namespace tf_student

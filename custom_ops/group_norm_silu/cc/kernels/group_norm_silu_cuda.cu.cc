@@ -47,7 +47,7 @@ cudaError_t AskDevice(Kernel* kernel, int id, Device* device) {
   return cudaSuccess;
 }
 
-// What a kernel may use of the current device; asked once, because asking is slow.
+// The limits of a kernel on the current device, queried once because that is slow.
 template <auto kKernel>
 cudaError_t DeviceOf(Device* device) {
   constexpr int kMaxDevices = 64;
@@ -84,8 +84,8 @@ struct BackwardVariant {
   static int64_t ImageFloats(const Geometry& g) { return g.batch * g.channels; }
 };
 
-// Calls `call` with an instance of the variant for the problem. `packed`: 16 bytes an
-// access, else a value.
+// Calls `call` with an instance of the variant for the problem. `packed`: accesses of
+// 16 bytes instead of one value.
 template <template <typename, int, bool> class Variant, typename T, typename Call>
 cudaError_t WithValue(bool packed, bool silu, const Call& call) {
   constexpr int kWidth = 16 / sizeof(T);
@@ -129,7 +129,7 @@ bool IsValid(const Problem& problem) {
          problem.channels <= std::numeric_limits<int>::max();
 }
 
-// Where the parts of scratch begin, in bytes.
+// Offsets of the parts of scratch, in bytes.
 struct ScratchLayout {
   size_t arrivals_bytes;
   size_t partials;
@@ -161,8 +161,8 @@ cudaError_t PlanOf(const Problem& problem, Plan* plan) {
   return cudaSuccess;
 }
 
-// Enough whether or not the tensors turn out to be aligned. A device that cannot be
-// asked is reported by the launch.
+// Enough for both aligned and unaligned tensors. If the device cannot be queried, the
+// launch reports the error.
 template <template <typename, int, bool> class Variant>
 size_t ScratchBytes(const Problem& problem) {
   size_t bytes = 256;
@@ -184,7 +184,7 @@ cudaError_t Launch(Kernel* kernel, const Geometry& g, size_t shared_bytes,
                    cudaStream_t stream, Args args) {
   void* pointers[] = {&args};
   const dim3 grid(static_cast<unsigned>(g.team * g.teams));
-  // Only a cooperative launch promises that all blocks of a team are resident.
+  // Only a cooperative launch guarantees that all blocks of a team are resident.
   if (g.team > 1) {
     TF_STUDENT_RETURN_IF_ERROR(cudaMemsetAsync(
         args.scratch.arrivals, 0, g.teams * kArrivalStride * sizeof(unsigned), stream));

@@ -1,5 +1,5 @@
-// Launches the op's CUDA kernels. Knows nothing of TensorFlow, and needs no CUDA
-// header: streams and errors are a void* and an int.
+// Launches the CUDA kernels of the op. Independent of TensorFlow, and needs no CUDA
+// header: streams are a void* and errors an int.
 #ifndef TF_STUDENT_GROUP_NORM_SILU_CUDA_H_
 #define TF_STUDENT_GROUP_NORM_SILU_CUDA_H_
 
@@ -14,10 +14,11 @@ size_t ForwardScratchBytes(const Problem& problem);
 size_t BackwardScratchBytes(const Problem& problem);
 
 // `stream` is a cudaStream_t of the current device. x, y, dy and dx are contiguous
-// [batch, positions, channels] of problem.dtype, bias and dbias [batch, channels] of it
-// and may be null; mean and rstd are float [batch, groups], the rest float [channels].
-// Outputs and scratch must not overlap inputs. Returns a cudaError_t, 0 for success.
-// Launches can be captured into a graph, and repeat their results bit for bit.
+// [batch, positions, channels] of problem.dtype. bias and dbias are [batch, channels]
+// of the same dtype and may be null; mean and rstd are float [batch, groups], the
+// others float [channels]. Outputs and scratch must not overlap inputs. Returns a
+// cudaError_t, 0 for success. Launches can be captured into a graph; results are
+// bitwise repeatable.
 int LaunchForward(void* stream, const Problem& problem, const void* x, const void* bias,
                   const float* gamma, const float* beta, void* y, float* mean,
                   float* rstd, void* scratch);

@@ -1,4 +1,5 @@
-// The ops' kernels: they check, allocate and call, on the CPU and on CUDA devices.
+// TensorFlow kernels of the ops, for CPUs and CUDA devices: they check the arguments,
+// allocate the outputs and call the implementation.
 #include <string>
 #include <vector>
 

@@ -1,5 +1,5 @@
-// Builds a Problem from the shapes of a call, or says what is wrong with them. Knows
-// nothing of TensorFlow, so that all its doors share it.
+// Builds a Problem from the shapes of a call, or returns an error message. Independent
+// of TensorFlow, so that all adapters share it.
 #ifndef TF_STUDENT_PROBLEM_H_
 #define TF_STUDENT_PROBLEM_H_
 
@@ -30,11 +30,11 @@ struct Call {
   std::vector<Argument> like_x, parameters, biases, statistics;
 };
 
-// Returns an empty string and sets `problem`, or returns the error's message.
+// Returns an empty string and sets `problem`, or returns an error message.
 std::string MakeProblem(const Call& call, const Attributes& attributes, DType dtype,
                         Problem* problem);
 
-// "silu" is true and "none" false; another name is an error's message.
+// "silu" is true and "none" false; any other name gives an error message.
 std::string ParseActivation(const std::string& name, bool* silu);
 
 }  // namespace tf_student

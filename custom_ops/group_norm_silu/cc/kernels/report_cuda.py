@@ -1,10 +1,10 @@
-"""What the compiler made of the CUDA kernels: registers, spills, 16-byte accesses.
+"""Reports registers, spills and 16-byte accesses of the compiled CUDA kernels.
 
     python report_cuda.py [--nvcc=nvcc] [--arch=80 --arch=90]
 
-Ends with status 1 if a kernel uses local memory or a packed one has no 16-byte access.
-The accesses are read from the machine code with cuobjdump ($CUOBJDUMP, the PATH, or
-the nvidia-cuda-cuobjdump package), else from the PTX.
+Exits with code 1 if a kernel uses local memory, or if a packed kernel has no 16-byte
+access. Reads the accesses from the machine code with cuobjdump ($CUOBJDUMP, the PATH,
+or the nvidia-cuda-cuobjdump package), else from the PTX.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _TYPES = {"f": "float32", "13__nv_bfloat16": "bfloat16", "6__half": "float16"}
 
 @dataclasses.dataclass
 class Kernel:
-    """One kernel's report."""
+    """The report on one kernel."""
 
     name: str
     packed: bool
@@ -40,13 +40,13 @@ class Kernel:
     local: int = 0
 
     def is_good(self) -> bool:
-        """No local memory, and 16-byte accesses where packs are wide."""
+        """Whether it uses no local memory and, if packed, 16-byte accesses."""
         spills = self.spill_bytes or self.stack_bytes or self.local
         return not spills and (not self.packed or (self.loads > 0 and self.stores > 0))
 
 
 def find_cuobjdump() -> str | None:
-    """The disassembler, or None."""
+    """Returns the path of the disassembler, or None."""
     candidates = [os.environ.get("CUOBJDUMP"), "cuobjdump"]
     purelib = pathlib.Path(sysconfig.get_paths()["purelib"])
     candidates += [str(p) for p in sorted(purelib.glob("nvidia/cu*/bin/cuobjdump"))]
@@ -84,7 +84,7 @@ def _resources(report: str) -> dict[str, Kernel]:
 
 
 def _count_accesses(kernels: dict[str, Kernel], code: str, entry: str, patterns):
-    # re.split gives what precedes the first kernel, then name, body, name, body ...
+    # re.split returns the text before the first kernel, then name, body, name, ...
     parts = re.split(entry, code)
     for symbol, body in zip(parts[1::2], parts[2::2], strict=True):
         kernel = kernels[symbol]
@@ -93,7 +93,7 @@ def _count_accesses(kernels: dict[str, Kernel], code: str, entry: str, patterns)
 
 
 def report(arch: str, nvcc: str = "nvcc") -> list[Kernel]:
-    """Compiles the kernels for `sm_<arch>` and reads the compiler's report."""
+    """Compiles the kernels for `sm_<arch>` and returns the report of the compiler."""
     flags = ["-x", "cu", "-std=c++17", "-O3", f"-I{_ROOT}", f"-arch=sm_{arch}"]
     with tempfile.TemporaryDirectory() as folder:
         cubin = os.path.join(folder, "kernels.cubin")

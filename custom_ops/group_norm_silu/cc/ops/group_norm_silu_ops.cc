@@ -1,4 +1,4 @@
-// The ops' names, types and shapes.
+// Names, types and shapes of the ops.
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -17,7 +17,7 @@ absl::Status Mismatch(InferenceContext* c, const char* name, const char* meaning
                    ". Received: ", c->DebugString(received), ". ", cause.message()));
 }
 
-// The input of this index must be compatible with `expected`; merges both into it.
+// Checks that the input of this index is compatible with `expected`, and merges both.
 absl::Status Expect(InferenceContext* c, int index, const char* name,
                     const char* meaning, ShapeHandle* expected) {
   ShapeHandle merged;

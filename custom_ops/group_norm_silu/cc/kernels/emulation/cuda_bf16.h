@@ -1,4 +1,4 @@
-// bfloat16, on the host.
+// Emulates bfloat16 on the host.
 #ifndef TF_STUDENT_EMULATION_CUDA_BF16_H_
 #define TF_STUDENT_EMULATION_CUDA_BF16_H_
 

@@ -1,4 +1,4 @@
-// float16, on the host.
+// Emulates float16 on the host.
 #ifndef TF_STUDENT_EMULATION_CUDA_FP16_H_
 #define TF_STUDENT_EMULATION_CUDA_FP16_H_
 

@@ -1,10 +1,10 @@
-// As much of CUDA as the kernels use, on the host, to check them where there is no GPU.
+// Emulates on the host the parts of CUDA that the kernels use, to check them without a
+// GPU.
 //
-// Every thread is a fiber. Blocks run one after the other, or all at once in a
-// cooperative launch. With EMULATED_SEED, fibers run in a new order at every turn and
-// blocks rest now and then, so that a missing barrier shows. New memory holds NaNs.
-// What this cannot show: what the hardware's memory model allows beyond interleaving,
-// and speed.
+// Every thread is a fiber. Blocks run one after the other or, in a cooperative launch,
+// all at once. With EMULATED_SEED, fibers run in a new order at every turn and blocks
+// pause now and then, so that a missing barrier shows. New memory holds NaNs. The
+// emulation does not show reorderings of the hardware's memory model, nor speed.
 #ifndef TF_STUDENT_EMULATION_CUDA_RUNTIME_H_
 #define TF_STUDENT_EMULATION_CUDA_RUNTIME_H_
 
@@ -42,7 +42,7 @@ namespace emulated {
 constexpr unsigned kWarpThreads = 32;
 constexpr size_t kStackBytes = 64 << 10;
 
-// Counts arrivals; the last one opens it.
+// A barrier that counts arrivals; the last one opens it.
 struct Barrier {
   unsigned waiting = 0;
   unsigned generation = 0;
@@ -50,7 +50,7 @@ struct Barrier {
 
 struct Warp {
   Barrier barrier;
-  float values[2][kWarpThreads];  // By turns, so that one wait a shuffle is enough.
+  float values[2][kWarpThreads];  // Used alternately, so that a shuffle needs one wait.
 };
 
 struct Block {
@@ -59,7 +59,7 @@ struct Block {
   Barrier barrier;
   std::vector<Warp> warps;
   std::vector<uint64_t> shared;
-  unsigned rest = 0;  // Turns it still sits out, so that blocks drift apart.
+  unsigned rest = 0;  // Turns to pause, so that blocks drift apart.
 };
 
 struct Fiber {
@@ -69,8 +69,8 @@ struct Fiber {
   unsigned thread;
   bool done = false;
   unsigned shuffles = 0;
-  const Barrier* blocked = nullptr;  // Until this opens once more.
-  unsigned generation = 0;           // Of the barrier, when the fiber arrived.
+  const Barrier* blocked = nullptr;  // Runs again when this opens.
+  unsigned generation = 0;           // Generation of the barrier at arrival.
 
   bool CanRun() const {
     return blocked == nullptr || blocked->generation != generation;
@@ -231,7 +231,7 @@ inline uint32_t __float_as_uint(float value) {
 using std::max;
 using std::min;
 
-// ---- The runtime.
+// ---- The runtime API.
 
 using cudaStream_t = struct EmulatedStream*;
 using cudaEvent_t = struct EmulatedEvent*;

@@ -59,19 +59,19 @@ def test_every_tfds_image_comes_once(celeb_a):
     assert sorted(images[:, 0, 0, 2].tolist()) == [0, 1, 2]
 
 
-def test_a_missing_split_of_tfds_is_refused(celeb_a):
+def test_a_missing_split_of_tfds_is_an_error(celeb_a):
     assert refusal(
         lambda: load("celeb_a", (64, 64, 3), data_dir=celeb_a, split="test")
     ) == ("`split` must be one of train. Received: split=test.")
 
 
-def test_wrong_channels_of_tfds_are_refused(celeb_a):
+def test_wrong_channels_of_tfds_are_an_error(celeb_a):
     assert refusal(lambda: load("celeb_a", (64, 64, 1), data_dir=celeb_a)) == (
         "`channels` must be the channels of celeb_a, 3. Received: channels=1."
     )
 
 
-def test_a_dataset_without_images_is_refused(tmp_path):
+def test_a_dataset_without_images_is_an_error(tmp_path):
     features = tfds.features.FeaturesDict({"text": tfds.features.Text()})
     split = tfds.core.SplitInfo(
         name="train", shard_lengths=[1], num_bytes=0, filename_template=None
@@ -80,10 +80,10 @@ def test_a_dataset_without_images_is_refused(tmp_path):
     builder.info.features, builder.info.splits = features, {"train": split}
     with mock.patch("tensorflow_datasets.builder", return_value=builder):
         text = refusal(lambda: load("imdb_reviews", data_dir=str(tmp_path)))
-    assert text == "`dataset` has no images. Received: imdb_reviews."
+    assert text == "`dataset` must have images. Received: dataset=imdb_reviews."
 
 
-def test_an_unknown_dataset_is_refused(tmp_path):
+def test_an_unknown_dataset_is_an_error(tmp_path):
     assert refusal(lambda: load("no_such_set", data_dir=str(tmp_path))) == (
         "`dataset` must be `digits`, an .npz file, a folder of images or a TFDS name. "
         "Received: dataset=no_such_set."

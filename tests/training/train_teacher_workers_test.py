@@ -1,4 +1,4 @@
-"""Two processes on the loopback interface train together."""
+"""Two processes on the loopback interface train a teacher together."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.local_workers import LocalWorkers
-from tf_student.models import model_directory
+from tf_student.models.teacher import Teacher
 from tf_student.training.reporter import read_metrics
 
 _FLAGS = [
@@ -24,16 +24,16 @@ _FLAGS = [
     "--groups=4",
     "--width_multipliers=1,1",
     "--attention_resolutions=4",
-    # Masks are drawn for each replica.
+    # Each replica draws its own masks.
     "--dropout=0",
-    # A large epsilon: Adam's first steps are otherwise the gradient's sign.
+    # With a small epsilon, Adam's first steps are the sign of the gradient.
     "--adam_epsilon=1e-3",
 ]
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts so many workers of a run of so many steps."""
+    """Starts `count` workers of a run of `steps` steps."""
     started = []
 
     def run(count, directory, steps):
@@ -48,16 +48,16 @@ def start(tmp_path):
 
 
 def _weights(directory):
-    return model_directory.load_teacher(str(directory)).get_weights()
+    return Teacher.load(str(directory)).unet.get_weights()
 
 
 def _losses(directory):
     return {line["step"]: line["loss"] for line in read_metrics(str(directory))}
 
 
-def test_two_workers_equal_one_and_outlive_a_kill(start, tmp_path):
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    assert start(1, alone, 25).wait(timeout=120) == [0]
+def test_two_workers_equal_one_and_survive_a_kill(start, tmp_path):
+    single, together = tmp_path / "single", tmp_path / "together"
+    assert start(1, single, 25).wait(timeout=120) == [0]
     workers = start(2, together, 25)
     end = time.monotonic() + 120
     while not list(together.glob("checkpoints/ckpt-5.index")):
@@ -65,10 +65,10 @@ def test_two_workers_equal_one_and_outlive_a_kill(start, tmp_path):
         time.sleep(0.05)
     os.kill(workers.processes[1].pid, signal.SIGKILL)
     assert workers.wait(timeout=240) == [0, 0]
-    one, two = _losses(alone), _losses(together)
+    one, two = _losses(single), _losses(together)
     assert sorted(two) == sorted(one) == list(range(1, 26))
     np.testing.assert_allclose(list(two.values()), list(one.values()), rtol=1e-4)
-    for actual, expected in zip(_weights(together), _weights(alone), strict=True):
+    for actual, expected in zip(_weights(together), _weights(single), strict=True):
         np.testing.assert_allclose(actual, expected, atol=2e-5)
-    # The chief alone writes.
+    # Only the chief writes.
     assert not list(together.glob("*.tmp-*"))

@@ -14,7 +14,7 @@ _STEPS = 4000
 
 @pytest.fixture
 def start(demo_run, tmp_path):
-    """Starts so many workers, which are not started again."""
+    """Starts `count` workers, which are not restarted."""
     started = []
 
     def run(count, directory, steps):
@@ -46,7 +46,7 @@ def _losses(directory):
     return {line["step"]: line["loss"] for line in lines if "loss" in line}
 
 
-def test_sigterm_to_one_saves_and_stops_both_and_one_alone_goes_on(start, tmp_path):
+def test_sigterm_to_one_stops_both_and_a_single_worker_resumes(start, tmp_path):
     directory = tmp_path / "student"
     workers = start(2, directory, _STEPS)
     end = time.monotonic() + 120
@@ -57,13 +57,15 @@ def test_sigterm_to_one_saves_and_stops_both_and_one_alone_goes_on(start, tmp_pa
     assert workers.wait(timeout=60) == [75, 75]
     saved = max(_losses(directory))
     assert saved < _STEPS
-    said = (tmp_path / "log.1").read_text().splitlines()[-1]
-    assert said.endswith(f"Saved step {saved} of {_STEPS}.")
-    # Another number of workers, and of steps in all, is no other run.
+    message = (tmp_path / "log.1").read_text().splitlines()[-1]
+    assert message.endswith(f"Saved step {saved} of {_STEPS}.")
+    # The number of workers and the total number of steps may change.
     more = saved + 3
     assert start(1, directory, more).wait(timeout=120) == [0]
-    alone = tmp_path / "alone"
-    assert start(1, alone, more).wait(timeout=120) == [0]
-    found, expected = _losses(directory), _losses(alone)
-    assert sorted(found) == sorted(expected) == list(range(1, more + 1))
-    np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-3)
+    single = tmp_path / "single"
+    assert start(1, single, more).wait(timeout=120) == [0]
+    resumed, expected = _losses(directory), _losses(single)
+    assert sorted(resumed) == sorted(expected) == list(range(1, more + 1))
+    np.testing.assert_allclose(
+        list(resumed.values()), list(expected.values()), rtol=1e-3
+    )

@@ -1,0 +1,48 @@
+"""The student's training step, which several benchmarks time or measure."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.data import images
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.runtime import devices
+from tf_student.training.state import TrainState
+from tf_student.training.step import make_train_step
+from tf_student.training.student_task import student_loss
+from tf_student.training.training_config import TrainConfig
+
+
+def make_step(
+    config: UNetConfig,
+    train: TrainConfig,
+    *,
+    xla: bool = False,
+    recompute: bool = False,
+) -> Callable[[], float]:
+    """Builds a training step on one CPU device, with the L1 loss.
+
+    Args:
+        config: the architecture; weights are random.
+        train: batch size and optimizer.
+        xla: whether to compile with XLA.
+        recompute: whether to use gradient checkpointing.
+
+    Returns:
+        A function that takes a step on a constant batch and returns the loss when the
+        step is done. The first call traces the step.
+    """
+    strategy = devices.make_strategy(["CPU:0"])
+    state = TrainState(
+        strategy, lambda: Student(UNet(config, recompute=recompute)), train
+    )
+
+    def loss(model, pair, seed):
+        return student_loss(model, pair, seed, distance="l1")
+
+    step = make_train_step(strategy, state, loss, config=train, xla=xla)
+    z = tf.random.normal([train.batch_size, *config.image_shape])
+    pair = z, images.to_uint8(z)
+    return lambda: float(step(pair, tf.constant(0.0)).loss)

@@ -1,0 +1,66 @@
+import numpy as np
+
+from tests.image_sets import all_images, load, refusal, write_png
+
+RNG = np.random.default_rng(0)
+
+
+def test_a_folder_is_read_in_the_order_of_its_paths(tmp_path):
+    images = RNG.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    write_png(tmp_path / "b.png", images[1])
+    write_png(tmp_path / "c" / "a.PNG", images[2])
+    write_png(tmp_path / "a.png", images[0])
+    (tmp_path / "notes.txt").write_text("no image")
+    assert np.array_equal(all_images(load(tmp_path)), images)
+
+
+def test_the_shorter_side_is_resized_and_the_centre_cropped(tmp_path):
+    # 16 by 32 pixels are resized to 8 by 16, of which columns 4 to 11 remain.
+    columns = np.repeat(np.arange(16) * 10, 2)
+    image = np.broadcast_to(columns[None, :, None], (16, 32, 3)).astype(np.uint8)
+    write_png(tmp_path / "a.png", image)
+    fitted = all_images(load(tmp_path))[0]
+    assert fitted.shape == (8, 8, 3)
+    # Antialiasing mixes neighbours, but a ramp stays a ramp.
+    np.testing.assert_allclose(fitted[3, :, 0], np.arange(4, 12) * 10, atol=1)
+
+
+def test_resizing_is_antialiased(tmp_path):
+    # Stripes in the two middle columns of each four, which plain bilinear sampling
+    # would always hit; antialiasing leaves about their mean.
+    stripes = np.tile(np.array([0, 255, 255, 0], np.uint8), 8)
+    image = np.broadcast_to(stripes[None, :, None], (32, 32, 3))
+    write_png(tmp_path / "a.png", image)
+    fitted = all_images(load(tmp_path))[0]
+    assert np.all(np.abs(fitted.astype(int) - 127.5) < 40)
+
+
+def test_a_smaller_image_is_enlarged(tmp_path):
+    write_png(tmp_path / "a.png", np.full((4, 6, 3), 77, np.uint8))
+    assert np.array_equal(all_images(load(tmp_path))[0], np.full((8, 8, 3), 77))
+
+
+def test_a_grey_image_gets_the_requested_channels(tmp_path):
+    write_png(tmp_path / "a.png", np.full((8, 8, 1), 9, np.uint8))
+    assert np.array_equal(all_images(load(tmp_path))[0], np.full((8, 8, 3), 9))
+
+
+def test_an_unreadable_image_is_named(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n cut off")
+    image_set = load(tmp_path)
+    text = refusal(image_set.diagnose)
+    assert text.startswith(f"{tmp_path / 'b.png'} is not a readable image: ")
+    assert "\n" not in text
+
+
+def test_readable_images_pass_the_diagnosis(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    load(tmp_path).diagnose()
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    assert refusal(lambda: load(tmp_path)) == (
+        "`dataset` must be a folder with .png, .jpg, .jpeg, .bmp files. "
+        f"Received: dataset={tmp_path}."
+    )

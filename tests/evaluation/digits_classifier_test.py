@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from tf_student.data import datasets
+from tf_student.evaluation import digits_classifier, extractors
+from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
+
+
+def _load():
+    return extractors.load("digits", devices.make_strategy(["CPU:0"]))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return _load()
+
+
+def test_digits_are_recognized(digits):
+    images, labels = datasets.digits()
+    features = digits.extract([images[:1000], images[1000:]])
+    assert features.activations.shape == (1797, 64)
+    assert features.logits.shape == (1797, 10)
+    assert (features.logits.argmax(axis=1) == labels).mean() > 0.99
+
+
+def test_classifier_is_cached(digits, cache, monkeypatch):
+    assert [path.name for path in cache.iterdir()] == ["digits-1.keras"]
+    monkeypatch.setattr(digits_classifier, "train", None)
+    reloaded, images = _load(), datasets.digits()[0][:50]
+    np.testing.assert_array_equal(reloaded.run(images)[0], digits.run(images)[0])
+
+
+def test_training_is_reproducible(monkeypatch):
+    images, labels = datasets.digits()
+    monkeypatch.setattr(datasets, "digits", lambda: (images[:64], labels[:64]))
+    first, second = digits_classifier.train(), digits_classifier.train()
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 9, 1), (2, 8, 8, 3)])
+def test_other_images_are_an_error(digits, shape):
+    with pytest.raises(InputError, match="needs 8x8 images with one channel"):
+        digits.run(np.zeros(shape, np.uint8))
+
+
+def test_cache_follows_the_environment(monkeypatch):
+    monkeypatch.delenv("TF_STUDENT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/someone/.cache")
+    assert digits_classifier.cache_directory() == "/home/someone/.cache/tf_student"
+    monkeypatch.setenv("TF_STUDENT_CACHE", "/elsewhere")
+    assert digits_classifier.cache_directory() == "/elsewhere"

@@ -1,0 +1,43 @@
+"""The files of an evaluation."""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from tf_student.evaluation import report
+from tf_student.evaluation.pictures import Picture
+from tf_student.evaluation.result import Evaluation
+from tf_student.evaluation.statistics import Statistics
+from tf_student.runtime import files
+
+
+def write(
+    directory: str,
+    evaluation: Evaluation,
+    pictures: list[Picture],
+    statistics: dict[str, Statistics],
+) -> None:
+    """Writes `evaluation.json`, `evaluation.html`, `evaluation/` and `statistics/`.
+
+    Args:
+        directory: created if it is missing.
+        evaluation: the figures, for the table.
+        pictures: written below `evaluation/` and shown on the page.
+        statistics: of the features, by the name of their file.
+    """
+
+    def path(*names: str) -> str:
+        return os.path.join(directory, *names)
+
+    for folder in ("evaluation", "statistics"):
+        tf.io.gfile.makedirs(path(folder))
+    paths = {}
+    for picture in pictures:
+        paths[picture.caption] = path("evaluation", f"{picture.name}.png")
+        picture.write(paths[picture.caption])
+    for name, stats in statistics.items():
+        stats.save(path("statistics", f"{name}.npz"))
+    title = f"tf-student: {', '.join(evaluation.networks)} against {evaluation.real}"
+    report.write_report(path("evaluation.html"), title, evaluation, paths)
+    files.write_json(path("evaluation.json"), dataclasses.asdict(evaluation))

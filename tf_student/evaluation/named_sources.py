@@ -1,0 +1,100 @@
+"""Opens sources of images by path or by name."""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from tf_student.data import datasets
+from tf_student.data.data_config import DataConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.evaluation import image_sources, saved_model_source, statistics
+from tf_student.evaluation.image_sources import Source
+from tf_student.models.student import Student
+from tf_student.models.teacher import Teacher
+from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
+from tf_student.runtime.run_directory import RunDirectory
+from tf_student.serving import versions
+
+
+@dataclasses.dataclass(frozen=True)
+class Opener:
+    """Opens sources of images by path or by name.
+
+    Attributes:
+        strategy: generates the images of a teacher or a student.
+        sampler: solver and steps of a teacher.
+        run: how to use the devices.
+        data_dir: where TFDS keeps its data.
+    """
+
+    strategy: tf.distribute.Strategy
+    sampler: SamplerConfig
+    run: RunConfig
+    data_dir: str = ""
+
+    def open(
+        self, name: str, *, option: str, shape: tuple[int, int, int] | None = None
+    ) -> Source:
+        """Opens a source of images.
+
+        Args:
+            name: a SavedModel with the signature `serving_default` from noise to
+                images, or the directory of its versions; the run directory of a teacher
+                or a student; a folder of images; an `.npz` file of images or of
+                statistics; `digits` or a TFDS name. `:name` after a file or a TFDS name
+                chooses an array or a split.
+            option: the argument's name, for messages.
+            shape: the shape that TFDS images are brought to; None keeps their own.
+
+        Raises:
+            InputError: if the source does not exist or cannot be read.
+        """
+        if saved_model := versions.newest(name):
+            return saved_model_source.load(saved_model, self.run)
+        if RunDirectory.exists(name):
+            return self._open_run(name)
+        path, split = _split_name(name)
+        if path.endswith(".npz") and statistics.has_statistics(path):
+            return image_sources.from_statistics(statistics.load(path))
+        is_tfds = not path.endswith(".npz") and not tf.io.gfile.isdir(path)
+        if is_tfds and os.path.isabs(path):
+            raise InputError(f"`{option}` must exist. Received: {option}={name}.")
+        data = DataConfig(path, split or "train", self.data_dir)
+        return open_real(data, shape if is_tfds else None)
+
+    def _open_run(self, directory: str) -> Source:
+        name = os.path.normpath(directory)
+        if RunDirectory.open(directory).network == "student":
+            generator = Student.load(directory).generator(self.strategy, self.run)
+            return image_sources.from_generator(name, generator, 1)
+        teacher = Teacher.load(directory)
+        generator = teacher.generator(self.strategy, self.sampler, self.run)
+        calls = teacher.network_calls(self.sampler)
+        return image_sources.from_generator(name, generator, calls)
+
+
+def open_real(
+    real: DataConfig | str, shape: tuple[int, int, int] | None, maximum: int = 0
+) -> Source:
+    """Opens a set of images.
+
+    Args:
+        real: the images, or the name of their dataset.
+        shape: the shape that the images are brought to; None keeps their own.
+        maximum: the source has at most this many images; 0 uses all of them.
+
+    Raises:
+        InputError: if the images cannot be read.
+    """
+    data = DataConfig(real) if isinstance(real, str) else real
+    return image_sources.from_images(datasets.load(data, shape), maximum)
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Splits `cifar10:test` into name and split; a path may contain colons itself."""
+    path, colon, split = name.rpartition(":")
+    if not colon or "/" in split or tf.io.gfile.exists(name):
+        return name, ""
+    return path, split

@@ -1,0 +1,88 @@
+"""The presets of the paper, by Luhman & Luhman (arXiv 2101.02388).
+
+The values for students are from sec. 4 and app. A of the paper, those for samplers from
+DDIM (arXiv 2010.02502, app. D), and those for teachers from DDPM (arXiv 2006.11239,
+app. B).
+"""
+
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.data.data_config import DataConfig
+from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.presets.preset import Preset
+from tf_student.training.training_config import DistillConfig, TrainConfig
+
+
+def _steps(epochs: int, batch_size: int) -> int:
+    """Optimizer steps for a number of epochs over 1,024,000 pairs."""
+    return epochs * 1_024_000 // batch_size
+
+
+CIFAR10 = Preset(
+    unet=UNetConfig(),
+    data=DataConfig("cifar10"),
+    teacher=TrainConfig(
+        batch_size=128, steps=800_000, warmup_steps=5000, clip_norm=1.0
+    ),
+    sampler=SamplerConfig("quadratic", 100),
+    pairs=PairsConfig(held_out_pairs=51_200),
+    distill=DistillConfig("l1"),
+    student=TrainConfig(
+        batch_size=512,
+        steps=_steps(25, 512),
+        warmup_steps=5000,
+        beta_2=0.98,
+        ema_decay=0.995,
+    ),
+)
+
+CELEBA64 = Preset(
+    unet=UNetConfig(image_size=64, width_multipliers=(1, 2, 2, 2, 4)),
+    data=DataConfig("celeb_a"),
+    teacher=TrainConfig(
+        batch_size=128, steps=500_000, warmup_steps=5000, clip_norm=1.0
+    ),
+    sampler=SamplerConfig("quadratic", 100),
+    pairs=PairsConfig(held_out_pairs=10_240),
+    distill=DistillConfig("l2"),
+    student=TrainConfig(
+        batch_size=512,
+        steps=_steps(35, 512),
+        learning_rate=5e-5,
+        warmup_steps=5000,
+        beta_2=0.98,
+        ema_decay=0.995,
+    ),
+)
+
+
+def _lsun(dataset: str, epochs: int, teacher_steps: int) -> Preset:
+    return Preset(
+        unet=UNetConfig(
+            image_size=256, width_multipliers=(1, 1, 2, 2, 4, 4), dropout=0.0
+        ),
+        data=DataConfig(dataset),
+        teacher=TrainConfig(
+            batch_size=64,
+            steps=teacher_steps,
+            learning_rate=2e-5,
+            warmup_steps=5000,
+            clip_norm=1.0,
+        ),
+        sampler=SamplerConfig("uniform", 50),
+        # This makes shards of about 200 MB.
+        pairs=PairsConfig(held_out_pairs=2_560, shard_pairs=1024),
+        distill=DistillConfig("l2"),
+        student=TrainConfig(
+            batch_size=32,
+            steps=_steps(epochs, 32),
+            learning_rate=5e-6,
+            warmup_steps=1000,
+            beta_1=0.98,
+            ema_decay=0.9995,
+        ),
+    )
+
+
+LSUN_BEDROOM = _lsun("lsun/bedroom", epochs=50, teacher_steps=2_388_000)
+LSUN_CHURCH = _lsun("lsun/church_outdoor", epochs=40, teacher_steps=4_432_000)

@@ -1,1 +1,0 @@
-"""Each station of the road as one function; the binaries only add flags."""
