@@ -3,6 +3,7 @@
 import ast
 import doctest
 import inspect
+import os
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def namespace(runs, monkeypatch):
         "tf": tf,
         "np": np,
         "keras": keras,
+        "os": os,
         "tiny": TINY,
         "teacher": ts.Teacher.load("runs/digits/teacher"),
         "student": ts.Student.load("runs/digits/student"),

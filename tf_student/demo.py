@@ -49,7 +49,7 @@ def run_demo(
 
     Example:
 
-    >>> print(run_demo("runs/demo"))  # doctest: +SKIP
+    >>> evaluation = run_demo("runs/demo", preset=tiny, run=RunConfig(device_batch=32))
     """
     teacher, pairs, student = _train(directory, preset, run, progress)
     _draw(teacher, student, directory, preset, run)

@@ -267,3 +267,18 @@ def test_images_of_another_shape_are_not_imported(teacher, arrays, tmp_path):
 def test_a_missing_source_is_named(teacher, tmp_path):
     with pytest.raises(InputError, match="`source` must be a folder"):
         commands.import_pairs(teacher, str(tmp_path / "none"), str(tmp_path / "pairs"))
+
+
+@pytest.mark.parametrize(
+    ("config", "count", "pairs", "held_out"),
+    [
+        (None, None, 1_024_000, 10_240),
+        (None, 2_000, 2_000, 100),
+        (None, 3, 3, 1),
+        (None, 1_000_000, 1_000_000, 10_240),
+        (PairsConfig(held_out_pairs=7), 2_000, 2_000, 7),
+    ],
+)
+def test_a_count_takes_the_place_of_the_configs(config, count, pairs, held_out):
+    counted = commands._with_count(config, count)
+    assert (counted.pairs, counted.held_out_pairs) == (pairs, held_out)

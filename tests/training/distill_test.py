@@ -94,8 +94,8 @@ def test_returned_student_has_the_best_weights(demo_run, tmp_path):
     ]
     weights = student.get_weights()
     last = _ema_weights(tmp_path, len(weights))
-    same = all(np.array_equal(a, b) for a, b in zip(weights, last, strict=True))
-    assert same == (losses[1] < losses[0])
+    assert losses[1] > losses[0]
+    assert not all(np.array_equal(a, b) for a, b in zip(weights, last, strict=True))
     _assert_weights_equal(student, Student.load(str(tmp_path)))
 
 
@@ -153,16 +153,6 @@ def test_directory_started_with_another_distance_is_an_error(demo_run, contents)
     before = contents(demo_run.student)
     with pytest.raises(InputError, match="started with distance='l1'"):
         _distill(demo_run, demo_run.student, config=DistillConfig("l2"))
-    assert contents(demo_run.student) == before
-
-
-def test_resuming_with_other_pairs_is_an_error(demo_run, contents):
-    online = online_pairs(
-        demo_run.teacher, config=TINY.pairs, sampler=TINY.sampler, run=RUN
-    )
-    before = contents(demo_run.student)
-    with pytest.raises(InputError, match="started with pairs="):
-        _distill(demo_run, demo_run.student, pairs=online)
     assert contents(demo_run.student) == before
 
 

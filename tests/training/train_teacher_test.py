@@ -158,7 +158,7 @@ def test_unreadable_image_in_a_folder_is_named(tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(3):
-        grids.write_png(folder / f"{number}.png", np.zeros([8, 8, 1], np.uint8))
+        grids.write_png(str(folder / f"{number}.png"), np.zeros([8, 8, 1], np.uint8))
     data = (folder / "1.png").read_bytes()
     (folder / "1.png").write_bytes(data[:-30])
     with pytest.raises(InputError, match=r"1.png is not a readable image"):

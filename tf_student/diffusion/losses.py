@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -50,6 +51,7 @@ def noise_loss(
     return tf.reduce_mean(tf.square(_per_example(error)), axis=-1)
 
 
+@keras.saving.register_keras_serializable("tf_student")
 def distillation_loss(
     targets: tf.Tensor, images: tf.Tensor, *, distance: str = "l1"
 ) -> tf.Tensor:

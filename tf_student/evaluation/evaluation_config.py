@@ -7,7 +7,13 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How image quality is measured."""
+    """How image quality is measured.
+
+    Example:
+
+    >>> EvaluateConfig(samples=10_000, extractor="digits").repeats
+    3
+    """
 
     samples: int = option(50_000, "Generated images in each measurement.", minimum=2)
     repeats: int = option(
@@ -76,7 +82,13 @@ class CompareConfig:
 
 @dataclasses.dataclass(frozen=True)
 class VerifyConfig:
-    """How a converted teacher is inspected."""
+    """How a converted teacher is inspected.
+
+    Example:
+
+    >>> VerifyConfig(count=4).real_images
+    64
+    """
 
     count: int = option(16, "Images to sample.", minimum=1)
     seed: int = option(0, "Seed of the noise.", minimum=0)

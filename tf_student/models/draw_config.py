@@ -7,7 +7,13 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class SampleConfig:
-    """The images that `sample` draws."""
+    """The images that `sample` draws.
+
+    Example:
+
+    >>> SampleConfig(count=16).seed
+    0
+    """
 
     count: int = option(64, "Number of images.", minimum=1)
     seed: int = option(0, "Seed of the noise.", minimum=0)
@@ -18,7 +24,13 @@ class SampleConfig:
 
 @dataclasses.dataclass(frozen=True)
 class InterpolateConfig:
-    """The interpolations that `interpolate` draws."""
+    """The interpolations that `interpolate` draws.
+
+    Example:
+
+    >>> InterpolateConfig(rows=2).columns
+    10
+    """
 
     rows: int = option(8, "Interpolations, each between two images.", minimum=1)
     columns: int = option(

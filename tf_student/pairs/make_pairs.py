@@ -25,7 +25,7 @@ def make_pairs(
     directory: str,
     *,
     count: int | None = None,
-    config: PairsConfig = PairsConfig(),
+    config: PairsConfig | None = None,
     sampler: SamplerConfig = SamplerConfig(),
     engine: EngineConfig = EngineConfig(),
     remake: Sequence[str] = (),
@@ -40,7 +40,8 @@ def make_pairs(
         teacher: a teacher or its directory; Apache Beam needs a directory.
         directory: directory of the pairs; created if it is missing.
         count: number of training pairs, in place of `config.pairs`.
-        config: number, seed and encoding of the pairs.
+        config: number, seed and encoding of the pairs; without it, as many pairs as a
+            twentieth of `count` are held out.
         sampler: solver and steps of the teacher's sampler.
         engine: which processes generate the pairs, and this worker's index.
         remake: names of shards to re-generate although they exist.
@@ -56,15 +57,23 @@ def make_pairs(
 
     Example:
 
-    >>> config, sampler = PairsConfig(held_out_pairs=16), SamplerConfig(calls=2)
-    >>> pairs = make_pairs(teacher, "runs/a", count=64, config=config, sampler=sampler)
+    >>> sampler = SamplerConfig(calls=2)
+    >>> pairs = make_pairs(teacher, "runs/a", count=64, sampler=sampler)
     """
-    if count is not None:
-        config = dataclasses.replace(config, pairs=count)
+    config = _with_count(config, count)
     beam = engine.engine == "beam"
     write = generation.with_beam if beam else generation.in_this_process
     manifest = write(teacher, directory, config, sampler, engine, remake, run, progress)
     return PairSet(directory) if manifest.complete else None
+
+
+def _with_count(config: PairsConfig | None, count: int | None) -> PairsConfig:
+    if count is None:
+        return config or PairsConfig()
+    if config is None:
+        held_out = min(max(count // 20, 1), PairsConfig.held_out_pairs)
+        config = PairsConfig(held_out_pairs=held_out)
+    return dataclasses.replace(config, pairs=count)
 
 
 def online_pairs(
@@ -133,14 +142,14 @@ def import_pairs(
 
     Example:
 
-    >>> pairs = import_pairs(teacher, "/data/pairs", "runs/b")  # doctest: +SKIP
+    >>> os.makedirs("arrays")
+    >>> for part in ("train_0", "test"):
+    ...     np.save(f"arrays/x_{part}.npy", np.zeros([8, 8, 8, 1], np.float16))
+    ...     np.save(f"arrays/y_{part}.npy", np.zeros([8, 8, 8, 1], np.uint8))
+    >>> pairs = import_pairs(teacher, "arrays", "runs/b")
     """
     opened, teacher = import_sources.open_source(source), as_teacher(teacher)
-    if opened.image_shape != teacher.image_shape:
-        raise InputError(
-            f"{source} must hold images of the teacher's shape. Expected: "
-            f"{teacher.image_shape}, received: {opened.image_shape}."
-        )
+    _check_shape(source, opened.image_shape, teacher)
     config = dataclasses.replace(
         config,
         pairs=opened.count(manifests.TRAIN),
@@ -151,6 +160,14 @@ def import_pairs(
     manifest = dataclasses.replace(manifest, imported=True)
     importer.write_imported(directory, manifest, opened)
     return PairSet(directory)
+
+
+def _check_shape(source: str, shape: tuple[int, ...], teacher: Teacher) -> None:
+    if shape != teacher.image_shape:
+        raise InputError(
+            f"{source} must hold images of the teacher's shape. Expected: "
+            f"{teacher.image_shape}, received: {shape}."
+        )
 
 
 def check_pairs(

@@ -23,10 +23,12 @@ class DivergedError(RuntimeError):
 
     Example:
 
-    >>> try:  # doctest: +SKIP
-    ...     train_teacher("runs/a", train=TrainConfig(learning_rate=1e6))
+    >>> train = TrainConfig(batch_size=4, steps=9, learning_rate=1e30)
+    >>> try:
+    ...     train_teacher("runs/c", unet=teacher.unet.config, train=train)
     ... except DivergedError as error:
     ...     print(error)
+    The ... became ... at step ...
     """
 
 

@@ -7,6 +7,7 @@ the real class when Keras uses it.
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 import wrapt
@@ -14,6 +15,8 @@ import wrapt
 PACKAGE = "tf_student"
 # The models that users save, and their modules, which register all layers.
 _MODELS = {"Student": "tf_student.models.student", "UNet": "tf_student.models.unet"}
+# The functions that a compiled model stores by name.
+_FUNCTIONS = {"distillation_loss": "tf_student.diffusion.losses"}
 
 
 def register_on_import() -> None:
@@ -22,13 +25,21 @@ def register_on_import() -> None:
 
 
 def _register(keras: Any) -> None:
-    for name, module in _MODELS.items():
+    placeholders = {name: _model(name, module) for name, module in _MODELS.items()}
+    placeholders |= {n: _function(n, module) for n, module in _FUNCTIONS.items()}
+    for name, placeholder in placeholders.items():
         if keras.saving.get_registered_object(f"{PACKAGE}>{name}") is None:
-            register = keras.saving.register_keras_serializable(PACKAGE, name)
-            register(_placeholder(name, module))
+            keras.saving.register_keras_serializable(PACKAGE, name)(placeholder)
 
 
-def _placeholder(name: str, module: str) -> type:
+def _function(name: str, module: str) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call
+
+
+def _model(name: str, module: str) -> type:
     def from_config(cls: type, config: dict[str, Any]) -> Any:
         return getattr(importlib.import_module(module), name).from_config(config)
 

@@ -27,8 +27,7 @@ def distribute(
         parts: number of parts into which each replica will split its batch.
 
     Returns:
-        The distributed dataset; each replica gets batches of
-        `batch_size / num_replicas` examples.
+        The distributed dataset, with `batch_size / replicas` examples per replica.
 
     Raises:
         InputError: if `batch_size` is not divisible by the number of replicas, or a
