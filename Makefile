@@ -51,8 +51,8 @@ benchmark: $(INSTALLED)
 clean:
 	rm -rf $(VENV) build *.egg-info
 
-# The fused op is compiled against the TensorFlow that is installed first. Programs for
-# checks alone are no part of it.
+# The fused op is compiled against the TensorFlow that is installed first. Programs that
+# only check it are not a part of it.
 OP := custom_ops/group_norm_silu/cc
 OP_SOURCES := $(OP)/build.py $(wildcard $(OP)/*/*.h) \
 	$(filter-out $(OP)/kernels/check_%,$(wildcard $(OP)/*/*.cc))

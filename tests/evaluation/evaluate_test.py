@@ -59,8 +59,8 @@ def test_network_calls_are_counted(demo_run):
 
 
 def test_times_are_measured(demo_run):
-    measured = demo_run.evaluation.networks
-    assert 0 < measured["student"].milliseconds < measured["teacher"].milliseconds
+    for measured in demo_run.evaluation.networks.values():
+        assert measured.milliseconds > 0
 
 
 def test_teachers_fid_is_that_of_its_stored_images(demo_run):

@@ -230,6 +230,13 @@ def test_generate_in_bfloat16_gives_images_close_to_those_in_float32(student):
     assert 0 < difference.max() and difference.mean() < 4
 
 
+def test_a_student_generates_in_its_own_dtype(student):
+    half = Student(student.unet.copy(dtype="mixed_bfloat16"), student.diffusion)
+    in_half = student.generate(4, run=RunConfig(dtype="bfloat16"))
+    assert np.array_equal(half.generate(4), in_half)
+    assert not np.array_equal(student.generate(4), in_half)
+
+
 def test_no_images_and_fewer(student):
     assert student.generate(0).shape == (0, 8, 8, 3)
     with pytest.raises(InputError, match="must be at least 0"):

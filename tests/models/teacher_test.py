@@ -134,6 +134,12 @@ def test_sample_in_bfloat16_gives_images_close_to_those_in_float32(teacher):
     assert 0 < difference.max() and difference.mean() < 4
 
 
+def test_a_teacher_samples_in_its_own_dtype(teacher):
+    half = Teacher(teacher.unet.copy(dtype="mixed_bfloat16"), teacher.diffusion)
+    in_half = teacher.sample(4, sampler=SAMPLER, run=RunConfig(dtype="bfloat16"))
+    assert np.array_equal(half.sample(4, sampler=SAMPLER), in_half)
+
+
 def test_no_images_and_fewer(teacher):
     assert teacher.sample(0, sampler=SAMPLER).shape == (0, 8, 8, 3)
     with pytest.raises(InputError, match="must be at least 0"):

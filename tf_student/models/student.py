@@ -133,7 +133,7 @@ class Student(keras.Model):
         weights_file.save(str(filepath), self)
 
     def generate(
-        self, n: int, seed: int = 0, *, run: RunConfig = RunConfig()
+        self, n: int, seed: int = 0, *, run: RunConfig | None = None
     ) -> np.ndarray:
         """Generates the images of a seed.
 
@@ -143,8 +143,8 @@ class Student(keras.Model):
             n: number of images.
             seed: seed of the noise, which is a function of the seed and of an image's
                 index, on any machine.
-            run: how to use the devices, and the compute type. All visible GPUs share
-                the work.
+            run: how to use the devices, and the compute type; None computes in the
+                student's own. All visible GPUs share the work.
 
         Returns:
             uint8 `[n, height, width, channels]`.
@@ -157,6 +157,7 @@ class Student(keras.Model):
         >>> student.generate(16, seed=7).dtype
         dtype('uint8')
         """
+        run = run or RunConfig(dtype=self.unet.compute_dtype)
         strategy = devices.open_devices(run)
         generator = self.generator(strategy, devices.for_count(run, n, strategy))
         return generator.from_seed(seed, noise.EVALUATION, n)

@@ -134,7 +134,7 @@ class Teacher:
         seed: int = 0,
         *,
         sampler: SamplerConfig = SamplerConfig(),
-        run: RunConfig = RunConfig(),
+        run: RunConfig | None = None,
     ) -> np.ndarray:
         """Samples the images of a seed.
 
@@ -145,8 +145,8 @@ class Teacher:
             seed: seed of the noise; a student starts from the same noise for the same
                 seed.
             sampler: solver, spacing and number of steps.
-            run: how to use the devices, and the compute type. All visible GPUs share
-                the work.
+            run: how to use the devices, and the compute type; None computes in the
+                teacher's own. All visible GPUs share the work.
 
         Returns:
             uint8 `[n, height, width, channels]`.
@@ -159,6 +159,7 @@ class Teacher:
         >>> teacher.sample(16, seed=7, sampler=SamplerConfig(calls=20)).dtype
         dtype('uint8')
         """
+        run = run or RunConfig(dtype=self.unet.compute_dtype)
         strategy = devices.open_devices(run)
         run = devices.for_count(run, n, strategy)
         generator = self.generator(strategy, sampler, run)

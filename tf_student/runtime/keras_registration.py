@@ -25,8 +25,8 @@ def register_on_import() -> None:
 
 
 def _register(keras: Any) -> None:
-    placeholders = {name: _model(name, module) for name, module in _MODELS.items()}
-    placeholders |= {n: _function(n, module) for n, module in _FUNCTIONS.items()}
+    placeholders: dict[str, Any] = {n: _model(n, m) for n, m in _MODELS.items()}
+    placeholders |= {n: _function(n, m) for n, m in _FUNCTIONS.items()}
     for name, placeholder in placeholders.items():
         if keras.saving.get_registered_object(f"{PACKAGE}>{name}") is None:
             keras.saving.register_keras_serializable(PACKAGE, name)(placeholder)
