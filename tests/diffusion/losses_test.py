@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tests.tolerances import assert_close
 from tf_student.diffusion import losses
+from tf_student.training.training_config import DistillConfig
 
 RNG = np.random.default_rng(0)
 IMAGES, NOISE = RNG.normal(size=(2, 3, 2, 2, 1)).astype(np.float32)
@@ -57,9 +58,15 @@ def test_l2_is_the_squared_error_summed_over_pixels():
     assert loss.numpy().tolist() == [9.25, 1.0]
 
 
-def test_l1_is_the_default_distance():
-    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT)
+def test_l1_is_the_absolute_error_summed_over_pixels():
+    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT, distance="l1")
     assert loss.numpy().tolist() == [3.5, 1.0]
+
+
+def test_the_default_distance_is_that_of_the_command():
+    loss = losses.distillation_loss(TARGETS, IMAGES_OF_STUDENT)
+    assert DistillConfig().distance == "l2"
+    assert loss.numpy().tolist() == [9.25, 1.0]
 
 
 def test_an_unknown_distance_is_an_error():
@@ -82,7 +89,7 @@ def test_keras_takes_the_distance_as_a_loss():
     model = keras.Sequential([keras.Input([1, 2, 1]), keras.layers.Identity()])
     model.compile(loss=losses.distillation_loss)
     measured = model.evaluate(IMAGES_OF_STUDENT, TARGETS, verbose=0)
-    assert measured == pytest.approx((3.5 + 1.0) / 2)
+    assert measured == pytest.approx((9.25 + 1.0) / 2)
 
 
 def test_parts_of_a_batch_add_up_to_its_mean():

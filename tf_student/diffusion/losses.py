@@ -53,7 +53,7 @@ def noise_loss(
 
 @keras.saving.register_keras_serializable("tf_student")
 def distillation_loss(
-    targets: tf.Tensor, images: tf.Tensor, *, distance: str = "l1"
+    targets: tf.Tensor, images: tf.Tensor, *, distance: str = "l2"
 ) -> tf.Tensor:
     """Distance between the student's and the teacher's image for the same noise.
 

@@ -30,20 +30,26 @@ class EvaluateConfig:
         "How images are resized to 299x299 for a .pth extractor: `tf1` as in the "
         "original FID code and torch-fidelity, `pytorch_fid` as in pytorch-fid.",
         choices=("tf1", "pytorch_fid"),
+        advanced=True,
     )
     extractor_batch: int = option(
         64,
         "Images that the extractor processes at once on each device.",
         minimum=1,
         free=True,
+        advanced=True,
     )
     max_real: int = option(
-        0, "Use at most this many real images; 0 uses all of them.", minimum=0
+        0,
+        "Use at most this many real images; 0 uses all of them.",
+        minimum=0,
+        advanced=True,
     )
     same_noise: int = option(
         1024,
         "Pairs of images from the same noise to compare; 0 compares none.",
         minimum=0,
+        advanced=True,
     )
     fid_infinity: bool = option(
         False,
@@ -52,6 +58,7 @@ class EvaluateConfig:
     cache_features: bool = option(
         True,
         "Cache features in the work directory, keyed by the content of their images.",
+        advanced=True,
     )
 
     def __post_init__(self):

@@ -21,12 +21,19 @@ class PairsConfig:
         10_240, "Number of held-out pairs, which are never trained on.", minimum=1
     )
     pairs_seed: int = option(0, "Seed of the noise.", minimum=0)
-    shard_pairs: int = option(10_240, "Number of pairs in a shard.", minimum=1)
+    shard_pairs: int = option(
+        10_240, "Number of pairs in a shard.", minimum=1, advanced=True
+    )
     encoding: str = option(
-        "raw", "How images are stored; png is lossless.", choices=("raw", "png")
+        "raw",
+        "How images are stored; png is lossless.",
+        choices=("raw", "png"),
+        advanced=True,
     )
     store_noise: bool = option(
-        False, "Store the noise as float32 beside each image, for other programs."
+        False,
+        "Store the noise as float32 beside each image, for other programs.",
+        advanced=True,
     )
 
     def __post_init__(self):
@@ -58,7 +65,9 @@ class EngineConfig:
         1, "Number of processes that share the shards.", minimum=1
     )
     beam_options: str = option(
-        "", "Comma-separated options of the Beam pipeline: runner=FlinkRunner,..."
+        "",
+        "Comma-separated options of the Beam pipeline: runner=FlinkRunner,...",
+        advanced=True,
     )
     import_from: str = option(
         "",
@@ -84,7 +93,10 @@ class CheckConfig:
     )
     repair: bool = option(False, "Re-generate missing and damaged shards.")
     check_images: int = option(
-        32, "Number of images that the teacher re-generates to compare.", minimum=0
+        32,
+        "Number of images that the teacher re-generates to compare.",
+        minimum=0,
+        advanced=True,
     )
 
     def __post_init__(self):
