@@ -10,8 +10,9 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
 
+# Most tests use one core, so two processes share them.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
