@@ -1,3 +1,4 @@
+import functools
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from tests.tolerances import assert_close
 from tf_student.data import images
 from tf_student.diffusion import noise
 from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.diffusion.losses import distillation_loss
 from tf_student.models.student import Origin, Student, as_student
 from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
@@ -235,6 +237,13 @@ def test_a_student_generates_in_its_own_dtype(student):
     in_half = student.generate(4, run=RunConfig(dtype="bfloat16"))
     assert np.array_equal(half.generate(4), in_half)
     assert not np.array_equal(student.generate(4), in_half)
+
+
+def test_a_loss_that_keras_cannot_serialize_leaves_no_directory(student, tmp_path):
+    student.compile(loss=functools.partial(distillation_loss, distance="l1"))
+    with pytest.raises(TypeError, match="Cannot serialize"):
+        student.save(str(tmp_path / "student"))
+    assert not (tmp_path / "student").exists()
 
 
 def test_no_images_and_fewer(student):

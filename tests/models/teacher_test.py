@@ -58,7 +58,7 @@ def test_a_run_says_what_it_is(directory):
 
 
 def test_a_directory_without_a_run_is_named(tmp_path):
-    with pytest.raises(InputError, match="must be the directory of a run") as error:
+    with pytest.raises(InputError, match="must be a run's directory") as error:
         Teacher.load(str(tmp_path))
     assert str(tmp_path) in str(error.value)
 

@@ -129,8 +129,14 @@ class Student(keras.Model):
             "diffusion": self.diffusion,
             "origin": self.origin,
         }
-        RunDirectory.claim(str(filepath), "save", configs, network="student")
-        weights_file.save(str(filepath), self)
+        directory = str(filepath)
+        weights_file.save(
+            directory,
+            self,
+            claim=lambda: RunDirectory.claim(
+                directory, "save", configs, network="student"
+            ),
+        )
 
     def generate(
         self, n: int, seed: int = 0, *, run: RunConfig | None = None

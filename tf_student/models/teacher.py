@@ -106,8 +106,13 @@ class Teacher:
         >>> teacher.save("runs/digits/copy_of_teacher")
         """
         configs = {"unet": self.unet.config, "diffusion": self.diffusion}
-        RunDirectory.claim(directory, "save", configs, network="teacher")
-        weights_file.save(directory, self.unet)
+        weights_file.save(
+            directory,
+            self.unet,
+            claim=lambda: RunDirectory.claim(
+                directory, "save", configs, network="teacher"
+            ),
+        )
 
     def sampler(
         self, config: SamplerConfig = SamplerConfig()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -29,12 +30,22 @@ def open_run(directory: str, network: str) -> RunDirectory:
     return run
 
 
-def save(directory: str, model: keras.Model) -> None:
-    """Writes `model.keras` atomically."""
+def save(
+    directory: str, model: keras.Model, *, claim: Callable[[], object] = lambda: None
+) -> None:
+    """Writes `model.keras` atomically.
+
+    Args:
+        directory: the directory of a run.
+        model: the network.
+        claim: called before the directory is written to, but after Keras has
+            serialized the model: a loss that Keras cannot serialize leaves no trace.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)
         # A student's own `save` writes a directory.
         keras.Model.save(model, local)
+        claim()
         with files.replacing(os.path.join(directory, MODEL)) as temporary:
             _copy(local, temporary)
 

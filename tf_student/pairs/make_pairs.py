@@ -40,8 +40,8 @@ def make_pairs(
         teacher: a teacher or its directory; Apache Beam needs a directory.
         directory: directory of the pairs; created if it is missing.
         count: number of training pairs, in place of `config.pairs`.
-        config: number, seed and encoding of the pairs; without it, as many pairs as a
-            twentieth of `count` are held out.
+        config: number, seed and encoding of the pairs; without it, a twentieth as many
+            pairs are held out as `count` says.
         sampler: solver and steps of the teacher's sampler.
         engine: which processes generate the pairs, and this worker's index.
         remake: names of shards to re-generate although they exist.
