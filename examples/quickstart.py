@@ -1,4 +1,4 @@
-"""From 1,797 real digits to a one-step generator and a picture, in two minutes.
+"""From 1,797 real digits to a one-step generator and a picture, in a few minutes.
 
 python examples/quickstart.py
 
