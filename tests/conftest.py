@@ -1,11 +1,14 @@
 """Two CPU devices for every test, and no files outside pytest's own folders."""
 
+import gc
 import os
+import pickle
 import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import filelock
 import pytest
 import tensorflow as tf
 
@@ -15,12 +18,30 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """A folder that the processes of this test run share."""
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own below the common one.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
+def cache(shared):
     """Trained extractors are cached for this run alone."""
-    directory = tmp_path_factory.mktemp("cache")
+    directory = shared / "cache"
     os.environ["TF_STUDENT_CACHE"] = str(directory)
     return directory
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unvisited_by_the_garbage_collector():
+    """Objects that outlive a module, mostly graphs, are not visited again and again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=[1, 2], ids=["1-replica", "2-replicas"])
@@ -46,14 +67,20 @@ def contents():
 
 
 @pytest.fixture(scope="session")
-def demo_run(tmp_path_factory, cache):
-    """Every command in this process, once for all tests."""
+def demo_run(tmp_path_factory, shared, cache):
+    """Every command, once for all tests; each process has a copy of what it wrote."""
     # Imported here, because tests of single modules do not need it.
     from tests.tiny_run import RUN, TINY, DemoRun
     from tf_student.demo import run_demo
 
+    original, result = shared / "demo", shared / "demo.pickle"
+    with filelock.FileLock(shared / "demo.lock"):
+        if not result.exists():
+            evaluation = run_demo(str(original), preset=TINY, run=RUN)
+            result.write_bytes(pickle.dumps(evaluation))
     directory = tmp_path_factory.mktemp("demo_run") / "demo"
-    return DemoRun(directory, run_demo(str(directory), preset=TINY, run=RUN))
+    shutil.copytree(original, directory)
+    return DemoRun(directory, pickle.loads(result.read_bytes()))
 
 
 @pytest.fixture

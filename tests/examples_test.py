@@ -8,12 +8,22 @@ import pytest
 import tensorflow as tf
 
 import tf_student as ts
+from tests.tiny_run import TINY
+from tf_student.presets import systems
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def example(name: str):
     return runpy.run_path(str(EXAMPLES / name))["main"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny():
+    """The examples use the smallest system in place of `digits`."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(systems.PRESETS, "digits", TINY)
+        yield
 
 
 @pytest.fixture(scope="module")

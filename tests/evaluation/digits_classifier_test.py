@@ -25,7 +25,7 @@ def test_digits_are_recognized(digits):
 
 
 def test_classifier_is_cached(digits, cache, monkeypatch):
-    assert [path.name for path in cache.iterdir()] == ["digits-1.keras"]
+    assert (cache / "digits-1.keras").exists()
     monkeypatch.setattr(digits_classifier, "train", None)
     reloaded, images = _load(), datasets.digits()[0][:50]
     np.testing.assert_array_equal(reloaded.run(images)[0], digits.run(images)[0])

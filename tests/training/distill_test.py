@@ -15,19 +15,20 @@ from tf_student.runtime.errors import InputError
 from tf_student.training import loop
 from tf_student.training.distill import distill
 from tf_student.training.reporter import read_metrics
-from tf_student.training.training_config import DistillConfig
+from tf_student.training.training_config import DistillConfig, LogConfig
 
 
 def _distill(demo_run, directory, *, teacher=None, pairs=None, run=RUN, **options):
     """Distils as the demo does, with some options of `TrainConfig` changed."""
     config = options.pop("config", TINY.distill)
+    log = options.pop("log", TINY.log)
     return distill(
         teacher or demo_run.teacher,
         pairs or demo_run.pairs,
         str(directory),
         config=config,
         train=dataclasses.replace(TINY.student, **options),
-        log=TINY.log,
+        log=log,
         run=run,
     )
 
@@ -205,7 +206,8 @@ def losses(demo_run, tmp_path_factory):
     def measure(dtype, seed=0):
         directory = str(tmp_path_factory.mktemp("student") / dtype)
         run = dataclasses.replace(RUN, dtype=dtype)
-        _distill(demo_run, directory, run=run, steps=60, seed=seed)
+        log = LogConfig(log_every=2)
+        _distill(demo_run, directory, run=run, log=log, steps=60, seed=seed)
         lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
         return lines[0], np.mean(lines[-4:])
 

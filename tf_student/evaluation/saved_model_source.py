@@ -54,7 +54,7 @@ def _interface(path: str, signature) -> tuple[str, str, tuple[int, int, int]]:
     if len(inputs) != 1 or len(signature.structured_outputs) != 1:
         raise InputError(
             f"{path} must have the signature serving_default with one input, noise, "
-            f"and one output, images. Received: {', '.join(inputs) or 'none'}."
+            f"and one output, images. Received: {', '.join(sorted(inputs)) or 'none'}."
         )
     ((input_name, spec),) = inputs.items()
     ((output_name, images),) = signature.structured_outputs.items()

@@ -81,17 +81,14 @@ class StudentTask:
 
     def held_out_loss(self, model: keras.Model) -> float:
         """The mean distance over all held-out pairs."""
-        batch_loss = self._batch_loss(model)
         pairs = self.pairs.held_out().batch(self.batch_size)
-        total = sum(float(batch_loss(z, image)) for z, image in pairs)
+        total = sum(float(self._batch_loss(model, z, image)) for z, image in pairs)
         return total / self.pairs.manifest.pairs.held_out_pairs
 
-    @functools.cache  # noqa: B019 - a task lives as long as its run.
-    def _batch_loss(
-        self, model: keras.Model
-    ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    @functools.cached_property
+    def _batch_loss(self) -> Callable[[keras.Model, tf.Tensor, tf.Tensor], tf.Tensor]:
         @tf.function(reduce_retracing=True)
-        def batch_loss(z, target):
+        def batch_loss(model, z, target):
             distance = losses.distillation_loss(
                 images.to_float(target), model(z), distance=self.config.distance
             )

@@ -87,14 +87,16 @@ class TeacherTask:
         z = noise.normal(
             self.seed, noise.EVALUATION + np.arange(_GRID), self.image_shape
         )
-        sample = self._sample(state.ema)
-        sheet = grids.grid(images.to_uint8(sample(z)).numpy())
+        sheet = grids.grid(images.to_uint8(self._sample(state.ema, z)).numpy())
         reporter.grid(int(state.step.numpy()), "samples", sheet)
 
-    @functools.cache  # noqa: B019 - a task lives as long as its run.
-    def _sample(self, model: UNet) -> Callable[[tf.Tensor], tf.Tensor]:
-        sampler = Teacher(model, self.diffusion).sampler(self.sampler)
-        return tf.function(sampler)
+    @functools.cached_property
+    def _sample(self) -> Callable[[UNet, tf.Tensor], tf.Tensor]:
+        @tf.function
+        def sample(unet, z):
+            return Teacher(unet, self.diffusion).sampler(self.sampler)(z)
+
+        return sample
 
     def diagnose(self) -> None:
         """Raises an `InputError` that names an unreadable image, if one exists."""
