@@ -34,6 +34,7 @@ from tf_student.pairs.reader import PairSet
 from tf_student.presets import systems
 from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
+from tf_student.training import phases
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
 from tf_student.training.student_task import student_loss
@@ -217,13 +218,17 @@ def training(system: systems.Preset, batch: int) -> Callable[[], None]:
         return student_loss(model, pair, seed, distance="l1")
 
     step = make_train_step(
-        strategy, state, loss, config=train, xla=devices.use_xla("auto")
+        strategy,
+        state,
+        phases.single(state, loss, train.clip_norm),
+        config=train,
+        xla=devices.use_xla("auto"),
     )
     z = tf.random.normal([batch, *system.unet.image_shape])
     image = images.to_uint8(z)
 
     def run():
-        float(step((z, image), tf.constant(0.0)).loss)
+        float(step((z, image), tf.constant(0.0)).values["loss"])
 
     run()
     return run

@@ -17,6 +17,13 @@ KEEP_MEMORY = (
 )
 
 
+def cpu() -> str:
+    """The model and the number of this machine's CPUs."""
+    with open("/proc/cpuinfo") as file:
+        models = [line.split(":")[1] for line in file if line.startswith("model name")]
+    return f"{len(models)} x {models[0].strip()}"
+
+
 class Peer:
     """A process that measures one implementation on request.
 

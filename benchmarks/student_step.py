@@ -1,5 +1,6 @@
-"""The student's training step, which several benchmarks time or measure."""
+"""The training steps of a student, which several benchmarks time or measure."""
 
+import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -9,6 +10,8 @@ from tf_student.data import images
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.runtime import devices
+from tf_student.training import match_phases, phases
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
 from tf_student.training.student_task import student_loss
@@ -42,7 +45,55 @@ def make_step(
     def loss(model, pair, seed):
         return student_loss(model, pair, seed, distance="l1")
 
-    step = make_train_step(strategy, state, loss, config=train, xla=xla)
+    step = make_train_step(
+        strategy,
+        state,
+        phases.single(state, loss, train.clip_norm),
+        config=train,
+        xla=xla,
+    )
     z = tf.random.normal([train.batch_size, *config.image_shape])
     pair = z, images.to_uint8(z)
-    return lambda: float(step(pair, tf.constant(0.0)).loss)
+    return lambda: float(step(pair, tf.constant(0.0)).values["loss"])
+
+
+def make_matching_step(
+    config: UNetConfig,
+    train: TrainConfig,
+    match: MatchConfig,
+    *,
+    recompute: bool = False,
+) -> Callable[[], float]:
+    """Builds a step of distribution matching on one CPU device, as `make_step`.
+
+    Args:
+        config: the architecture; weights are random.
+        train: batch size and optimizer of the student.
+        match: the objective.
+        recompute: whether to use gradient checkpointing.
+    """
+    strategy = devices.make_strategy(["CPU:0"])
+    config = dataclasses.replace(config, dropout=0.0)
+
+    def unet() -> UNet:
+        return UNet(config, recompute=recompute)
+
+    state = TrainState(
+        strategy,
+        lambda: Student(unet()),
+        train,
+        {match_phases.FAKE: (unet, match.fake_training(train))},
+    )
+    with strategy.scope():
+        teacher = unet()
+    step = make_train_step(
+        strategy,
+        state,
+        match_phases.MatchPhases(
+            state, teacher, match, match_phases.Measures(0.0, 0.0)
+        ).all(0.0),
+        config=train,
+        xla=False,
+    )
+    batch = {"z": tf.random.normal([train.batch_size, *config.image_shape])}
+    return lambda: float(step(batch, tf.constant(0.0)).values["loss"])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_student.data import streams
 from tf_student.runtime import devices
+from tf_student.training import phases
 from tf_student.training import state as train_state
 from tf_student.training.training_config import TrainConfig
 
@@ -29,6 +30,9 @@ class ToyTask:
 
     def examples_from_0(self, part):
         return self.examples(0, part)
+
+    def phases(self, state, config):
+        return phases.single(state, self.loss, config.clip_norm)
 
     def loss(self, model, batch, seed):
         position, x = batch
@@ -58,8 +62,8 @@ def _dense():
 def make_toy_state():
     """Makes the state of a one-weight model that starts at 0.5."""
 
-    def make(strategy, train, make_model=_dense):
-        return train_state.TrainState(strategy, make_model, train)
+    def make(strategy, train, make_model=_dense, helpers=None):
+        return train_state.TrainState(strategy, make_model, train, helpers or {})
 
     return make
 

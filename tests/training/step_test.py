@@ -9,7 +9,7 @@ from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.diffusion.losses import noise_loss
 from tf_student.models.unet import UNet
 from tf_student.runtime import devices
-from tf_student.training import state, step
+from tf_student.training import phases, state, step
 from tf_student.training.batches import distribute
 from tf_student.training.training_config import TrainConfig
 
@@ -64,6 +64,10 @@ def _make_model():
     return model
 
 
+def _single(train_state, loss, config):
+    return phases.single(train_state, loss, config.clip_norm)
+
+
 def _numpy(variables):
     return [v.numpy() for v in variables]
 
@@ -94,7 +98,12 @@ def stepped(request):
     train_state = state.TrainState(strategy, _make_model, _TRAIN)
     before = _numpy(train_state.model.trainable_variables)
     train_step = step.make_train_step(
-        strategy, train_state, _loss, config=_TRAIN, xla=xla, parts=parts
+        strategy,
+        train_state,
+        phases.single(train_state, _loss, _TRAIN.clip_norm),
+        config=_TRAIN,
+        xla=xla,
+        parts=parts,
     )
     batches = distribute(
         strategy, lambda _: tf.data.Dataset.from_tensor_slices(_examples()).repeat(), 8
@@ -104,12 +113,16 @@ def stepped(request):
 
 
 def test_loss_is_the_mean_over_the_global_batch(stepped, reference):
-    np.testing.assert_allclose(float(stepped[2][0]), reference[0], rtol=1e-5)
+    np.testing.assert_allclose(
+        float(stepped[2].values["loss"]), reference[0], rtol=1e-5
+    )
 
 
 def test_norm_is_of_the_summed_gradients_before_clipping(stepped, reference):
     assert reference[2] > 0.05
-    np.testing.assert_allclose(float(stepped[2][1]), reference[2], rtol=1e-4)
+    np.testing.assert_allclose(
+        float(stepped[2].values["gradient_norm"]), reference[2], rtol=1e-4
+    )
 
 
 def test_optimizer_gets_the_clipped_gradients_of_the_global_batch(stepped, reference):
@@ -160,10 +173,17 @@ def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, st
         return tf.fill([len(batch[1])], draw) + 0.0 * model(batch[1])[:, 0]
 
     train_step = step.make_train_step(
-        strategy, train_state, loss, config=config, xla=False
+        strategy,
+        train_state,
+        _single(train_state, loss, config),
+        config=config,
+        xla=False,
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
-    values = {float(train_step(next(batches), tf.constant(0.0)).loss) for _ in range(3)}
+    values = {
+        float(train_step(next(batches), tf.constant(0.0)).values["loss"])
+        for _ in range(3)
+    }
     assert len(values) == 3
 
 
@@ -171,7 +191,11 @@ def test_steps_are_traced_once(toy_task, make_toy_state, strategy):
     config = TrainConfig(batch_size=4, steps=3)
     train_state = make_toy_state(strategy, config)
     train_step = step.make_train_step(
-        strategy, train_state, toy_task().loss, config=config, xla=False
+        strategy,
+        train_state,
+        _single(train_state, toy_task().loss, config),
+        config=config,
+        xla=False,
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     for asked in (0.0, 0.0, 1.0):
@@ -184,7 +208,11 @@ def test_stop_request_reaches_every_replica(toy_task, make_toy_state, strategy, 
     config = TrainConfig(batch_size=4, steps=3)
     train_state = make_toy_state(strategy, config)
     train_step = step.make_train_step(
-        strategy, train_state, toy_task().loss, config=config, xla=False
+        strategy,
+        train_state,
+        _single(train_state, toy_task().loss, config),
+        config=config,
+        xla=False,
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     stops = train_step(next(batches), tf.constant(asked)).stops
@@ -226,7 +254,11 @@ def test_float16_skips_and_counts_gradients_that_are_not_finite(
     config = TrainConfig(batch_size=4, steps=3, clip_norm=1.0)
     train_state = make_toy_state(strategy, config, make)
     train_step = step.make_train_step(
-        strategy, train_state, loss, config=config, xla=False
+        strategy,
+        train_state,
+        _single(train_state, loss, config),
+        config=config,
+        xla=False,
     )
     batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
     weights, scales = [], []
@@ -249,10 +281,14 @@ def test_float16_clips_the_unscaled_gradients(toy_task, make_toy_state, one_repl
     config = TrainConfig(batch_size=4, steps=3, clip_norm=1e-3)
     train_state = make_toy_state(one_replica, config, make)
     train_step = step.make_train_step(
-        one_replica, train_state, loss, config=config, xla=False
+        one_replica,
+        train_state,
+        _single(train_state, loss, config),
+        config=config,
+        xla=False,
     )
     batches = iter(distribute(one_replica, toy_task().examples_from_0, 4))
-    norm = float(train_step(next(batches), tf.constant(0.0)).norm)
+    norm = float(train_step(next(batches), tf.constant(0.0)).values["gradient_norm"])
     moments = train_state.optimizer.inner_optimizer.first_moments
     clipped = np.sqrt(sum(np.sum(np.square(m.numpy())) for m in moments)) / 0.1
     assert 2e-3 < norm < 1

@@ -17,9 +17,9 @@ class BestWeights:
     directory: str
 
     def keep(self, state: TrainState, loss: float | None = None) -> bool:
-        """Writes the EMA weights if their loss is the lowest so far.
+        """Writes the EMA weights if their loss, or another score, is the lowest so far.
 
-        The lowest loss is part of the state, so that a resumed run remembers it.
+        The lowest one is part of the state, so that a resumed run remembers it.
 
         Args:
             state: the state of the run; its `best` is updated.

@@ -1,11 +1,10 @@
-"""The training loop that teacher and student share."""
+"""The training loop, which every method shares."""
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import keras
 import tensorflow as tf
 
 from tf_student.data import streams
@@ -14,21 +13,22 @@ from tf_student.runtime.errors import Preempted, WorkerLost
 from tf_student.runtime.preemption import StopSignal
 from tf_student.training.batches import distribute
 from tf_student.training.checkpoints import Checkpoints
+from tf_student.training.phases import Phase
 from tf_student.training.profile import Profile
 from tf_student.training.reporter import Reporter
 from tf_student.training.results import Results
 from tf_student.training.state import TrainState
 from tf_student.training.step import Outcome, make_train_step
 from tf_student.training.train_run import TrainRun
-from tf_student.training.training_config import LogConfig
+from tf_student.training.training_config import LogConfig, TrainConfig
 
 
 class Task(Protocol):
-    """What a network learns: the only difference between teacher and student."""
+    """What a network learns: the only difference between training runs."""
 
     @property
     def label(self) -> str:
-        """`teacher` or `student`."""
+        """The kind of network: `teacher` or `student`."""
 
     def examples(self, start: int, part: streams.Part) -> tf.data.Dataset:
         """Returns a worker's part of the endless examples from position `start` on.
@@ -36,8 +36,8 @@ class Task(Protocol):
         An example is a function only of its position.
         """
 
-    def loss(self, model: keras.Model, batch: Any, seed: tf.Tensor) -> tf.Tensor:
-        """Returns the losses `[examples]` of a batch or a part of it, in training."""
+    def phases(self, state: TrainState, config: TrainConfig) -> Sequence[Phase]:
+        """Returns the updates of a step, in their order."""
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
         """Evaluates and reports the EMA weights, and may keep them as the best."""
@@ -62,7 +62,8 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
     start = checkpoints.restore()
     if start >= config.steps:
         return
-    batches, take_step = _batches(task, setup, start), _step(task, state, setup)
+    phases = task.phases(state, config)
+    batches, take_step = _batches(task, setup, start), _step(phases, state, setup)
     profiled = log.profile_steps if setup.is_chief else ()
     with (
         contextlib.closing(_reporter(task, setup, start)) as reporter,
@@ -70,7 +71,7 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
         StopSignal() as stop,
         _lost_workers_reported(setup.strategy),
     ):
-        results = Results(reporter, state, config.batch_size)
+        results = Results(reporter, state, phases, config.batch_size)
         for step in range(start + 1, config.steps + 1):
             with streams.diagnosed(task.diagnose):
                 batch = next(batches)
@@ -100,12 +101,12 @@ def _batches(task: Task, setup: TrainRun, start: int) -> Iterator[Any]:
 
 
 def _step(
-    task: Task, state: TrainState, setup: TrainRun
+    phases: Sequence[Phase], state: TrainState, setup: TrainRun
 ) -> Callable[[Any, tf.Tensor], Outcome]:
     return make_train_step(
         setup.strategy,
         state,
-        task.loss,
+        phases,
         config=setup.train,
         xla=devices.use_xla(setup.run.xla),
         parts=setup.run.accumulate,

@@ -1,13 +1,20 @@
 """The state of a training run: everything that changes from step to step."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tf_student.training.optimizer import make_optimizer
 from tf_student.training.training_config import TrainConfig
+
+
+class Learner(NamedTuple):
+    """A network that is trained, and its optimizer."""
+
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
 
 
 class TrainState:
@@ -17,13 +24,16 @@ class TrainState:
         strategy: the strategy that the variables are created under.
         make_model: creates the network; it is called twice, also for the EMA weights.
         config: the optimizer's options.
+        helpers: further networks that are trained beside it, by name: functions that
+            create them, and the options of their optimizers.
 
     Attributes:
         model: the network that is trained.
         ema: a network of the same architecture that holds the EMA weights.
         optimizer: Adam with the config's schedule.
+        helpers: the further networks and their optimizers, by name.
         step: int64, number of optimizer steps done.
-        best: float32, the lowest held-out loss so far.
+        best: float32, the lowest held-out loss or other score so far.
         skipped: int64, number of steps skipped because float16 gradients were not
             finite.
         replicas: int64, number of replicas when the state was last saved.
@@ -34,6 +44,7 @@ class TrainState:
         strategy: tf.distribute.Strategy,
         make_model: Callable[[], keras.Model],
         config: TrainConfig,
+        helpers: Mapping[str, tuple[Callable[[], keras.Model], TrainConfig]] = {},
     ):
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         with strategy.scope():
@@ -43,15 +54,22 @@ class TrainState:
                 self.ema.weights, self.model.weights, strict=True
             ):
                 ema_weight.assign(weight)
-            scaled = self.model.compute_dtype == "float16"
-            self.optimizer = make_optimizer(config, scaled=scaled)
-            self.optimizer.build(self.model.trainable_variables)
+            self.optimizer = _optimizer(self.model, config)
+            self.helpers = {
+                name: _learner(make(), options)
+                for name, (make, options) in helpers.items()
+            }
             self.step = tf.Variable(0, dtype=tf.int64, aggregation=first)
             self.best = tf.Variable(float("inf"), aggregation=first)
             self.skipped = tf.Variable(0, dtype=tf.int64, aggregation=first)
             self.replicas = tf.Variable(
                 strategy.num_replicas_in_sync, dtype=tf.int64, aggregation=first
             )
+
+    @property
+    def learner(self) -> Learner:
+        """The network and its optimizer."""
+        return Learner(self.model, self.optimizer)
 
     @property
     def loss_scale(self) -> float | None:
@@ -65,12 +83,27 @@ class TrainState:
         Variables are listed because TensorFlow does not follow the lists of layers
         within a Keras model. Their order is that of the architecture.
         """
+        owners: dict[str, Any] = {
+            "model": self.model,
+            "ema": self.ema,
+            "optimizer": self.optimizer,
+        }
+        for name, (network, optimizer) in self.helpers.items():
+            owners |= {name: network, f"{name}_optimizer": optimizer}
         return {
-            "model": [v.value for v in self.model.variables],
-            "ema": [v.value for v in self.ema.variables],
-            "optimizer": [v.value for v in self.optimizer.variables],
+            **{k: [v.value for v in owner.variables] for k, owner in owners.items()},
             "step": self.step,
             "best": self.best,
             "skipped": self.skipped,
             "replicas": self.replicas,
         }
+
+
+def _learner(network: keras.Model, config: TrainConfig) -> Learner:
+    return Learner(network, _optimizer(network, config))
+
+
+def _optimizer(network: keras.Model, config: TrainConfig) -> keras.optimizers.Optimizer:
+    optimizer = make_optimizer(config, scaled=network.compute_dtype == "float16")
+    optimizer.build(network.trainable_variables)
+    return optimizer

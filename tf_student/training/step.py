@@ -1,38 +1,40 @@
 """One optimizer step over all replicas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from tf_student.diffusion.losses import global_mean
 from tf_student.training import ema
+from tf_student.training.phases import Phase
 from tf_student.training.state import TrainState
 from tf_student.training.training_config import TrainConfig
 
-Loss = Callable[[keras.Model, Any, tf.Tensor], tf.Tensor]
 _fold_in = tf.random.experimental.stateless_fold_in
+
+# What a phase sums over the examples: its metrics by name, and its gradients.
+Sums = tuple[dict[str, tf.Tensor], list[tf.Tensor]]
+Carried = Mapping[str, tf.Tensor]
 
 
 class Outcome(NamedTuple):
     """The results of a step: scalars that are the same on every replica.
 
     Attributes:
-        loss: the mean over the global batch.
-        norm: the global norm of the gradients, before clipping.
+        values: means over the global batch by name; among them, for each phase, its
+            `loss`, and its `gradient_norm` before clipping.
         stops: number of replicas that were asked to stop.
     """
 
-    loss: tf.Tensor
-    norm: tf.Tensor
+    values: dict[str, tf.Tensor]
     stops: tf.Tensor
 
 
 def make_train_step(
     strategy: tf.distribute.Strategy,
     state: TrainState,
-    loss: Loss,
+    phases: Sequence[Phase],
     *,
     config: TrainConfig,
     xla: bool,
@@ -42,19 +44,19 @@ def make_train_step(
 
     Args:
         strategy: each of its replicas gets a part of the batch.
-        state: what the step updates. If the loss is scaled and the gradients are not
-            finite, only the EMA weights and the step count change.
-        loss: from (model, part of a batch, int32 seed `[2]`) to losses `[examples]`.
-        config: the global batch size, clipping, the EMA decay and the seed.
+        state: what the step updates. A network whose scaled gradients are not finite
+            is not updated; the EMA weights and the step count are.
+        phases: the updates, in their order.
+        config: the global batch size, the EMA decay and the seed.
         xla: whether to compile with XLA.
         parts: gradient accumulation: number of parts that a replica's batch is split
             into, which are computed one after the other to save memory.
 
     Returns:
         A function of a distributed batch and of a float32 scalar, which is 1 if this
-        process was asked to stop. It does not wait for the device.
+        process was asked to stop. It does not wait.
     """
-    replica_step = _make_replica_step(state, loss, config, xla, parts)
+    replica_step = _make_replica_step(state, phases, config, xla, parts)
 
     @tf.function
     def step(batch, stop):
@@ -66,8 +68,10 @@ def make_train_step(
             config.ema_decay,
         )
         state.step.assign_add(1)
-        outcome = Outcome(*(strategy.experimental_local_results(o)[0] for o in outcome))
-        finite = tf.math.is_finite(outcome.norm)
+        local = strategy.experimental_local_results
+        outcome = tf.nest.map_structure(lambda value: local(value)[0], outcome)
+        norms = [outcome.values[phase.metric("gradient_norm")] for phase in phases]
+        finite = tf.reduce_all(tf.math.is_finite(norms))
         state.skipped.assign_add(tf.where(finite, tf.constant(0, tf.int64), 1))
         return outcome
 
@@ -75,10 +79,14 @@ def make_train_step(
 
 
 def _make_replica_step(
-    state: TrainState, loss: Loss, config: TrainConfig, xla: bool, parts: int
+    state: TrainState,
+    phases: Sequence[Phase],
+    config: TrainConfig,
+    xla: bool,
+    parts: int,
 ) -> Callable[[Any, tf.Tensor], Outcome]:
-    """From a replica's batch to an update with the gradients of the global batch."""
-    gradients = _make_gradients(state, loss, config.batch_size, xla, parts)
+    """From a replica's batch to updates with the gradients of the global batch."""
+    functions = [_make_gradients(p, config.batch_size, xla, parts) for p in phases]
 
     def replica_step(batch, stop):
         context = tf.distribute.get_replica_context()
@@ -86,68 +94,100 @@ def _make_replica_step(
         step = tf.cast(state.step.read_value(), tf.int32)
         seed = _fold_in(_fold_in(seed, step), context.replica_id_in_sync_group)
         # The argument is not on the replica's device, so it cannot be summed itself.
-        stop = tf.identity(stop)
-        summed = context.all_reduce("SUM", [stop, *gradients(batch, seed)])
-        stops, value, *grads = summed
-        norm = tf.linalg.global_norm(grads)
-        if config.clip_norm:
-            limit = state.optimizer.scale_loss(config.clip_norm)
-            grads, _ = tf.clip_by_global_norm(grads, limit, norm)
-        norm /= state.optimizer.scale_loss(1.0)
-        state.optimizer.apply(grads, state.model.trainable_variables)
-        return Outcome(value, norm, stops)
+        outcome = Outcome({}, context.all_reduce("SUM", tf.identity(stop)))
+        carried = {}
+        for phase, gradients in zip(phases, functions, strict=True):
+            sums, more = gradients(batch, carried, seed)
+            carried = {**carried, **more}
+            values, grads = _all_reduced(context, sums)
+            values["gradient_norm"] = _apply(phase, grads)
+            outcome.values.update({phase.metric(k): v for k, v in values.items()})
+        return outcome
 
     return replica_step
 
 
+def _all_reduced(context: tf.distribute.ReplicaContext, sums: Sums) -> Sums:
+    """The sums over all replicas, which one reduction computes."""
+    reduced = context.all_reduce("SUM", tf.nest.flatten(sums))
+    return tf.nest.pack_sequence_as(sums, reduced)
+
+
+def _apply(phase: Phase, grads: list[tf.Tensor]) -> tf.Tensor:
+    """Updates the network of a phase; returns the norm of its gradients."""
+    network, optimizer = phase.learner
+    norm = tf.linalg.global_norm(grads)
+    if phase.clip_norm:
+        limit = optimizer.scale_loss(phase.clip_norm)
+        grads, _ = tf.clip_by_global_norm(grads, limit, norm)
+    optimizer.apply(grads, network.trainable_variables)
+    return norm / optimizer.scale_loss(1.0)
+
+
 def _make_gradients(
-    state: TrainState, loss: Loss, batch_size: int, xla: bool, parts: int
-) -> Callable[[Any, tf.Tensor], list[tf.Tensor]]:
-    """From a replica's part of the global batch to its loss and its gradients.
+    phase: Phase, batch_size: int, xla: bool, parts: int
+) -> Callable[[Any, Carried, tf.Tensor], tuple[Sums, Carried]]:
+    """From a replica's part of the global batch to its metrics and its gradients.
 
     XLA compiles only this part of a step: it cannot reach variables of another device,
     so the update stays outside.
     """
+    network, optimizer = phase.learner
 
-    def of_part(batch, seed):
+    def of_part(batch, carried, seed):
         with tf.GradientTape() as tape:
-            value = global_mean(loss(state.model, batch, seed), batch_size)
-            scaled = state.optimizer.scale_loss(value)
-        return [value, *tape.gradient(scaled, state.model.trainable_variables)]
+            found = phase.loss(batch, carried, seed)
+            value = global_mean(found.losses, batch_size)
+            scaled = optimizer.scale_loss(value)
+        values = {k: global_mean(v, batch_size) for k, v in found.metrics.items()}
+        grads = tape.gradient(scaled, network.trainable_variables)
+        return ({"loss": value, **values}, grads), dict(found.carried)
 
     @tf.function(jit_compile=xla, reduce_retracing=True)
-    def gradients(batch, seed):
+    def gradients(batch, carried, seed):
         if parts == 1:
-            return of_part(batch, seed)
-        return _summed_over_parts(of_part, batch, seed, parts)
+            return of_part(batch, carried, seed)
+        return _over_parts(of_part, (batch, carried), seed, parts)
 
     return gradients
 
 
-def _summed_over_parts(
-    function: Callable[[Any, tf.Tensor], list[tf.Tensor]],
-    batch: Any,
+def _over_parts(
+    function: Callable[[Any, Carried, tf.Tensor], tuple[Sums, Carried]],
+    inputs: tuple[Any, Carried],
     seed: tf.Tensor,
     parts: int,
-) -> list[tf.Tensor]:
-    """Sums `function(part, seed of the part)` over equal parts of a batch."""
+) -> tuple[Sums, Carried]:
+    """Sums over equal parts of a batch, and what they carry, joined again."""
     split = tf.nest.map_structure(
-        lambda x: tf.reshape(x, [parts, -1, *x.shape[1:]]), batch
+        lambda x: tf.reshape(x, [parts, -1, *x.shape[1:]]), inputs
     )
 
     def of_part(number):
-        part = tf.nest.map_structure(lambda x: x[number], split)
-        return function(part, _fold_in(seed, number))
+        batch, carried = tf.nest.map_structure(lambda x: x[number], split)
+        return function(batch, carried, _fold_in(seed, number))
 
-    def add(number, total):
-        values = of_part(number)
-        return number + 1, [a + b for a, b in zip(total, values, strict=True)]
+    def add(number, total, arrays):
+        sums, carried = of_part(number)
+        total = tf.nest.map_structure(tf.add, total, sums)
+        return number + 1, total, _written(arrays, number, carried)
 
+    total, carried = of_part(0)
+    arrays = {k: tf.TensorArray(v.dtype, parts) for k, v in carried.items()}
     # Parts that were computed in parallel would all need their memory at once.
-    loop = tf.while_loop(
-        lambda number, total: number < parts,
+    _, total, arrays = tf.while_loop(
+        lambda number, *_: number < parts,
         add,
-        (1, of_part(0)),
+        (1, total, _written(arrays, 0, carried)),
         parallel_iterations=1,
     )
-    return loop[1]
+    return total, {
+        k: tf.reshape(array.stack(), [-1, *carried[k].shape[1:]])
+        for k, array in arrays.items()
+    }
+
+
+def _written(
+    arrays: dict[str, tf.TensorArray], number: tf.Tensor | int, values: Carried
+) -> dict[str, tf.TensorArray]:
+    return {k: array.write(number, values[k]) for k, array in arrays.items()}

@@ -12,10 +12,11 @@ from tf_student.data import grids, images, streams
 from tf_student.diffusion import losses
 from tf_student.pairs.interface import Pairs
 from tf_student.runtime.errors import DivergedError
+from tf_student.training import phases
 from tf_student.training.best_weights import BestWeights
 from tf_student.training.reporter import Reporter
 from tf_student.training.state import TrainState
-from tf_student.training.training_config import DistillConfig
+from tf_student.training.training_config import DistillConfig, TrainConfig
 
 _GRID = 16
 
@@ -72,6 +73,10 @@ class StudentTask:
         return self.pairs.train(
             seed=self.seed, start=start, max_pairs=self.config.max_pairs, part=part
         )
+
+    def phases(self, state: TrainState, config: TrainConfig) -> list[phases.Phase]:
+        """The only update of a step."""
+        return phases.single(state, self.loss, config.clip_norm)
 
     def loss(
         self, model: keras.Model, batch: tuple[tf.Tensor, tf.Tensor], seed: tf.Tensor

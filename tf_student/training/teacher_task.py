@@ -15,8 +15,10 @@ from tf_student.diffusion import losses, noise, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
+from tf_student.training import phases
 from tf_student.training.reporter import Reporter
 from tf_student.training.state import TrainState
+from tf_student.training.training_config import TrainConfig
 
 _GRID = 64
 _fold_in = tf.random.experimental.stateless_fold_in
@@ -65,6 +67,10 @@ class TeacherTask:
             image = tf.cond(mirrored, lambda: image[:, ::-1], lambda: image)
         eps = noise.draw(self.seed, index, self.image_shape)
         return image, eps, t
+
+    def phases(self, state: TrainState, config: TrainConfig) -> list[phases.Phase]:
+        """The only update of a step."""
+        return phases.single(state, self.loss, config.clip_norm)
 
     def loss(
         self,

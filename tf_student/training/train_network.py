@@ -1,4 +1,4 @@
-"""Trains a network in a run directory, as both training commands do."""
+"""Trains a network in a run directory, as all training commands do."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +9,7 @@ from tf_student.runtime.run_directory import RunDirectory
 from tf_student.training import loop
 from tf_student.training.state import TrainState
 from tf_student.training.train_run import TrainRun
+from tf_student.training.training_config import TrainConfig
 
 
 def train_network(
@@ -18,6 +19,7 @@ def train_network(
     *,
     command: str,
     configs: Mapping[str, Any],
+    helpers: Mapping[str, tuple[Callable[[], keras.Model], TrainConfig]] = {},
 ) -> TrainState:
     """Claims the directory of a run and trains from its last checkpoint, if any.
 
@@ -27,6 +29,7 @@ def train_network(
         setup: where and how it is trained.
         command: the command that owns the directory.
         configs: further config dataclasses of the command, by name.
+        helpers: further networks that are trained beside it, as for `TrainState`.
 
     Returns:
         The state after the last step.
@@ -40,6 +43,6 @@ def train_network(
         RunDirectory.claim(
             setup.directory, command, {**configs, **own}, network=task.label
         )
-    state = TrainState(setup.strategy, make_model, setup.train)
+    state = TrainState(setup.strategy, make_model, setup.train, helpers)
     loop.train(task, state, setup)
     return state
