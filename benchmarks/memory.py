@@ -1,9 +1,10 @@
 """Compares the computed peak memory of a training step with the measured one.
 
-    python benchmarks/memory.py [--cases=NAME:IMAGES,...]
+    python benchmarks/memory.py [--cases=NAME:IMAGES,...] [--objective=sid]
 
 Each step runs in its own process. The measured value is the peak resident memory of the
-process minus its resident memory after the libraries were imported. Cases that do not
+process minus its resident memory after the libraries were imported. The step is that of
+regression, or with --objective that of distribution matching. Cases that do not
 fit into this machine's memory are only computed.
 """
 
@@ -13,12 +14,14 @@ import subprocess
 import sys
 
 from tf_student.architecture import memory
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.presets import systems
+from tf_student.training.match_config import MatchConfig
 
 CASES = "digits:128,cifar10:8,cifar10:16,celeba64:4,lsun_bedroom:1"
 
 
-def measure(name: str, images: int, recompute: bool) -> None:
+def measure(name: str, images: int, recompute: bool, objective: str) -> None:
     """Prints the bytes that two training steps add to the process."""
     import dataclasses
     import resource
@@ -31,24 +34,42 @@ def measure(name: str, images: int, recompute: bool) -> None:
     before = peak()
     preset = systems.get_preset(name)
     train = dataclasses.replace(preset.student, batch_size=images)
-    step = student_step.make_step(preset.unet, train, recompute=recompute)
+    if objective:
+        match = MatchConfig(objective)
+        step = student_step.make_matching_step(
+            preset.unet, train, match, recompute=recompute
+        )
+    else:
+        step = student_step.make_step(preset.unet, train, recompute=recompute)
     for _ in range(2):
         step()
     print(peak() - before)
 
 
-def report(name: str, images: int) -> None:
+def compute(config: UNetConfig, images: int, recompute: bool, objective: str) -> int:
+    """The estimate of the library."""
+    if not objective:
+        return memory.training(config, images, recompute=recompute)
+    through = objective == "sid"
+    return memory.matching(config, images, through_teacher=through, recompute=recompute)
+
+
+def report(name: str, images: int, objective: str) -> None:
     """Prints a line without and one with gradient checkpointing."""
     config = systems.get_preset(name).unet
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for recompute in (False, True):
-        computed = memory.training(config, images, recompute=recompute)
+        computed = compute(config, images, recompute, objective)
         line = f"{name:14} {images:5} images  {'recompute' if recompute else '':9}"
         line += f"  computed {computed / 2**30:6.2f} GiB"
         if computed < 0.7 * available:
             command = [sys.executable, __file__, "--worker", name, str(images)]
             done = subprocess.run(
-                [*command, *(["--recompute"] if recompute else [])],
+                [
+                    *command,
+                    f"--objective={objective}",
+                    *(["--recompute"] if recompute else []),
+                ],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
@@ -64,15 +85,16 @@ def main() -> None:
     """Measures all cases, or a single one in this process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", default=CASES)
+    parser.add_argument("--objective", default="", choices=("", "sid", "dmd"))
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--recompute", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         name, images = arguments.worker
-        return measure(name, int(images), arguments.recompute)
+        return measure(name, int(images), arguments.recompute, arguments.objective)
     for case in arguments.cases.split(","):
         name, images = case.split(":")
-        report(name, int(images))
+        report(name, int(images), arguments.objective)
 
 
 if __name__ == "__main__":

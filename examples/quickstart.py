@@ -11,14 +11,14 @@ import tf_student as ts
 
 
 def main(
-    directory: str = "runs/quickstart", steps: int = 350, count: int = 4000
+    directory: str = "runs/quickstart", steps: int = 250, count: int = 4000
 ) -> None:
     """Trains a teacher, makes its pairs, distills a student and draws both."""
     # Architecture, optimizers and loss for 8x8 digits; see `ts.get_preset("cifar10")`.
     digits = ts.get_preset("digits")
     short = {"steps": steps, "decay_steps": steps - 50, "ema_decay": 0.98}
     log = ts.LogConfig(checkpoint_every=100, evaluate_every=100)
-    sampler = ts.SamplerConfig("uniform", calls=10)
+    sampler = ts.SamplerConfig("log_snr", calls=8, solver="dpm++2m")
 
     # 1. The teacher, a DDPM. `ts.Teacher.from_pretrained` reads a published one.
     teacher = ts.train_teacher(
@@ -29,7 +29,7 @@ def main(
         log=log,
         progress=True,
     )
-    # 2. Pairs of noise and the image that the teacher makes of it in ten calls.
+    # 2. Pairs of noise and the image that the teacher makes of it in eight calls.
     pairs = ts.make_pairs(
         teacher, f"{directory}/pairs", count=count, sampler=sampler, progress=True
     )

@@ -55,7 +55,10 @@ def define_network(*choices: str) -> None:
 
 
 def define(
-    *kinds: type, source: str = "from the preset", without: Collection[str] = ()
+    *kinds: type,
+    source: str = "from the preset",
+    without: Collection[str] = (),
+    only: Collection[str] = (),
 ) -> None:
     """Defines a flag for every field of config dataclasses.
 
@@ -67,12 +70,13 @@ def define(
         source: for the help, where the values of unset flags of the configs come from
             that presets hold.
         without: names of fields that have no effect on the command.
+        only: names of the fields that have one; empty for all but `without`.
     """
     in_preset = typing.get_type_hints(systems.Preset).values()
     for kind in kinds:
         types = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
-            if field.name not in without:
+            if field.name not in without and (not only or field.name in only):
                 default = source if kind in in_preset else repr(field.default)
                 _define_field(field, types[field.name], default)
 

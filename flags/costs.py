@@ -15,10 +15,13 @@ from tf_student.pairs import manifests, writer
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.runtime.run_config import RunConfig
 from tf_student.runtime.run_directory import RunDirectory
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import TrainConfig
 
 # Weights, EMA weights and Adam's two moments.
 _TRAINING_COPIES = 4
+# Weights of the fake score, and Adam's two moments.
+_FAKE_COPIES = 3
 
 
 def training(
@@ -39,6 +42,37 @@ def training(
         "bytes of memory on each device (about)": peak,
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
+    }
+
+
+def matching(
+    unet: UNetConfig,
+    match: MatchConfig,
+    train: TrainConfig,
+    run: RunConfig,
+    checkpoints: int,
+) -> dict[str, int]:
+    """Returns the cost of matching a student on the devices of this machine."""
+    cost = training(unet, train, run, checkpoints)
+    batch = cost["images that a device holds at once"]
+    peak = memory.matching(
+        unet,
+        batch,
+        through_teacher=match.objective == "sid",
+        half=run.dtype != "float32",
+        recompute=run.recompute,
+    )
+    # Forward: student, teacher, fake score, and again the fake score, which is trained.
+    calls = 4 + 2 * (match.fake_updates - 1) + (match.regression > 0)
+    calls += 2 * (match.adversarial > 0)
+    count = cost["parameters"]
+    copies = _TRAINING_COPIES + _FAKE_COPIES
+    del cost["network calls (images, forward and backward)"]
+    return {
+        **cost,
+        "bytes of memory on each device (about)": peak,
+        "network calls (images, forward)": calls * train.steps * train.batch_size,
+        "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
 
 

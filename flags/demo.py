@@ -50,6 +50,7 @@ def plan() -> launch.Plan:
     steps = {
         "teacher steps": preset.teacher.steps,
         "student steps": preset.student.steps,
+        "matching steps": preset.matching.steps,
     }
     return f"run all commands below {_directory()}", cost | steps
 

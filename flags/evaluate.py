@@ -2,6 +2,9 @@
 
     tf-student evaluate --preset=digits
     tf-student evaluate --preset=cifar10 --extractor=/models/inception --fid_infinity
+    tf-student evaluate --preset=digits --dpm_calls=12
+
+A matched student is measured too if it exists.
 
 Writes evaluation.json and evaluation.html to the work directory. --source and --against
 compare any two sources of images instead:
@@ -10,6 +13,7 @@ compare any two sources of images instead:
     tf-student evaluate --source=samples/ --against=reference.npz --samples=50000
 """
 
+from absl import flags
 from tf_student.flags import config_flags, launch
 
 from tf_student.data.data_config import DataConfig
@@ -18,7 +22,7 @@ from tf_student.evaluation.evaluation_config import CompareConfig, EvaluateConfi
 from tf_student.presets.systems import Preset
 from tf_student.runtime.run_config import RunConfig
 
-config_flags.define_common("teacher", "pairs", "student")
+config_flags.define_common("teacher", "pairs", "student", "matched")
 config_flags.define(
     EvaluateConfig,
     CompareConfig,
@@ -31,6 +35,14 @@ config_flags.define(
 
 def _preset() -> Preset:
     return config_flags.preset("evaluate", "data", "sampler")
+
+
+def _matched() -> str | None:
+    """Returns the directory of the matched student, if it exists or is named."""
+    directory = config_flags.directory("matched")
+    weights = launch.import_quietly("tf_student.models.weights_file")
+    named = flags.FLAGS.matched_dir is not None
+    return directory if named or weights.exists(directory) else None
 
 
 def main() -> None:
@@ -53,6 +65,7 @@ def main() -> None:
             config_flags.directory("teacher"),
             config_flags.directory("student"),
             directory,
+            matched=_matched(),
             pairs=config_flags.directory("pairs"),
             **options,
         )

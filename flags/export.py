@@ -3,9 +3,11 @@
     tf-student export --preset=digits
     tf-student export --preset=digits --verify
     tf-student export --preset=digits --network=teacher
+    tf-student export --preset=digits --network=matched
 
 Writes the version atomically to <export_dir>/<version>, beside models.config and
-batching.config. The default directory of a teacher is <work_dir>/export_teacher.
+batching.config. The default directory of a teacher is <work_dir>/export_teacher, and
+that of a matched student <work_dir>/export_matched.
 """
 
 from absl import flags
@@ -14,15 +16,16 @@ from tf_student.flags import config_flags, launch
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.serving.export_config import ExportConfig
 
-config_flags.define_common("teacher", "student", "export")
-config_flags.define_network("student", "teacher")
+config_flags.define_common("teacher", "student", "matched", "export")
+config_flags.define_network("student", "teacher", "matched")
 config_flags.define(ExportConfig, SamplerConfig)
 
 
 def _directory() -> str:
     directory = config_flags.directory("export")
-    if flags.FLAGS.network == "teacher" and not flags.FLAGS.export_dir:
-        directory += "_teacher"
+    network = flags.FLAGS.network
+    if network != "student" and not flags.FLAGS.export_dir:
+        directory += f"_{network}"
     return directory
 
 
@@ -57,7 +60,7 @@ def plan() -> launch.Plan:
         preset.diffusion,
         preset.sampler,
         config.dtype,
-        student=network == "student",
+        student=network != "teacher",
     )
     return f"export the {network} to {_directory()}", cost
 

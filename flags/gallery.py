@@ -1,9 +1,9 @@
-"""Shows teacher and student side by side on a page in the browser.
+"""Shows teacher and students side by side on a page in the browser.
 
     tf-student gallery --preset=digits
 
-The page runs exported models: run `tf-student export` first and, to compare with the
-teacher, `tf-student export --network=teacher`.
+The page runs exported models: run `tf-student export` first and, to compare with other
+networks, `tf-student export --network=teacher` and `--network=matched`.
 """
 
 import os
@@ -17,23 +17,26 @@ config_flags.define_common()
 config_flags.define(GalleryConfig)
 
 
-def _models() -> tuple[GalleryConfig, str, str]:
-    """Returns the config and the directories of the exported student and teacher."""
+def _models() -> tuple[GalleryConfig, dict[str, str]]:
+    """Returns the config, and the directories of the exported models by name."""
     config = config_flags.resolve(GalleryConfig())
-    student = config.student_model or config_flags.directory("export")
-    teacher = config.teacher_model or config_flags.directory("export_teacher")
-    return config, student, teacher
+    return config, {
+        "student": config.student_model or config_flags.directory("export"),
+        "matched": config.matched_model or config_flags.directory("export_matched"),
+        "teacher": config.teacher_model or config_flags.directory("export_teacher"),
+    }
 
 
 def main() -> None:
     """Serves the page until Ctrl-C."""
-    config, student, teacher = _models()
+    config, models = _models()
     gallery = launch.import_quietly("tf_student.gallery.server")
-    required = bool(config.teacher_model)
+    named = {"matched": config.matched_model, "teacher": config.teacher_model}
+    required = [name for name, model in named.items() if model]
     # The server has nothing to save, and a request in TensorFlow could delay the exit.
     signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
     gallery.serve(
-        lambda: gallery.open_models(teacher, student, teacher_required=required),
+        lambda: gallery.open_models(**models, required=required),
         config,
         _print_address,
     )
@@ -41,9 +44,10 @@ def main() -> None:
 
 def plan() -> launch.Plan:
     """Returns the address of the page."""
-    config, student, teacher = _models()
+    config, models = _models()
     address = {"address": f"http://{config.host}:{config.port}/"}
-    return f"show {student} and, if it exists, {teacher}", address
+    others = f"{models['matched']} and {models['teacher']}"
+    return f"show {models['student']} and, if they exist, {others}", address
 
 
 def _print_address(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Draws interpolations between images of the student.
+"""Draws interpolations between images of a student.
 
     tf-student interpolate --preset=digits --rows=8 --columns=10
 
@@ -6,12 +6,14 @@ Each row interpolates spherically between two noise tensors. Writes interpolatio
 the work directory.
 """
 
+from absl import flags
 from tf_student.flags import config_flags, launch
 
 from tf_student.models.draw_config import InterpolateConfig
 from tf_student.runtime.run_config import RunConfig
 
-config_flags.define_common("student")
+config_flags.define_common("student", "matched")
+config_flags.define_network("student", "matched")
 config_flags.define(InterpolateConfig, RunConfig, without=config_flags.TRAINING_ONLY)
 
 
@@ -19,7 +21,7 @@ def main() -> None:
     """Draws."""
     models = launch.import_quietly("tf_student.models.draw")
     path = models.draw_interpolations(
-        config_flags.directory("student"),
+        config_flags.directory(flags.FLAGS.network),
         config_flags.work_dir(),
         config=config_flags.resolve(InterpolateConfig()),
         run=config_flags.resolve(RunConfig()),

@@ -13,6 +13,7 @@ COMMANDS = {
     "verify-teacher": "check a teacher: images, and its loss on real images",
     "pairs": "sample from the teacher and store (noise seed, image) pairs",
     "distill": "train a student that needs one network call",
+    "match": "match its images to the distribution of the teacher's",
     "sample": "draw images",
     "interpolate": "draw interpolations between images",
     "evaluate": "measure teacher and student, or compare any two sets of images",

@@ -1,6 +1,7 @@
-"""Draws images of the student, of the teacher or of both from the same noise.
+"""Draws images of one or several networks from the same noise.
 
     tf-student sample --preset=digits --network=both --count=64
+    tf-student sample --preset=digits --network=matched
 
 Writes the grid samples.png and a folder of PNG files to the work directory.
 """
@@ -12,16 +13,20 @@ from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.models.draw_config import SampleConfig
 from tf_student.runtime.run_config import RunConfig
 
-config_flags.define_common("teacher", "student")
-config_flags.define_network("student", "teacher", "both")
+config_flags.define_common("teacher", "student", "matched")
+config_flags.define_network("student", "teacher", "matched", "both", "all")
 config_flags.define(
     SampleConfig, SamplerConfig, RunConfig, without=config_flags.TRAINING_ONLY
 )
 
+_NETWORKS = ("teacher", "student", "matched")
+
 
 def _directory_of(network: str) -> str | None:
     """Returns the directory of a network if --network selects it."""
-    selected = flags.FLAGS.network in (network, "both")
+    together = {"both": ("teacher", "student"), "all": _NETWORKS}
+    choice = flags.FLAGS.network
+    selected = network in together.get(choice, (choice,))
     return config_flags.directory(network) if selected else None
 
 
@@ -33,6 +38,7 @@ def main() -> None:
         _directory_of("teacher"),
         _directory_of("student"),
         directory,
+        matched=_directory_of("matched"),
         config=config_flags.resolve(SampleConfig()),
         sampler=config_flags.preset("sampler").sampler,
         run=config_flags.resolve(RunConfig()),
@@ -49,7 +55,7 @@ def plan() -> launch.Plan:
         preset.diffusion,
         preset.sampler,
         config.count,
-        student=flags.FLAGS.network == "student",
+        student=flags.FLAGS.network in ("student", "matched"),
     )
     return f"draw images into {config_flags.work_dir()}", cost
 

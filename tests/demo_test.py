@@ -16,6 +16,7 @@ def test_leaves_pictures_a_page_and_every_part(demo_run):
         "evaluation.json",
         "export",
         "interpolation.png",
+        "matched",
         "pairs",
         "report.html",
         "samples",
@@ -34,13 +35,15 @@ def test_page_shows_the_pictures_and_both_networks(demo_run):
     with open(demo_run / "report.html") as file:
         page = file.read()
     assert len(re.findall('src="data:image/png;base64,', page)) >= 3
-    assert "<th></th><th>teacher</th><th>student</th>" in page
+    names = ("", "teacher", "student", "matched")
+    assert "".join(f"<th>{name}</th>" for name in names) in page
     assert "<title>tf-student: digits" in page
 
 
 def test_export_is_a_saved_model(demo_run):
     assert tf.saved_model.contains_saved_model(demo_run / "export/1")
-    assert metadata.read(demo_run / "export/1").name == "digits"
+    about = metadata.read(demo_run / "export/1")
+    assert (about.name, about.objective) == ("digits", "sid")
 
 
 def test_second_run_goes_on(demo_run):
@@ -49,6 +52,7 @@ def test_second_run_goes_on(demo_run):
         paths = [f"{demo_run.pairs}/{name}" for name in shards if "tfrecord" in name]
         paths += [
             f"{demo_run.student}/model.keras",
+            f"{demo_run.matched}/model.keras",
             demo_run / "export/1/saved_model.pb",
         ]
         return [os.stat(path).st_mtime_ns for path in paths]

@@ -9,6 +9,7 @@ from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.presets import systems
 from tf_student.runtime.run_config import RunConfig
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import DistillConfig, LogConfig, TrainConfig
 
 RUN = RunConfig(device_batch=32)
@@ -31,6 +32,8 @@ TINY = dataclasses.replace(
     teacher=_TRAIN,
     distill=DistillConfig("l1"),
     student=_TRAIN,
+    match=MatchConfig(fake_learning_rate=1e-3),
+    matching=dataclasses.replace(_TRAIN, learning_rate=1e-4),
     sampler=SamplerConfig("uniform", 3),
     pairs=PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),
     evaluate=EvaluateConfig(samples=50, repeats=1, extractor="digits"),
@@ -59,3 +62,7 @@ class DemoRun:
     @property
     def student(self):
         return self / "student"
+
+    @property
+    def matched(self):
+        return self / "matched"

@@ -5,6 +5,7 @@
     teacher = ts.Teacher.from_pretrained("hf:google/ddpm-cifar10-32")
     pairs = ts.make_pairs(teacher, "runs/a/pairs", count=1_024_000)
     student = ts.distill(teacher, pairs, "runs/a/student")
+    student = ts.match_distribution(teacher, student, "runs/a/matched")
     images = student.generate(16, seed=7)
 
 Names are imported when they are first used, and TensorFlow with them.
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tf_student.evaluation.evaluation_config import (
         VerifyConfig as VerifyConfig,
     )
+    from tf_student.evaluation.image_quality import ImageQuality as ImageQuality
     from tf_student.evaluation.result import Evaluation as Evaluation
     from tf_student.evaluation.verify_teacher import verify_teacher as verify_teacher
     from tf_student.models.convert import convert_weights as convert_weights
@@ -86,6 +88,10 @@ if TYPE_CHECKING:
     from tf_student.serving.export import export as export
     from tf_student.serving.export_config import ExportConfig as ExportConfig
     from tf_student.training.distill import distill as distill
+    from tf_student.training.match_config import MatchConfig as MatchConfig
+    from tf_student.training.match_distribution import (
+        match_distribution as match_distribution,
+    )
     from tf_student.training.train_teacher import train_teacher as train_teacher
     from tf_student.training.training_config import (
         DistillConfig as DistillConfig,
@@ -106,6 +112,7 @@ _NAMES = {
     "evaluation.compare": ("compare",),
     "evaluation.evaluate": ("evaluate",),
     "evaluation.evaluation_config": ("EvaluateConfig", "VerifyConfig"),
+    "evaluation.image_quality": ("ImageQuality",),
     "evaluation.result": ("Evaluation",),
     "evaluation.verify_teacher": ("verify_teacher",),
     "models.convert": ("convert_weights",),
@@ -124,6 +131,8 @@ _NAMES = {
     "serving.export": ("export",),
     "serving.export_config": ("ExportConfig",),
     "training.distill": ("distill",),
+    "training.match_config": ("MatchConfig",),
+    "training.match_distribution": ("match_distribution",),
     "training.train_teacher": ("train_teacher",),
     "training.training_config": ("DistillConfig", "LogConfig", "TrainConfig"),
 }

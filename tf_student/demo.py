@@ -20,6 +20,7 @@ from tf_student.serving import versions
 from tf_student.serving.export import export
 from tf_student.serving.export_config import ExportConfig
 from tf_student.training.distill import distill
+from tf_student.training.match_distribution import match_distribution
 from tf_student.training.reporter import read_metrics
 from tf_student.training.train_teacher import train_teacher
 
@@ -34,8 +35,8 @@ def run_demo(
 ) -> Evaluation:
     """Runs every command below `directory`; an interrupted call continues there.
 
-    Writes `report.html` and its pictures, and the student as version 1 of the model
-    `name`, which is loaded in a process without this package.
+    Writes `report.html` and its pictures, and the matched student as version 1 of the
+    model `name`, which is loaded in a process without this package.
 
     Args:
         directory: of the demo.
@@ -45,18 +46,20 @@ def run_demo(
         progress: whether to draw progress bars on stderr.
 
     Returns:
-        The evaluation of teacher and student.
+        The evaluation of the teacher, the student and the matched student.
 
     Example:
 
     >>> evaluation = run_demo("runs/demo", preset=tiny, run=RunConfig(device_batch=32))
     """
     teacher, pairs, student = _train(directory, preset, run, progress)
-    _draw(teacher, student, directory, preset, run)
+    matched = _match(teacher, student, directory, preset, run, progress)
+    _draw(teacher, student, matched, directory, preset, run)
     evaluation = evaluate(
         teacher,
         student,
         directory,
+        matched=matched,
         real=preset.data,
         pairs=pairs,
         config=preset.evaluate,
@@ -64,7 +67,7 @@ def run_demo(
         run=run,
         progress=progress,
     )
-    _export(student, os.path.join(directory, "export"), name)
+    _export(matched, os.path.join(directory, "export"), name)
     _report(directory, evaluation)
     return evaluation
 
@@ -106,14 +109,45 @@ def _train(
     return teacher, pairs, student
 
 
-def _draw(
-    teacher: Teacher, student: Student, directory: str, preset: Preset, run: RunConfig
-) -> None:
-    samples, walks = SampleConfig(count=48), InterpolateConfig(columns=16)
-    draw_samples(
-        teacher, student, directory, config=samples, sampler=preset.sampler, run=run
+def _match(
+    teacher: Teacher,
+    student: Student,
+    directory: str,
+    preset: Preset,
+    run: RunConfig,
+    progress: bool,
+) -> Student:
+    return match_distribution(
+        teacher,
+        student,
+        os.path.join(directory, "matched"),
+        config=preset.match,
+        train=preset.matching,
+        log=preset.log,
+        run=run,
+        progress=progress,
     )
-    draw_interpolations(student, directory, config=walks, run=run)
+
+
+def _draw(
+    teacher: Teacher,
+    student: Student,
+    matched: Student,
+    directory: str,
+    preset: Preset,
+    run: RunConfig,
+) -> None:
+    draw_samples(
+        teacher,
+        student,
+        directory,
+        matched=matched,
+        config=SampleConfig(count=48),
+        sampler=preset.sampler,
+        run=run,
+    )
+    walks = InterpolateConfig(columns=16)
+    draw_interpolations(matched, directory, config=walks, run=run)
 
 
 def _export(student: Student, directory: str, name: str) -> None:
@@ -131,7 +165,7 @@ def _report(directory: str, evaluation: Evaluation) -> None:
     def part(name: str) -> str:
         return os.path.join(directory, name)
 
-    runs = {"Teacher": part("teacher"), "Student": part("student")}
+    runs = {name: part(name) for name in ("teacher", "student")}
     report.draw_curves(
         part("curves.png"), {name: read_metrics(run) for name, run in runs.items()}
     )
@@ -140,10 +174,12 @@ def _report(directory: str, evaluation: Evaluation) -> None:
         f"tf-student: {evaluation.real}",
         evaluation,
         {
-            "Teacher (upper rows) and student (lower rows) on the same noise": part(
-                "samples.png"
+            "The same noise, three rows at a time: teacher, student, matched student": (
+                part("samples.png")
             ),
-            "Student: spherical interpolation of the noise": part("interpolation.png"),
+            "Matched student: spherical interpolation of the noise": (
+                part("interpolation.png")
+            ),
             "Losses": part("curves.png"),
         },
     )

@@ -111,7 +111,7 @@ def test_two_files_of_statistics_need_no_extractor(compared, sets):
 
 
 def test_a_student_and_its_export_give_the_same_images(compared, demo_run):
-    evaluation = compared(demo_run / "export", demo_run.student)
+    evaluation = compared(demo_run / "export", demo_run.matched)
     assert evaluation.same_noise.pairs == 16
     # XLA and batches round differently, by one grey level at most.
     assert evaluation.same_noise.l1 < 0.01

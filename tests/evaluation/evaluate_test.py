@@ -55,7 +55,7 @@ def test_evaluation_is_written_as_json(demo_run):
 
 def test_network_calls_are_counted(demo_run):
     calls = {name: m.calls for name, m in demo_run.evaluation.networks.items()}
-    assert calls == {"teacher": 3, "student": 1}
+    assert calls == {"teacher": 3, "student": 1, "matched": 1}
 
 
 def test_times_are_measured(demo_run):
@@ -124,7 +124,7 @@ def test_real_images_may_be_a_name_or_a_config(demo_run, tmp_path):
 
 def test_printing_shows_the_table(demo_run):
     lines = str(demo_run.evaluation).splitlines()
-    assert lines[0].split() == ["teacher", "student"]
+    assert lines[0].split() == ["teacher", "student", "matched"]
     assert lines[1].startswith("FID ")
     assert str(demo_run.evaluation) == demo_run.evaluation.table()
 
@@ -212,7 +212,7 @@ def test_page_shows_pairs_of_the_same_noise_and_neighbours(demo_run):
     for caption in (
         "teacher (upper rows) and student (lower rows) on the same noise",
         "the pairs with the most distant features",
-        "Samples of the student (left) and their nearest real images",
+        "Samples of the matched student (left) and their nearest real images",
     ):
         assert caption in page
     assert len(re.findall('src="data:image/png;base64,', page)) == 3

@@ -62,8 +62,8 @@ def test_unknown_command():
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr == (
         "tf-student: unknown command 'train'; expected one of teacher, "
-        "convert, verify-teacher, pairs, distill, sample, interpolate, evaluate, "
-        "export, client, gallery, demo, doctor\n"
+        "convert, verify-teacher, pairs, distill, match, sample, interpolate, "
+        "evaluate, export, client, gallery, demo, doctor\n"
     )
 
 

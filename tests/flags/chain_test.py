@@ -14,6 +14,7 @@ _COMMANDS = (
     "teacher",
     "pairs",
     "distill",
+    "match",
     "sample",
     "interpolate",
     "evaluate",
@@ -34,6 +35,7 @@ def test_ends_well(chain, command):
         ("teacher", "The teacher is in {}/teacher. Next: tf-student pairs"),
         ("pairs", "The pairs are in {}/pairs. Next: tf-student distill"),
         ("distill", "The student is in {}/student. Next: tf-student evaluate"),
+        ("match", "The matched student is in {}/matched. Next: tf-student evaluate"),
         ("evaluate", "The report is {}/evaluation.html."),
         ("sample", "The images are in {0}/samples.png and {0}/samples."),
         ("interpolate", "The interpolations are in {}/interpolation.png."),
@@ -53,6 +55,7 @@ def test_work_directory_has_a_part_for_each_command(chain):
         "export",
         "features",
         "interpolation.png",
+        "matched",
         "pairs",
         "samples",
         "samples.png",
@@ -146,19 +149,30 @@ def test_pictures_are_readable(chain, name):
 
 
 def test_single_images_are_readable(chain):
-    for who in ("teacher", "student"):
+    for who in ("teacher", "student", "matched"):
         paths = sorted((chain.work / "samples" / who).iterdir())
         assert [path.name for path in paths] == [f"{i:06d}.png" for i in range(5)]
         assert all(_read(path).shape == (8, 8, 1) for path in paths)
 
 
-def test_evaluation_holds_both_networks(chain):
+def test_matching_measures_its_images(chain):
+    lines = [v for v in read_metrics(str(chain.work / "matched")) if "FID" in v]
+    assert [line["step"] for line in lines] == [8]
+    assert lines[0]["FID"] > 0 and 0 <= lines[0]["smallest_class"] <= 0.1
+
+
+def test_evaluation_holds_every_network(chain):
     values = json.loads((chain.work / "evaluation.json").read_text())
     assert (values["samples"], values["repeats"]) == (200, 2)
     assert (values["extractor"], values["real_count"]) == ("digits", 1797)
-    teacher, student = values["networks"]["teacher"], values["networks"]["student"]
-    assert (teacher["calls"], student["calls"]) == (40, 1)
-    for network in (teacher, student):
+    networks = values["networks"]
+    assert {name: network["calls"] for name, network in networks.items()} == {
+        "teacher": 40,
+        "teacher, dpm++2m": 5,
+        "student": 1,
+        "matched": 1,
+    }
+    for network in networks.values():
         assert sorted(network["scores"]) == [
             "FID",
             "IS",

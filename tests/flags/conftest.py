@@ -28,15 +28,17 @@ TRAIN = (
 )
 TEACHER = (*UNET, *TRAIN, "--calls=3")
 # Many calls, so that a signal arrives before the last shard does.
+SAMPLER = ("--calls=40", "--spacing=uniform", "--solver=ddim")
 PAIRS = (
     "--pairs=576",
     "--held_out_pairs=64",
     "--shard_pairs=32",
-    "--calls=40",
+    *SAMPLER,
     "--device_batch=32",
     "--deterministic",
 )
 DISTILL = TRAIN
+MATCH = (*TRAIN, "--steps=8", "--learning_rate=1e-4", "--keep=fid", "--keep_samples=64")
 
 
 def logged(directory, step):
@@ -127,16 +129,21 @@ def chain(pool, cache, tmp_path_factory, disturbed_teacher):
         "teacher": run("teacher", place, *TEACHER),
         "pairs": run("pairs", place, *PAIRS, launcher=True),
         "distill": fork("distill", place, *DISTILL),
+        "match": fork("match", place, *MATCH),
     }
-    sample = (place, "--network=both", "--count=5", "--calls=3")
+    sample = (place, "--network=all", "--count=5", "--calls=3")
+    measured = (place, "--samples=200", "--repeats=2", "--dpm_calls=5", *SAMPLER)
     last = {
         "sample": pool.submit(run, "sample", *sample, launcher=True),
         "interpolate": pool.submit(
-            fork, "interpolate", place, "--rows=2", "--columns=4"
+            fork,
+            "interpolate",
+            place,
+            "--network=matched",
+            "--rows=2",
+            "--columns=4",
         ),
-        "evaluate": pool.submit(
-            fork, "evaluate", place, "--samples=200", "--repeats=2", "--calls=40"
-        ),
+        "evaluate": pool.submit(fork, "evaluate", *measured),
         "export": pool.submit(fork, "export", place),
     }
     finished |= {name: future.result() for name, future in last.items()}

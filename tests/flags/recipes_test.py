@@ -29,7 +29,8 @@ _CASES = [
 
 
 def test_recipes_name_their_commands():
-    paper = {"verify-teacher", "teacher", "pairs", "distill", "evaluate", "export"}
+    paper = {"verify-teacher", "teacher", "pairs", "distill", "match"}
+    paper |= {"evaluate", "export"}
     expected = {(name, command) for name in _PAPER for command in paper}
     assert set(_CASES) == expected | {("digits", "demo"), ("digits_long", "demo")}
 
@@ -62,6 +63,15 @@ def test_costs_are_those_of_a_dry_run(name):
     assert (
         f"#   student: {preset.student.steps:,} steps of {preset.student.batch_size} "
         f"images and {student['bytes on disk'] / 1e9:.1f} GB\n"
+    ) in text
+    matching = costs.matching(
+        preset.unet, preset.match, preset.matching, run, preset.log.checkpoints
+    )
+    assert (
+        f"#   matching: {preset.matching.steps:,} steps of "
+        f"{preset.matching.batch_size} images, "
+        f"{matching['network calls (images, forward)']:,} network calls and "
+        f"{matching['bytes on disk'] / 1e9:.1f} GB\n"
     ) in text
     assert (
         f"#   teacher trained from scratch: {preset.teacher.steps:,} steps of "

@@ -16,21 +16,21 @@ def student(tmp_path_factory):
 
 def test_teacher_is_shown_if_it_exists(student, tmp_path):
     absent = str(tmp_path / "export_teacher")
-    single = server.open_models(absent, student, teacher_required=False)
+    single = server.open_models(absent, student)
     assert list(single) == ["student"]
-    both = server.open_models(student, student, teacher_required=False)
+    both = server.open_models(student, student)
     assert list(both) == ["student", "teacher"]
 
 
 def test_required_teacher_must_exist(student, tmp_path):
     with pytest.raises(InputError, match="absent has no SavedModel"):
-        server.open_models(str(tmp_path / "absent"), student, teacher_required=True)
+        server.open_models(str(tmp_path / "absent"), student, required=["teacher"])
 
 
 def test_teacher_with_another_shape_is_refused(student, tmp_path):
     teacher = saved_models.write(tmp_path, shape=(4, 4, 1))
     with pytest.raises(InputError, match=r"teacher \(4, 4, 1\), student \(8, 8, 3\)"):
-        server.open_models(teacher, student, teacher_required=False)
+        server.open_models(teacher, student)
 
 
 def _models():

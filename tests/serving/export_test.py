@@ -34,7 +34,7 @@ def _near(images, expected):
 def _fingerprint(demo_run, checkpoint):
     """Of the student with the weights that TensorFlow reads from a checkpoint."""
     reader = tf.train.load_checkpoint(checkpoint)
-    student = Student.load(demo_run.student)
+    student = Student.load(demo_run.matched)
     for number, variable in enumerate(student.variables):
         key = f"model/{number}/.ATTRIBUTES/VARIABLE_VALUE"
         variable.assign(reader.get_tensor(key))
@@ -44,10 +44,10 @@ def _fingerprint(demo_run, checkpoint):
 @pytest.fixture(scope="module")
 def drawn(demo_run):
     """The images of both networks for seed 0, which `tf-student sample` draws too."""
-    teacher, student = Teacher.load(demo_run.teacher), Student.load(demo_run.student)
+    teacher, student = Teacher.load(demo_run.teacher), Student.load(demo_run.matched)
     return {
         "teacher": teacher.sample(4, seed=0, sampler=TINY.sampler, run=RUN),
-        "student": student.generate(4, seed=0, run=RUN),
+        "matched": student.generate(4, seed=0, run=RUN),
     }
 
 
@@ -59,7 +59,7 @@ def teacher(demo_run, tmp_path_factory):
 
 def test_metadata_have_the_origin_of_the_student(demo_run):
     about = metadata.read(demo_run / "export/1")
-    pairs, student = PairSet(demo_run.pairs), Student.load(demo_run.student)
+    pairs, student = PairSet(demo_run.pairs), Student.load(demo_run.matched)
     assert (about.name, about.network, about.preset) == ("digits", "student", "digits")
     assert (about.network_calls, about.image_shape) == (1, _SHAPE)
     assert (about.dtype, about.ops, about.weights) == ("float32", "stock", "ema")
@@ -82,8 +82,8 @@ def test_student_and_its_directory_give_the_same_model(demo_run, tmp_path):
     exports = [
         export(student, str(tmp_path / name), preset="digits").directory
         for name, student in (
-            ("directory", demo_run.student),
-            ("object", Student.load(demo_run.student)),
+            ("directory", demo_run.matched),
+            ("object", Student.load(demo_run.matched)),
         )
     ]
     _assert_equal_exports(*exports)
@@ -103,7 +103,7 @@ def test_origin_of_an_object_is_in_the_metadata(model, tmp_path):
 
 
 def test_object_of_a_mixed_policy_becomes_a_float32_model(demo_run, tmp_path):
-    mixed = Student.load(demo_run.student, dtype="bfloat16")
+    mixed = Student.load(demo_run.matched, dtype="bfloat16")
     exported = export(mixed, str(tmp_path), preset="digits")
     _assert_equal_exports(demo_run / "export/1", exported.directory)
 
@@ -156,7 +156,7 @@ def test_result_says_whether_the_version_is_warm(model, tmp_path):
 
 
 def test_student_draws_the_images_of_sample(demo_run, drawn):
-    assert _near(_sample(demo_run / "export/1"), drawn["student"])
+    assert _near(_sample(demo_run / "export/1"), drawn["matched"])
 
 
 def test_teacher_has_its_sampler(teacher, drawn):
@@ -176,7 +176,7 @@ def test_teacher_is_no_version_of_the_student(demo_run, contents):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_types_halve_the_weights(demo_run, drawn, tmp_path, dtype):
     config = ExportConfig(dtype=dtype, name="half")
-    directory = export(demo_run.student, str(tmp_path), config=config).directory
+    directory = export(demo_run.matched, str(tmp_path), config=config).directory
     about = metadata.read(directory)
     assert about.fingerprint == metadata.read(demo_run / "export/1").fingerprint
     data = "variables/variables.data-00000-of-00001"
@@ -185,25 +185,25 @@ def test_half_types_halve_the_weights(demo_run, drawn, tmp_path, dtype):
         for path in (directory, demo_run / "export/1")
     )
     assert half < whole - 1.9 * about.parameters
-    difference = np.abs(_sample(directory).astype(int) - drawn["student"])
+    difference = np.abs(_sample(directory).astype(int) - drawn["matched"])
     assert difference.max() <= 127.5 * verification.TOLERANCE[dtype] + 1
 
 
 def test_weights_of_the_last_checkpoint_differ(demo_run, tmp_path):
     config = ExportConfig(weights="last")
-    directory = export(demo_run.student, str(tmp_path), config=config).directory
+    directory = export(demo_run.matched, str(tmp_path), config=config).directory
     about = metadata.read(directory)
     assert about.weights == "last"
     assert about.fingerprint != metadata.read(demo_run / "export/1").fingerprint
     assert about.fingerprint == _fingerprint(
-        demo_run, f"{demo_run.student}/checkpoints"
+        demo_run, f"{demo_run.matched}/checkpoints"
     )
 
 
 def test_damaged_last_checkpoint_is_replaced_by_the_previous(
     demo_run, tmp_path, caplog
 ):
-    shutil.copytree(demo_run.student, tmp_path / "student")
+    shutil.copytree(demo_run.matched, tmp_path / "student")
     folder = tmp_path / "student" / "checkpoints"
     last = tf.train.latest_checkpoint(str(folder))
     before = tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths[-2]
@@ -217,7 +217,7 @@ def test_damaged_last_checkpoint_is_replaced_by_the_previous(
 
 
 def test_missing_checkpoint_is_refused(demo_run, tmp_path):
-    shutil.copytree(demo_run.student, tmp_path / "student")
+    shutil.copytree(demo_run.matched, tmp_path / "student")
     shutil.rmtree(tmp_path / "student" / "checkpoints")
     config = ExportConfig(weights="last")
     with pytest.raises(InputError, match="holds no checkpoints"):
@@ -226,7 +226,7 @@ def test_missing_checkpoint_is_refused(demo_run, tmp_path):
 
 
 def test_damaged_model_is_refused(demo_run, tmp_path):
-    shutil.copytree(demo_run.student, tmp_path / "student")
+    shutil.copytree(demo_run.matched, tmp_path / "student")
     path = tmp_path / "student" / "model.keras"
     os.truncate(path, os.path.getsize(path) // 2)
     with pytest.raises(InputError, match=r"model.keras cannot be loaded"):
@@ -242,5 +242,5 @@ def test_model_with_other_images_never_appears(demo_run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(verification, "verify", refuse)
     with pytest.raises(VerificationError, match="draws other images"):
-        export(demo_run.student, str(tmp_path), config=ExportConfig(verify=True))
+        export(demo_run.matched, str(tmp_path), config=ExportConfig(verify=True))
     assert list(tmp_path.iterdir()) == []

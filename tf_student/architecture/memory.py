@@ -9,6 +9,10 @@ from tf_student.architecture.unet_config import UNetConfig
 # Weights, EMA weights, Adam's two moments and the gradients, all in float32.
 _COPIES = 5
 
+# The fake score with Adam's two moments, and the teacher. The gradients of student and
+# fake score do not exist at the same time.
+_MATCHING_COPIES = 4
+
 
 def parameters(config: UNetConfig) -> int:
     """The number of parameters of `UNet(config)`.
@@ -41,16 +45,51 @@ def training(
     Returns:
         The number of bytes.
     """
+    weights = parameters(config) * (4 * _COPIES + (2 if half else 0))
+    values = _stored(config, config.dropout, recompute) + _gradients(config)
+    return weights + images * values * (2 if half else 4)
+
+
+def matching(
+    config: UNetConfig,
+    images: int,
+    *,
+    through_teacher: bool,
+    half: bool = False,
+    recompute: bool = False,
+) -> int:
+    """Estimates the peak of a step of distribution matching, as `training`.
+
+    Args:
+        config: the network.
+        images: the number of images that the device processes at once.
+        through_teacher: whether the student's loss has gradients through the teacher
+            and the fake score, as SiD has and DMD has not.
+        half: whether it computes in a type of two bytes.
+        recompute: whether gradient checkpointing stores only the input of each block.
+    """
+    copies = _COPIES + _MATCHING_COPIES
+    weights = parameters(config) * (4 * copies + (3 * 2 if half else 0))
+    networks = 3 if through_teacher else 1
+    # No network of a matching step uses dropout.
+    values = networks * _stored(config, 0.0, recompute) + _gradients(config)
+    return weights + images * values * (2 if half else 4)
+
+
+def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
+    """The number of values of an image that are stored for the gradients."""
     blocks = list(plan.blocks(config))
-    pixels, top = config.image_size**2, config.widths[0]
-    inside = [_inside(block, config.dropout) for block in blocks]
+    inside = [_inside(block, dropout) for block in blocks]
     stored = sum(block.size**2 * block.inputs for block in blocks)
     # Input and output of the last norm.
-    stored += 2 * pixels * top
-    stored += max(inside) if recompute else sum(inside)
-    gradients = 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
-    weights = parameters(config) * (4 * _COPIES + (2 if half else 0))
-    return weights + images * (stored + gradients) * (2 if half else 4)
+    stored += 2 * config.image_size**2 * config.widths[0]
+    return stored + (max(inside) if recompute else sum(inside))
+
+
+def _gradients(config: UNetConfig) -> int:
+    """The number of gradients of an image's activations at the widest block."""
+    blocks = plan.blocks(config)
+    return 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
 
 
 def _inside(block: Block, dropout: float) -> int:

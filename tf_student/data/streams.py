@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-_FOREVER = 2**31
+FOREVER = 2**31
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ def endless(
         skip = tf.where(number == first, tf.constant(offset, tf.int64), 0)
         return epoch(number, skip)
 
-    stream = tf.data.Dataset.range(first, _FOREVER).flat_map(remaining).enumerate(start)
+    stream = tf.data.Dataset.range(first, FOREVER).flat_map(remaining).enumerate(start)
     return untuned(stream)
 
 

@@ -10,6 +10,8 @@ TRAINING = 0
 HELD_OUT = 2**40
 EVALUATION = 2 * 2**40
 TEACHER = 3 * 2**40
+MATCHING = 4 * 2**40
+SELECTION = 5 * 2**40
 
 
 def draw(seed: int | tf.Tensor, index: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:

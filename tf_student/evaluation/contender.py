@@ -83,7 +83,7 @@ def measure(
         source.calls,
         _milliseconds(source),
         len(starts),
-        "" if source.name == f"the {name}" else source.name,
+        "" if source.name in (f"the {name}", f"the {name} student") else source.name,
     )
     return Contender(source, measured, statistics, first)
 

@@ -36,6 +36,7 @@ def evaluate(
     student: Student | str,
     directory: str | None = None,
     *,
+    matched: Student | str | None = None,
     real: DataConfig | str = DataConfig(),
     pairs: PairSet | str | None = None,
     config: EvaluateConfig = EvaluateConfig(),
@@ -48,12 +49,11 @@ def evaluate(
     Args:
         teacher: a teacher or its run directory.
         student: a student or its run directory.
-        directory: gets `evaluation.json`, `evaluation.html`, pictures, statistics and
-            cached features; None writes and caches nothing.
+        directory: gets `evaluation.json`, a page, pictures and cached features.
+        matched: a student after `match_distribution`, or its run directory.
         real: the real images, or the name of their dataset.
-        pairs: a pair set or its directory, whose images and held-out noise are used if
-            the teacher generated them with the same options.
-        config: the metrics, the extractor and the numbers of images.
+        pairs: a pair set or its directory, whose images are used if they fit.
+        config: metrics, extractor and numbers of images.
         sampler: solver and steps of the teacher.
         run: how to use the devices.
         progress: whether to draw progress bars on stderr.
@@ -62,7 +62,7 @@ def evaluate(
         The figures; `print` shows them as a table.
 
     Raises:
-        InputError: if the extractor, a network or the real images cannot be read.
+        InputError: if the extractor (read first), a network or images are missing.
 
     Example:
 
@@ -71,19 +71,24 @@ def evaluate(
     ('', 'teacher', 'student')
     """
     strategy = devices.open_devices(run)
-    # Loaded first: a missing extractor is an error before any sampling.
     extractor = extractors.from_config(config, strategy)
     measurement = Measurement(directory, config, lambda: extractor, bars=progress)
-    networks = _Networks(as_teacher(teacher), as_student(student), sampler, run)
+    students = _students(student=student, matched=matched)
+    networks = _Networks(as_teacher(teacher), students, sampler, run)
     return networks.measure(measurement, strategy, real, pairs)
+
+
+def _students(**given: Student | str | None) -> dict[str, Student]:
+    """The students that are given, by name."""
+    return {name: as_student(s) for name, s in given.items() if s is not None}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Networks:
-    """Teacher and student, and the options of their images."""
+    """The networks, and the options of their images."""
 
     teacher: Teacher
-    student: Student
+    students: dict[str, Student]
     sampler: SamplerConfig
     run: RunConfig
 
@@ -95,17 +100,38 @@ class _Networks:
         pairs: PairSet | str | None,
     ) -> Evaluation:
         pair_set = self._matching(pairs)
-        student = self.student.generator(strategy, self.run)
-        sources = {
-            "teacher": self._teacher_source(pair_set, strategy),
-            "student": image_sources.from_generator("the student", student, 1),
-        }
         config, shape = measurement.config, self.teacher.image_shape
+        sources = self._sources(config.dpm_calls, pair_set, strategy)
         return measurement.run(
             sources,
             named_sources.open_real(real, shape, config.max_real),
             lambda: _same_noise(sources, pair_set, config.same_noise),
         )
+
+    def _sources(
+        self, dpm_calls: int, pair_set: PairSet | None, strategy: tf.distribute.Strategy
+    ) -> dict[str, Source]:
+        """The columns of the table, by name."""
+        sources = {"teacher": self._teacher_source(pair_set, strategy)}
+        if dpm_calls:
+            best = SamplerConfig("log_snr", dpm_calls, "dpm++2m")
+            # The sampler of the pairs has its column already.
+            if best != self.sampler:
+                name = f"teacher, {best.solver}"
+                sources[name] = self._sampled(f"the {name}", best, strategy)
+        for name, student in self.students.items():
+            generator = student.generator(strategy, self.run)
+            title = "the student" if name == "student" else f"the {name} student"
+            sources[name] = image_sources.from_generator(title, generator, 1)
+        return sources
+
+    def _sampled(
+        self, name: str, sampler: SamplerConfig, strategy: tf.distribute.Strategy
+    ) -> Source:
+        """The teacher's images by a sampler."""
+        generator = self.teacher.generator(strategy, sampler, self.run)
+        calls = self.teacher.network_calls(sampler)
+        return image_sources.from_generator(name, generator, calls)
 
     def _matching(self, pairs: PairSet | str | None) -> PairSet | None:
         """The pair set, if it exists and the teacher would sample its images."""
@@ -123,9 +149,7 @@ class _Networks:
         self, pair_set: PairSet | None, strategy: tf.distribute.Strategy
     ) -> Source:
         """The teacher's images: stored ones for the ranges that the pair set has."""
-        generator = self.teacher.generator(strategy, self.sampler, self.run)
-        calls = self.teacher.network_calls(self.sampler)
-        source = image_sources.from_generator("the teacher", generator, calls)
+        source = self._sampled("the teacher", self.sampler, strategy)
         if pair_set is None:
             return source
 

@@ -51,6 +51,13 @@ class EvaluateConfig:
         minimum=0,
         advanced=True,
     )
+    dpm_calls: int = option(
+        0,
+        "Also measure the teacher with DPM-Solver++ (2M, steps uniform in log-SNR) and "
+        "this many network calls, usually its best sampler; 0 measures only the "
+        "sampler of the pairs.",
+        minimum=0,
+    )
     fid_infinity: bool = option(
         False,
         "Also extrapolate FID to an infinite number of images (arXiv 1911.07023).",

@@ -112,7 +112,7 @@ class Measurement:
             repeats=max(c.measured.ranges for c in contenders.values()),
             networks={name: c.measured for name, c in contenders.items()},
             preparation=real.preparation,
-            between=_between([c.statistics for c in contenders.values()]),
+            between=_between(contenders),
         )
 
     def _compare(
@@ -138,10 +138,11 @@ def _half_split(real_features: Features | Statistics) -> float | None:
     return frechet.half_split(real_features.activations)
 
 
-def _between(ranges: list[list[Statistics]]) -> metrics.Score | None:
-    """FID between two contenders, over pairs of their ranges."""
-    if len(ranges) != 2:
+def _between(contenders: dict[str, Contender]) -> metrics.Score | None:
+    """FID between teacher and student, over pairs of their ranges."""
+    if not {"teacher", "student"} <= contenders.keys():
         return None
+    ranges = (contenders[name].statistics for name in ("teacher", "student"))
     distances = [frechet.distance(a, b) for a, b in zip(*ranges, strict=False)]
     return metrics.Score(float(np.mean(distances)), float(np.std(distances)))
 

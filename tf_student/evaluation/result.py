@@ -38,9 +38,10 @@ class Evaluation:
         extractor: name of the feature extractor.
         samples: generated images in each measurement.
         repeats: number of measurements, each on its own range of seeds.
-        networks: figures by name: `teacher` and `student`, or `source`.
+        networks: figures by name: `teacher`, `student` and perhaps `matched`, or
+            `source`.
         preparation: how the real images were brought to their size.
-        between: FID between the two networks; None for a single source.
+        between: FID between teacher and student; None for a single source.
         same_noise: similarity of the networks' images of the same noise.
         warnings: limitations of these figures.
 
@@ -83,11 +84,14 @@ class Evaluation:
             f"{name} is {m.images}." for name, m in self.networks.items() if m.images
         ]
         fid = {name: m.scores["FID"].mean for name, m in self.networks.items()}
-        if {"teacher", "student"} <= fid.keys() and fid["teacher"]:
-            ratio = fid["student"] / fid["teacher"]
-            sentences.append(f"FID(student) / FID(teacher) = {ratio:.3f}.")
+        if fid.get("teacher"):
+            sentences += [
+                f"FID({name}) / FID(teacher) = {fid[name] / fid['teacher']:.3f}."
+                for name in ("student", "matched")
+                if name in fid
+            ]
         if self.between:
-            sentences.append(f"FID between {' and '.join(fid)}: {self.between}.")
+            sentences.append(f"FID between teacher and student: {self.between}.")
         if self.half_split_fid is not None:
             halves = f"{self.half_split_fid:.3f}"
             sentences.append(f"FID between two halves of the real images: {halves}.")

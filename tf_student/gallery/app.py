@@ -76,7 +76,7 @@ def make_app(
     """Creates the application.
 
     Args:
-        models: by name: `student`, `teacher` or both.
+        models: by name: `student`, `matched`, `teacher` or some of them.
         hosts: names and addresses, without a port, that the Host header may have.
             Requests for other hosts are refused, which protects against DNS rebinding:
             another site's name that resolves to this machine.

@@ -20,6 +20,11 @@ class GalleryConfig:
         "The student's SavedModel, or a directory of its versions; empty for "
         "<work_dir>/export.",
     )
+    matched_model: str = option(
+        "",
+        "The matched student's SavedModel, or a directory of its versions; empty for "
+        "<work_dir>/export_matched, if it exists.",
+    )
     teacher_model: str = option(
         "",
         "The teacher's SavedModel, or a directory of its versions; empty for "

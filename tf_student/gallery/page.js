@@ -2,7 +2,7 @@
 "use strict";
 
 const LARGEST_SEED = 2n ** 63n - 1n;
-const LABELS = ["student", "teacher"];
+const LABELS = ["student", "matched", "teacher"];
 
 async function ask(path, parameters = {}, signal = undefined) {
   const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`, {signal});
@@ -75,7 +75,7 @@ class Card {
     this.time.textContent = `${formatTime(this.milliseconds)} per image, ${total} in total`;
   }
 
-  // Adds the ratio of the other model's time to this one's.
+  // Adds the ratio of the teacher's time to this model's.
   compare(other) {
     if (!this.milliseconds || !other?.milliseconds) return;
     const times = document.createElement("strong");
@@ -146,7 +146,8 @@ class Section {
         card.show(drawn, title);
         this.shown();
       }
-      this.cards[0].compare(this.cards[1]);
+      const teacher = this.cards.find((card) => card.name === "teacher");
+      for (const card of this.cards) if (card !== teacher) card.compare(teacher);
     } catch (error) {
       if (signal.aborted) return;
       for (const card of this.cards) if (card.milliseconds === null) card.time.textContent = "";

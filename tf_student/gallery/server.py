@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import tensorflow as tf
 
@@ -17,17 +17,18 @@ _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 def open_models(
-    teacher: str, student: str, *, teacher_required: bool
+    teacher: str, student: str, matched: str = "", *, required: Collection[str] = ()
 ) -> dict[str, ExportedModel]:
-    """Loads the student and, if it exists, the teacher.
+    """Loads the student and, if they exist, the matched student and the teacher.
 
     Args:
         teacher: directory of the teacher's export.
         student: directory of the student's export.
-        teacher_required: whether a missing teacher is an error.
+        matched: directory of the matched student's export.
+        required: those of `matched` and `teacher` whose absence is an error.
 
     Returns:
-        The models by name: `student` and `teacher`.
+        The models by name: `student`, `matched` and `teacher`.
 
     Raises:
         InputError: if a model cannot be loaded, or the models draw images of different
@@ -36,18 +37,19 @@ def open_models(
     Example:
 
     >>> from tf_student.gallery.server import open_models
-    >>> list(open_models("none", "runs/digits/export", teacher_required=False))
+    >>> list(open_models("none", "runs/digits/export"))
     ['student']
     """
     models = {"student": ExportedModel(student)}
-    if teacher_required or tf.io.gfile.exists(teacher):
-        models["teacher"] = ExportedModel(teacher)
-        shapes = {name: model.shape for name, model in models.items()}
-        if len(set(shapes.values())) > 1:
-            raise InputError(
-                "`teacher_model` must draw images of the student's shape. Received: "
-                f"teacher {shapes['teacher']}, student {shapes['student']}."
-            )
+    for name, directory in (("matched", matched), ("teacher", teacher)):
+        if name in required or (directory and tf.io.gfile.exists(directory)):
+            models[name] = ExportedModel(directory)
+            shape = models[name].shape
+            if shape != models["student"].shape:
+                raise InputError(
+                    f"`{name}_model` must draw images of the student's shape. "
+                    f"Received: {name} {shape}, student {models['student'].shape}."
+                )
     return models
 
 

@@ -24,19 +24,20 @@ def draw_samples(
     student: Student | str | None,
     directory: str,
     *,
+    matched: Student | str | None = None,
     config: SampleConfig = SampleConfig(),
     sampler: SamplerConfig = SamplerConfig(),
     run: RunConfig = RunConfig(),
 ) -> str:
     """Writes images as a grid, `samples.png`, and one by one into `samples/`.
 
-    With both networks, rows of the teacher alternate with rows of the student on the
-    same noise.
+    Rows of teacher, student and matched student alternate, on the same noise.
 
     Args:
         teacher: a teacher or its run directory; None omits it.
         student: a student or its run directory; None omits it.
-        directory: where to write the files; it is created if it is missing.
+        directory: where to write the files.
+        matched: a student after `match_distribution`, or its run directory.
         config: number and seed of the images.
         sampler: the teacher's sampler.
         run: how to use the devices.
@@ -45,7 +46,7 @@ def draw_samples(
         The path of the grid.
 
     Raises:
-        InputError: if both networks are None, or if one cannot be loaded.
+        InputError: if all networks are None, or if one cannot be loaded.
 
     Example:
 
@@ -53,9 +54,10 @@ def draw_samples(
     ...              sampler=SamplerConfig(calls=2))
     'runs/digits/samples.png'
     """
-    if teacher is None and student is None:
+    if teacher is None and student is None and matched is None:
         raise InputError("`teacher` or `student` must be a network. Received: None.")
-    drawn = _draw(teacher, student, config, sampler, run)
+    students = {"student": student, "matched": matched}
+    drawn = _draw(teacher, students, config, sampler, run)
     for name, images in drawn.items():
         _write_images(os.path.join(directory, "samples", name), images)
     path = os.path.join(directory, "samples.png")
@@ -66,7 +68,7 @@ def draw_samples(
 
 def _draw(
     teacher: Teacher | str | None,
-    student: Student | str | None,
+    students: dict[str, Student | str | None],
     config: SampleConfig,
     sampler: SamplerConfig,
     run: RunConfig,
@@ -77,8 +79,9 @@ def _draw(
     if teacher is not None:
         network = as_teacher(teacher)
         drawn["teacher"] = network.sample(count, seed, sampler=sampler, run=run)
-    if student is not None:
-        drawn["student"] = as_student(student).generate(count, seed, run=run)
+    for name, student in students.items():
+        if student is not None:
+            drawn[name] = as_student(student).generate(count, seed, run=run)
     return drawn
 
 

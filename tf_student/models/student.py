@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The teacher and the pairs of a student; empty if they are unknown."""
+    """What a student was made from; empty where it is unknown or does not apply."""
 
     teacher: str = option("", "Fingerprint of the teacher.", free=True)
     pairs: str = option("", "Fingerprint of the pairs.", free=True)
+    student: str = option("", "Fingerprint of the student before matching.")
+    objective: str = option("", "Objective of distribution matching.")
 
 
 @keras.saving.register_keras_serializable("tf_student")

@@ -1,10 +1,11 @@
 """The noise-predicting UNet of DDPM (arXiv 2006.11239, app. B)."""
 
+import dataclasses
 import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +17,8 @@ from tf_student.models.blocks import ResBlock, SelfAttention
 from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, conv
 from tf_student.models.resampling import Downsample, Upsample
 from tf_student.runtime.options import from_dict, to_dict
+
+_Run = Callable[[list[keras.layers.Layer], tf.Tensor], tf.Tensor]
 
 
 @keras.saving.register_keras_serializable("tf_student")
@@ -137,6 +140,59 @@ class UNet(keras.Model):
         return layer
 
     def call(self, x, t, training=False, seed=None):
+        return self.with_features(x, t, training=training, seed=seed)[0]
+
+    def with_features(
+        self,
+        x: tf.Tensor,
+        t: tf.Tensor,
+        *,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """eps(x, t), and the features of `encode`."""
+        run = self._runner(t, training, seed)
+        x, skips, features = self._encode(run, x)
+        for layers in self.up:
+            if isinstance(layers[0], ResBlock):
+                x = tf.concat([x, skips.pop()], axis=-1)
+            x = run(layers, x)
+        assert not skips
+        return tf.cast(self.head(self.norm(x)), tf.float32), features
+
+    def encode(
+        self,
+        x: tf.Tensor,
+        t: tf.Tensor,
+        *,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> list[tf.Tensor]:
+        """The encoder's features: a discriminator's view of x.
+
+        Returns:
+            For each level, from full resolution down, the output of its last block;
+            for the lowest level, that of the middle. Their shapes are
+            `[batch, size, size, width]`.
+        """
+        return self._encode(self._runner(t, training, seed), x)[2]
+
+    def _encode(
+        self, run: _Run, x: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+        """The output of the middle, those for the decoder, and the features."""
+        x = self.stem(x)
+        skips, features = [x], []
+        for layers in self.down:
+            if isinstance(layers[0], Downsample):
+                features.append(x)
+            x = run(layers, x)
+            skips.append(x)
+        x = run(self.middle, x)
+        return x, skips, [*features, x]
+
+    def _runner(self, t: tf.Tensor, training: bool, seed: tf.Tensor | None) -> _Run:
+        """A function that applies the layers of a stage in turn."""
         temb, numbers = self.embedding(t), itertools.count(1)
 
         def run(layers, x):
@@ -152,18 +208,7 @@ class UNet(keras.Model):
                 x = call(*inputs)
             return x
 
-        x = self.stem(x)
-        skips = [x]
-        for layers in self.down:
-            x = run(layers, x)
-            skips.append(x)
-        x = run(self.middle, x)
-        for layers in self.up:
-            if isinstance(layers[0], ResBlock):
-                x = tf.concat([x, skips.pop()], axis=-1)
-            x = run(layers, x)
-        assert not skips
-        return tf.cast(self.head(self.norm(x)), tf.float32)
+        return run
 
     def compute_output_shape(self, x_shape, t_shape=None):
         return x_shape
@@ -176,7 +221,13 @@ class UNet(keras.Model):
             digest.update(weight.numpy().tobytes())
         return digest.hexdigest()
 
-    def copy(self, *, dtype: Any = None, recompute: bool = False) -> "UNet":
+    def copy(
+        self,
+        *,
+        dtype: Any = None,
+        recompute: bool = False,
+        dropout: float | None = None,
+    ) -> "UNet":
         """A new network with the same weights.
 
         It is created on the devices of the current `tf.distribute` scope.
@@ -184,10 +235,12 @@ class UNet(keras.Model):
         Args:
             dtype: its dtype policy; None keeps the policy of this network.
             recompute: whether it uses gradient checkpointing.
+            dropout: its dropout rate; None keeps the rate of this network.
         """
-        copy = UNet(
-            self.config, recompute=recompute, dtype=dtype or self.dtype_policy.name
-        )
+        config = self.config
+        if dropout is not None:
+            config = dataclasses.replace(config, dropout=dropout)
+        copy = UNet(config, recompute=recompute, dtype=dtype or self.dtype_policy.name)
         copy.set_weights(self.get_weights())
         return copy
 

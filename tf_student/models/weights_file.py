@@ -50,6 +50,11 @@ def save(
             _copy(local, temporary)
 
 
+def exists(directory: str) -> bool:
+    """Whether the run in a directory has finished weights."""
+    return tf.io.gfile.exists(os.path.join(directory, MODEL))
+
+
 def load(directory: str, model: keras.Model) -> None:
     """Reads the weights of `model.keras` into a network of the same architecture.
 
@@ -57,7 +62,7 @@ def load(directory: str, model: keras.Model) -> None:
         InputError: if the file is missing, damaged or of another architecture.
     """
     path = os.path.join(directory, MODEL)
-    if not tf.io.gfile.exists(path):
+    if not exists(directory):
         raise InputError(f"{directory} has no {MODEL}. Has its training finished?")
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)

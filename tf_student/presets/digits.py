@@ -8,6 +8,7 @@ from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.presets.preset import Preset
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import DistillConfig, LogConfig, TrainConfig
 
 DIGITS = Preset(
@@ -30,7 +31,7 @@ DIGITS = Preset(
         clip_norm=1.0,
         ema_decay=0.995,
     ),
-    sampler=SamplerConfig("uniform", 20),
+    sampler=SamplerConfig("log_snr", 12, "dpm++2m"),
     pairs=PairsConfig(pairs=20_000, held_out_pairs=1_000, shard_pairs=2_500),
     distill=DistillConfig("l1"),
     student=TrainConfig(
@@ -42,6 +43,17 @@ DIGITS = Preset(
         beta_2=0.98,
         ema_decay=0.995,
     ),
+    match=MatchConfig(fake_learning_rate=8e-4, fake_beta_1=0.5),
+    matching=TrainConfig(
+        batch_size=128,
+        steps=120,
+        learning_rate=2e-4,
+        warmup_steps=20,
+        decay_steps=60,
+        beta_1=0.0,
+        beta_2=0.99,
+        ema_decay=0.99,
+    ),
     evaluate=EvaluateConfig(samples=10_000, repeats=2, extractor="digits"),
     log=LogConfig(log_every=20, checkpoint_every=250, evaluate_every=250),
 )
@@ -51,7 +63,6 @@ DIGITS = Preset(
 DIGITS_LONG = dataclasses.replace(
     DIGITS,
     teacher=dataclasses.replace(DIGITS.teacher, steps=2_500, decay_steps=2_400),
-    sampler=SamplerConfig("log_snr", 12, "dpm++2m"),
     pairs=dataclasses.replace(DIGITS.pairs, pairs=200_000),
     student=dataclasses.replace(DIGITS.student, steps=6_500, decay_steps=6_400),
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),

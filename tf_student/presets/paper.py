@@ -1,8 +1,9 @@
 """The presets of the paper, by Luhman & Luhman (arXiv 2101.02388).
 
 The values for students are from sec. 4 and app. A of the paper, those for samplers from
-DDIM (arXiv 2010.02502, app. D), and those for teachers from DDPM (arXiv 2006.11239,
-app. B).
+DDIM (arXiv 2010.02502, app. D), those for teachers from DDPM (arXiv 2006.11239,
+app. B), and those for matching from the training script of SiD (arXiv 2404.04057): for
+CIFAR-10, and for CelebA those of FFHQ 64x64.
 """
 
 from tf_student.architecture.unet_config import UNetConfig
@@ -10,12 +11,26 @@ from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.presets.preset import Preset
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import DistillConfig, TrainConfig
 
 
 def _steps(epochs: int, batch_size: int) -> int:
     """Optimizer steps for a number of epochs over 1,024,000 pairs."""
     return epochs * 1_024_000 // batch_size
+
+
+def _matching(batch_size: int, learning_rate: float = 1e-5) -> TrainConfig:
+    """SiD's training, over 500 million generated images."""
+    return TrainConfig(
+        batch_size=batch_size,
+        steps=500_000_000 // batch_size,
+        learning_rate=learning_rate,
+        beta_1=0.0,
+        beta_2=0.999,
+        # A half-life of 500,000 images.
+        ema_decay=0.5 ** (batch_size / 500_000),
+    )
 
 
 CIFAR10 = Preset(
@@ -34,6 +49,8 @@ CIFAR10 = Preset(
         beta_2=0.98,
         ema_decay=0.995,
     ),
+    match=MatchConfig(alpha=1.2, fake_learning_rate=1e-5, keep="fid"),
+    matching=_matching(256),
 )
 
 CELEBA64 = Preset(
@@ -53,6 +70,8 @@ CELEBA64 = Preset(
         beta_2=0.98,
         ema_decay=0.995,
     ),
+    match=MatchConfig(fake_learning_rate=1e-5, keep="fid"),
+    matching=_matching(512),
 )
 
 
@@ -81,6 +100,10 @@ def _lsun(dataset: str, epochs: int, teacher_steps: int) -> Preset:
             beta_1=0.98,
             ema_decay=0.9995,
         ),
+        # SiD was not published for these images: the values are those for 64x64, with
+        # the batch and the rate that fit a quarter of the images in a step.
+        match=MatchConfig(fake_learning_rate=5e-6, keep="fid"),
+        matching=_matching(128, 5e-6),
     )
 
 

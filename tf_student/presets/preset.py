@@ -7,6 +7,7 @@ from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import DistillConfig, LogConfig, TrainConfig
 
 
@@ -22,6 +23,8 @@ class Preset:
         pairs: the set of pairs.
         distill: the loss of the student.
         student: the training of the student.
+        match: the objective of distribution matching.
+        matching: the training of the matched student.
         diffusion: the forward process.
         evaluate: the evaluation.
         log: how often training reports and saves.
@@ -42,6 +45,8 @@ class Preset:
     pairs: PairsConfig
     distill: DistillConfig
     student: TrainConfig
+    match: MatchConfig
+    matching: TrainConfig
     diffusion: DiffusionConfig = DiffusionConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     log: LogConfig = LogConfig()

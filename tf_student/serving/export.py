@@ -133,6 +133,7 @@ def _describe(
         fingerprint=network.unet.fingerprint(),
         teacher=origin.teacher,
         pairs=origin.pairs,
+        objective=origin.objective,
         tf_student=__version__,
         tensorflow=tf.__version__,
     )

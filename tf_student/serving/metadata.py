@@ -32,6 +32,7 @@ class Metadata:
         teacher: fingerprint of the teacher that the student was distilled from; empty
             if it is unknown.
         pairs: fingerprint of the pairs that it was trained on; empty if it is unknown.
+        objective: of the distribution matching that followed: `sid`, `dmd`, or empty.
         tf_student: version of this library that wrote the model.
         tensorflow: version of TensorFlow that wrote the model.
     """
@@ -51,6 +52,8 @@ class Metadata:
     pairs: str
     tf_student: str
     tensorflow: str
+    # Version 0.1 did not write it.
+    objective: str = ""
 
 
 def write(directory: str, metadata: Metadata) -> None:

@@ -1,0 +1,76 @@
+"""FID and the shares of classes of generated images, for choosing weights."""
+
+import functools
+
+import numpy as np
+
+from tf_student.data.data_config import DataConfig
+from tf_student.evaluation import extractors, metrics, named_sources
+from tf_student.evaluation.evaluation_config import EvaluateConfig
+from tf_student.evaluation.feature_reader import FeatureReader
+from tf_student.runtime import devices
+from tf_student.runtime.run_config import RunConfig
+
+# Extractors with more logits, such as Inception, are not classifiers of these images.
+_MOST_CLASSES = 100
+
+
+class ImageQuality:
+    """Measures images during training, such as those of `match_distribution`.
+
+    The features of the real images are computed once, at the first call.
+
+    Args:
+        real: the real images, or the name of their dataset.
+        samples: number of generated images of a measurement.
+        config: the extractor, and how many real images to use.
+        run: how to use the devices.
+
+    Example:
+
+    >>> config = EvaluateConfig(extractor="digits")
+    >>> quality = ImageQuality("digits", samples=64, config=config)
+    >>> sorted(quality(student.generate(64)))
+    ['FID', 'smallest_class']
+    """
+
+    def __init__(
+        self,
+        real: DataConfig | str,
+        *,
+        samples: int = 5000,
+        config: EvaluateConfig = EvaluateConfig(),
+        run: RunConfig = RunConfig(),
+    ):
+        self.samples = samples
+        self._real, self._config, self._run = real, config, run
+
+    def __call__(self, images: np.ndarray) -> dict[str, float]:
+        """Scores of uint8 images `[n, height, width, channels]`.
+
+        Returns:
+            `FID`, and for an extractor that classifies, `smallest_class`: the share of
+            the rarest class, which falls when images of a class disappear.
+
+        Raises:
+            InputError: if the extractor or the real images cannot be read.
+        """
+        reader, reference = self._opened
+        features = reader.extract([images], "generated", "generated", len(images))
+        scores = {"FID": reference.frechet.distance(features.statistics)}
+        classes = features.logits.shape[1]
+        if classes <= _MOST_CLASSES:
+            counts = np.bincount(features.logits.argmax(axis=1), minlength=classes)
+            scores["smallest_class"] = float(counts.min() / len(images))
+        return scores
+
+    @functools.cached_property
+    def _opened(self) -> tuple[FeatureReader, metrics.Reference]:
+        """The extractor, and the real images."""
+        strategy = devices.make_strategy()
+        reader = FeatureReader(
+            functools.partial(extractors.from_config, self._config, strategy)
+        )
+        real = named_sources.open_real(self._real, None, self._config.max_real)
+        assert real.count is not None
+        return reader, metrics.Reference(reader.read(real, "real", 0, real.count))

@@ -1,0 +1,246 @@
+"""The phases of a step of distribution matching."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student.data import images as pixels
+from tf_student.diffusion import losses, matching, predictions, schedules
+from tf_student.models.unet import UNet
+from tf_student.runtime.errors import DivergedError
+from tf_student.training.match_config import MatchConfig
+from tf_student.training.phases import Phase, PhaseLoss
+from tf_student.training.state import TrainState
+
+_REMEDY = "Raise fake_learning_rate or fake_updates, or lower learning_rate."
+
+FAKE = "fake"
+DISCRIMINATOR = "discriminator"
+
+# Far outside of what healthy runs show: on digits both values change by a tenth, and if
+# the fake score is too slow, the teacher's error doubles within twenty steps.
+_BEHIND, _COLLAPSED = 1.75, 0.25
+
+Carried = Mapping[str, tf.Tensor]
+_fold_in = tf.random.experimental.stateless_fold_in
+
+
+class Measures(NamedTuple):
+    """Means over images that show whether matching goes well.
+
+    Attributes:
+        teacher_error: mean squared error of the noise that the teacher predicts in the
+            images; it rises for images that the teacher finds unlikely.
+        spread: root mean square difference of two images.
+    """
+
+    teacher_error: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, float]) -> "Measures":
+        """Selects them from all metrics."""
+        return cls(*(values[name] for name in cls._fields))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MatchPhases:
+    """The losses of the student, of its fake score and of a discriminator.
+
+    The student comes first, so that the other phases get the images that it generated.
+
+    Attributes:
+        state: the student, with the helpers `fake` and perhaps `discriminator`.
+        teacher: the frozen UNet.
+        config: the objective and its weights.
+        start: the measures of the images of the student at the start.
+    """
+
+    state: TrainState
+    teacher: UNet
+    config: MatchConfig
+    start: Measures
+
+    def all(self, clip_norm: float) -> list[Phase]:
+        """All phases, in their order."""
+        fake = self.state.helpers[FAKE]
+        phases = [
+            Phase(self.state.learner, self.student_loss, clip_norm, "", self.check)
+        ]
+        for update in range(self.config.fake_updates):
+            loss = functools.partial(self.fake_loss, update=update)
+            phases.append(Phase(fake, loss, self.config.fake_clip_norm, FAKE))
+        if self.config.adversarial:
+            learner = self.state.helpers[DISCRIMINATOR]
+            phases.append(Phase(learner, self.discriminator_loss, 0.0, DISCRIMINATOR))
+        return phases
+
+    def student_loss(
+        self, batch: Carried, carried: Carried, seed: tf.Tensor
+    ) -> PhaseLoss:
+        """The objective on generated images, at a random time of each."""
+        x = self.state.model(batch["z"], training=True, seed=seed)
+        noised = self._noised(x, self._times(seed, tf.shape(x)[0]), _fold_in(seed, 1))
+        eps_real, features = self.teacher.with_features(
+            noised.x_t, noised.t, training=True, seed=seed
+        )
+        eps_fake = self._fake(noised.x_t, noised.t, seed)
+        real, fake = noised.estimate(eps_real), noised.estimate(eps_fake)
+        if self.config.objective == "sid":
+            total = matching.sid_loss(x, real, fake, alpha=self.config.alpha)
+        else:
+            total = matching.dmd_loss(x, real, fake)
+        metrics = {
+            "score_gap": matching.score_gap(x, real, fake),
+            "teacher_error": noised.error(eps_real),
+            "fake_error": noised.error(eps_fake),
+            "spread": _spread(x),
+        }
+        if self.config.regression:
+            metrics["regression"] = self._regression(batch, seed)
+            total += self.config.regression * metrics["regression"]
+        if self.config.adversarial:
+            logits = self.state.helpers[DISCRIMINATOR].network(features)
+            metrics["adversarial"] = tf.nn.softplus(-logits)
+            total += self.config.adversarial * metrics["adversarial"]
+        return PhaseLoss(total, metrics, {"x": tf.stop_gradient(x)})
+
+    def fake_loss(
+        self, batch: Carried, carried: Carried, seed: tf.Tensor, *, update: int
+    ) -> PhaseLoss:
+        """The noise-prediction loss of the fake score on generated images."""
+        seed = _fold_in(seed, 100 + update)
+        x = carried["x"]
+        if update:
+            z = tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 0))
+            x = tf.stop_gradient(self.state.model(z, training=True, seed=seed))
+        every = (0, len(self._alpha_bars))
+        t = tf.random.stateless_uniform(
+            tf.shape(x)[:1], _fold_in(seed, 1), *every, tf.int32
+        )
+        return PhaseLoss(
+            losses.noise_loss(
+                lambda x, t: self._fake(x, t, seed),
+                x,
+                tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 2)),
+                t,
+                alpha_bars=self._alpha_bars,
+            )
+        )
+
+    def discriminator_loss(
+        self, batch: Carried, carried: Carried, seed: tf.Tensor
+    ) -> PhaseLoss:
+        """The logistic loss on features of generated and of real images with noise."""
+        seed = _fold_in(seed, 200)
+        discriminator = self.state.helpers[DISCRIMINATOR].network
+        t = self._times(seed, tf.shape(carried["x"])[0])
+        real, fake = (
+            discriminator(self._features(x, t, _fold_in(seed, 1 + number)))
+            for number, x in enumerate((pixels.to_float(batch["real"]), carried["x"]))
+        )
+        right = (tf.cast(real > 0, tf.float32) + tf.cast(fake < 0, tf.float32)) / 2
+        return PhaseLoss(
+            tf.nn.softplus(-real) + tf.nn.softplus(fake), {"accuracy": right}
+        )
+
+    def check(self, values: Mapping[str, float]) -> None:
+        """Raises a `DivergedError` if the means show that matching has failed."""
+        now, start = Measures.of(values), self.start
+        if now.teacher_error > _BEHIND * start.teacher_error:
+            raise DivergedError(
+                "The fake score has fallen behind the student: the teacher's error in "
+                f"predicting the noise in generated images is {now.teacher_error:.4g}, "
+                f"and was {start.teacher_error:.4g} at the start. {_REMEDY}"
+            )
+        if now.spread < _COLLAPSED * start.spread:
+            raise DivergedError(
+                "The student's images have become too similar: their spread is "
+                f"{now.spread:.4g}, and was {start.spread:.4g} at the start. {_REMEDY}"
+            )
+
+    @functools.cached_property
+    def _alpha_bars(self) -> np.ndarray:
+        return schedules.alpha_bars(self.state.model.diffusion)
+
+    def _times(self, seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        return _times(seed, count, self.config, self._alpha_bars)
+
+    def _noised(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> "_Noised":
+        return _noised(x, t, seed, self._alpha_bars)
+
+    def _fake(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.state.helpers[FAKE].network(x, t, training=True, seed=seed)
+
+    def _features(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+        """The teacher's features of images with noise."""
+        return self.teacher.encode(self._noised(x, t, seed).x_t, t)
+
+    def _regression(self, batch: Carried, seed: tf.Tensor) -> tf.Tensor:
+        """The mean absolute difference to the images of the pairs, `[examples]`."""
+        x = self.state.model(batch["pair_z"], training=True, seed=seed)
+        error = tf.abs(x - pixels.to_float(batch["pair_image"]))
+        return tf.reduce_mean(error, axis=[1, 2, 3])
+
+
+class _Noised(NamedTuple):
+    """Images with noise: x_t = sqrt(a) x + sqrt(1 - a) eps at times t."""
+
+    x_t: tf.Tensor
+    t: tf.Tensor
+    eps: tf.Tensor
+    alpha_bar: tf.Tensor
+
+    def estimate(self, eps: tf.Tensor) -> tf.Tensor:
+        """The images without the predicted noise."""
+        return predictions.x_0_from_eps(self.x_t, eps, alpha_bar=self.alpha_bar)
+
+    def error(self, eps: tf.Tensor) -> tf.Tensor:
+        """The mean squared error of the predicted noise, `[examples]`."""
+        return tf.reduce_mean(tf.square(self.eps - eps), axis=[1, 2, 3])
+
+
+def measure(
+    x: tf.Tensor, teacher: UNet, config: MatchConfig, alpha_bars: np.ndarray
+) -> Measures:
+    """Measures images as the steps do.
+
+    Args:
+        x: generated images.
+        teacher: the frozen UNet.
+        config: the times of the student's loss.
+        alpha_bars: of the teacher's process.
+    """
+    seed = tf.constant([0, 0])
+    noised = _noised(x, _times(seed, len(x), config, alpha_bars), seed, alpha_bars)
+    error = noised.error(teacher(noised.x_t, noised.t))
+    return Measures(*(float(tf.reduce_mean(v)) for v in (error, _spread(x))))
+
+
+def _times(
+    seed: tf.Tensor, count: tf.Tensor | int, config: MatchConfig, alpha_bars: np.ndarray
+) -> tf.Tensor:
+    """Uniform times of the student's loss, int32 `[count]`."""
+    low, high = (
+        round(part * len(alpha_bars)) for part in (config.min_time, config.max_time)
+    )
+    return tf.random.stateless_uniform([count], _fold_in(seed, 0), low, high, tf.int32)
+
+
+def _noised(
+    x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor, alpha_bars: np.ndarray
+) -> _Noised:
+    alpha_bar = tf.gather(tf.constant(alpha_bars, tf.float32), t)[:, None, None, None]
+    eps = tf.random.stateless_normal(tf.shape(x), seed)
+    x_t = tf.sqrt(alpha_bar) * x + tf.sqrt(1.0 - alpha_bar) * eps
+    return _Noised(x_t, t, eps, alpha_bar)
+
+
+def _spread(x: tf.Tensor) -> tf.Tensor:
+    """The root mean square difference of each image to another one, `[examples]`."""
+    other = tf.roll(x, 1, axis=0)
+    return tf.sqrt(tf.reduce_mean(tf.square(x - other), axis=[1, 2, 3]))

@@ -1,0 +1,162 @@
+"""The task of distribution matching: a student against a teacher and a fake score."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_student.data import grids, streams
+from tf_student.data.image_set import ImageSet
+from tf_student.diffusion import noise, schedules
+from tf_student.models.generator import Generator
+from tf_student.models.student import Student
+from tf_student.models.unet import UNet
+from tf_student.pairs.interface import Pairs
+from tf_student.runtime.errors import DivergedError
+from tf_student.runtime.run_config import RunConfig
+from tf_student.training import match_phases
+from tf_student.training.best_weights import BestWeights
+from tf_student.training.match_config import MatchConfig
+from tf_student.training.match_phases import MatchPhases
+from tf_student.training.phases import Phase
+from tf_student.training.reporter import Reporter
+from tf_student.training.state import TrainState
+from tf_student.training.training_config import TrainConfig
+
+_GRID = 64
+
+
+class Quality(Protocol):
+    """Measures generated images during a run.
+
+    Attributes:
+        samples: number of images.
+    """
+
+    samples: int
+
+    def __call__(self, images: np.ndarray) -> Mapping[str, float]:
+        """Scores of uint8 images by name; the first is the one to be lowest."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MatchTask:
+    """Trains G(z) against a frozen teacher and a fake score.
+
+    Attributes:
+        teacher: the UNet of the teacher, on the devices of the run.
+        start: the student at the start.
+        config: the objective, and which weights to keep.
+        strategy: the devices of the run.
+        directory: gets `model.keras`.
+        seed: of the noise, and of the order of pairs and real images.
+        run: how to use the devices.
+        pairs: for the regression.
+        real: for the adversarial loss.
+        quality: measures the EMA weights; None keeps the last ones.
+        label: names the task.
+    """
+
+    teacher: UNet
+    start: Student
+    config: MatchConfig
+    strategy: tf.distribute.Strategy
+    directory: str
+    seed: int
+    run: RunConfig
+    pairs: Pairs | None = None
+    real: ImageSet | None = None
+    quality: Quality | None = None
+    label: str = "student"
+    _generators: list[Generator] = dataclasses.field(default_factory=list)
+
+    def examples(
+        self, start: int, part: streams.Part = streams.WHOLE
+    ) -> tf.data.Dataset:
+        """Endless examples from a position on.
+
+        Returns:
+            A dataset of dicts: `z` float32; with regression `pair_z` float32 and
+            `pair_image` uint8; with an adversarial loss `real` uint8.
+        """
+        streams_by_name = {"z": self._noise(start, part)}
+        if self.pairs is not None:
+            pairs = self.pairs.train(seed=self.seed, start=start, part=part)
+            streams_by_name["pair"] = pairs
+        if self.real is not None:
+            streams_by_name["real"] = self._real(self.real, start, part)
+        zipped = tf.data.Dataset.zip(streams_by_name)
+        return streams.untuned(zipped.map(_flat))
+
+    def _noise(self, start: int, part: streams.Part) -> tf.data.Dataset:
+        positions = tf.data.Dataset.range(start, streams.FOREVER)
+        shape = self.start.image_shape
+        return part.of(positions).map(
+            lambda position: noise.draw(self.seed, noise.MATCHING + position, shape),
+            tf.data.AUTOTUNE,
+        )
+
+    def _real(self, real: ImageSet, start: int, part: streams.Part) -> tf.data.Dataset:
+        stream = part.of(real.shuffled(seed=self.seed, start=start))
+        return stream.map(lambda _, element: real.decode(element), tf.data.AUTOTUNE)
+
+    def phases(self, state: TrainState, config: TrainConfig) -> list[Phase]:
+        """The updates of the student, of its fake score and of a discriminator."""
+        matching = MatchPhases(state, self.teacher, self.config, self._start())
+        return matching.all(config.clip_norm)
+
+    def _start(self) -> match_phases.Measures:
+        """The measures of images of the student at the start."""
+        z = noise.normal(
+            self.seed, noise.SELECTION + np.arange(_GRID), self.start.image_shape
+        )
+        alpha_bars = schedules.alpha_bars(self.start.diffusion)
+        return match_phases.measure(
+            self.start(z), self.teacher, self.config, alpha_bars
+        )
+
+    def evaluate(self, state: TrainState, reporter: Reporter) -> None:
+        """Measures the EMA weights, keeps them or not, and draws a grid.
+
+        Raises:
+            DivergedError: if the FID is not finite.
+        """
+        step, generator = int(state.step.numpy()), self._generator_of(state.ema)
+        score = None
+        if self.quality is not None:
+            samples = generator.from_seed(
+                self.seed, noise.SELECTION, self.quality.samples
+            )
+            scores = dict(self.quality(samples))
+            reporter.scalars(step, scores)
+            name, score = next(iter(scores.items()))
+            if not np.isfinite(score):
+                raise DivergedError(f"The {name} became {score} at step {step}.")
+        BestWeights(self.directory).keep(state, score)
+        sheet = generator.from_seed(self.seed, noise.SELECTION, _GRID)
+        reporter.grid(step, "samples", grids.grid(sheet))
+
+    def _generator_of(self, student: Student) -> Generator:
+        """The generator of the EMA weights, which is compiled once."""
+        if not self._generators:
+            generator = Generator(
+                self.strategy, student, student.image_shape, run=self.run
+            )
+            self._generators.append(generator)
+        return self._generators[0]
+
+    def diagnose(self) -> None:
+        """Raises an `InputError` that names a damaged input file, if one exists."""
+        if self.pairs is not None:
+            self.pairs.diagnose()
+        if self.real is not None:
+            self.real.diagnose()
+
+
+def _flat(example: dict) -> dict[str, tf.Tensor]:
+    flat = dict(example)
+    if "pair" in flat:
+        flat["pair_z"], flat["pair_image"] = flat.pop("pair")
+    return flat
