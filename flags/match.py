@@ -1,7 +1,7 @@
 """Matches a distilled student to the distribution of its teacher's images.
 
     tf-student match --preset=digits
-    tf-student match --flagfile=flags/recipes/cifar10_match.flags
+    tf-student match --flagfile=flags/recipes/cifar10.flags
     tf-student match --preset=digits --keep=fid --extractor=digits
 
 Starts from the student of `distill`, needs no images, and can make the student better
@@ -9,11 +9,13 @@ than its teacher's sampler. Run the same command again to continue after an
 interruption.
 """
 
+from absl import flags
 from tf_student.flags import config_flags, launch
 
 from tf_student.data.data_config import DataConfig
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.presets.systems import Preset
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.training.match_config import MatchConfig
 from tf_student.training.training_config import LogConfig, TrainConfig
@@ -34,11 +36,16 @@ def main() -> None:
     """Matches."""
     preset, run = _preset(), config_flags.resolve(RunConfig())
     config, quality = preset.match, None
+    if flags.FLAGS.pairs_dir and not config.regression:
+        raise InputError(
+            "`pairs_dir` must not be set without `regression`, which uses the pairs. "
+            f"Received: pairs_dir={flags.FLAGS.pairs_dir}."
+        )
     training = launch.import_quietly("tf_student.training.match_distribution")
     if config.keep == "fid":
         measuring = launch.import_quietly("tf_student.evaluation.image_quality")
         quality = measuring.ImageQuality(
-            preset.data, samples=config.keep_samples, config=preset.evaluate, run=run
+            preset.data, samples=config.keep_samples, config=preset.evaluate
         )
     directory = config_flags.directory("matched")
     training.match_distribution(

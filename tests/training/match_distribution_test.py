@@ -250,5 +250,7 @@ def test_checks_name_what_went_wrong_and_what_helps():
     phases.check(healthy)
     with pytest.raises(DivergedError, match=r"fallen behind.*Raise fake_learning_rate"):
         phases.check({**healthy, "teacher_error": 0.2})
+    # Parts of one image have no spread.
+    phases.check({"teacher_error": 0.11})
     with pytest.raises(DivergedError, match="too similar"):
         phases.check({**healthy, "spread": 0.1})

@@ -9,7 +9,6 @@ from tf_student.evaluation import extractors, metrics, named_sources
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.feature_reader import FeatureReader
 from tf_student.runtime import devices
-from tf_student.runtime.run_config import RunConfig
 
 # Extractors with more logits, such as Inception, are not classifiers of these images.
 _MOST_CLASSES = 100
@@ -18,13 +17,13 @@ _MOST_CLASSES = 100
 class ImageQuality:
     """Measures images during training, such as those of `match_distribution`.
 
-    The features of the real images are computed once, at the first call.
+    The features of the real images, brought to the size of the generated ones, are
+    computed once, at the first call.
 
     Args:
         real: the real images, or the name of their dataset.
         samples: number of generated images of a measurement.
         config: the extractor, and how many real images to use.
-        run: how to use the devices.
 
     Example:
 
@@ -40,10 +39,10 @@ class ImageQuality:
         *,
         samples: int = 5000,
         config: EvaluateConfig = EvaluateConfig(),
-        run: RunConfig = RunConfig(),
     ):
         self.samples = samples
-        self._real, self._config, self._run = real, config, run
+        self._real, self._config = real, config
+        self._opened: tuple[FeatureReader, metrics.Reference] | None = None
 
     def __call__(self, images: np.ndarray) -> dict[str, float]:
         """Scores of uint8 images `[n, height, width, channels]`.
@@ -55,6 +54,9 @@ class ImageQuality:
         Raises:
             InputError: if the extractor or the real images cannot be read.
         """
+        if self._opened is None:
+            height, width, channels = images.shape[1:]
+            self._opened = self._open((height, width, channels))
         reader, reference = self._opened
         features = reader.extract([images], "generated", "generated", len(images))
         scores = {"FID": reference.frechet.distance(features.statistics)}
@@ -64,13 +66,14 @@ class ImageQuality:
             scores["smallest_class"] = float(counts.min() / len(images))
         return scores
 
-    @functools.cached_property
-    def _opened(self) -> tuple[FeatureReader, metrics.Reference]:
-        """The extractor, and the real images."""
+    def _open(
+        self, shape: tuple[int, int, int]
+    ) -> tuple[FeatureReader, metrics.Reference]:
+        """The extractor, and the real images in the shape of the generated ones."""
         strategy = devices.make_strategy()
         reader = FeatureReader(
             functools.partial(extractors.from_config, self._config, strategy)
         )
-        real = named_sources.open_real(self._real, None, self._config.max_real)
+        real = named_sources.open_real(self._real, shape, self._config.max_real)
         assert real.count is not None
         return reader, metrics.Reference(reader.read(real, "real", 0, real.count))

@@ -41,11 +41,6 @@ class Measures(NamedTuple):
     teacher_error: float
     spread: float
 
-    @classmethod
-    def of(cls, values: Mapping[str, float]) -> "Measures":
-        """Selects them from all metrics."""
-        return cls(*(values[name] for name in cls._fields))
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MatchPhases:
@@ -98,8 +93,10 @@ class MatchPhases:
             "score_gap": matching.score_gap(x, real, fake),
             "teacher_error": noised.error(eps_real),
             "fake_error": noised.error(eps_fake),
-            "spread": _spread(x),
         }
+        # A single image has no other one to differ from.
+        if x.shape[0] != 1:
+            metrics["spread"] = _spread(x)
         if self.config.regression:
             metrics["regression"] = self._regression(batch, seed)
             total += self.config.regression * metrics["regression"]
@@ -150,7 +147,9 @@ class MatchPhases:
 
     def check(self, values: Mapping[str, float]) -> None:
         """Raises a `DivergedError` if the means show that matching has failed."""
-        now, start = Measures.of(values), self.start
+        start = self.start
+        spread = values.get("spread", start.spread)
+        now = Measures(values["teacher_error"], spread)
         if now.teacher_error > _BEHIND * start.teacher_error:
             raise DivergedError(
                 "The fake score has fallen behind the student: the teacher's error in "

@@ -14,6 +14,7 @@ from tf_student.models.generator import Generator
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.pairs.interface import Pairs
+from tf_student.runtime import devices
 from tf_student.runtime.errors import DivergedError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.training import match_phases
@@ -141,10 +142,11 @@ class MatchTask:
     def _generator_of(self, student: Student) -> Generator:
         """The generator of the EMA weights, which is compiled once."""
         if not self._generators:
-            generator = Generator(
-                self.strategy, student, student.image_shape, run=self.run
-            )
-            self._generators.append(generator)
+            # Only the chief evaluates, so it cannot share the work with other workers.
+            alone = devices.has_other_workers(self.strategy)
+            strategy = tf.distribute.get_strategy() if alone else self.strategy
+            shape = student.image_shape
+            self._generators.append(Generator(strategy, student, shape, run=self.run))
         return self._generators[0]
 
     def diagnose(self) -> None:
