@@ -21,10 +21,10 @@ struct BackwardArgs {
   void* dbias;
 };
 
-// Rows that a thread loads ahead, as many as the registers allow: a pack of eight
+// Rows that a thread processes at once, as many as the registers allow: a pack of eight
 // channels needs twice as many sums as a pack of four.
 template <int kWidth>
-constexpr int kBackwardUnroll = kWidth > 4 ? 2 : 4;
+constexpr int kBackwardUnroll = kWidth > 4 ? 1 : 2;
 
 // Per channel, with t = v - mean: the sums of g, g t and t.
 template <int kWidth>
@@ -82,58 +82,120 @@ TF_STUDENT_DEVICE BackwardTerms<kWidth> BackwardTermsOf(const BackwardArgs& a,
                                                         const Share& s, int channel) {
   const Geometry& g = a.geometry;
   BackwardTerms<kWidth> terms;
+  GroupWalk walk(channel, g.group_channels);
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
     const int c = s.first_channel + channel + i;
-    const int64_t group = s.image * g.groups + c / g.group_channels;
+    const int64_t group = s.image * g.groups + s.first_group + walk.group;
     terms.center[i] = a.mean[group] - BiasAt<T>(a.bias, s.image * g.channels + c);
     terms.scale[i] = a.gamma[c] * a.rstd[group];
     terms.beta[i] = a.beta[c];
+    walk.Next();
   }
   return terms;
 }
 
-// Reads the rows of x and dy of a thread and keeps the first ones, x before dy.
+// Starts to copy some rows of x and dy of a thread, x before dy.
+template <typename T, int kWidth>
+TF_STUDENT_DEVICE void CopyBackward(const BackwardArgs& a, const Strip& strip,
+                                    int begin, int end, Pack<T, kWidth>* kept) {
+  using P = Pack<T, kWidth>;
+  const int64_t first = strip.offset + begin * strip.stride;
+  const T* x = static_cast<const T*>(a.x) + first;
+  const T* dy = static_cast<const T*>(a.dy) + first;
+  for (int step = begin; step < min(end, strip.kept); ++step) {
+    CopyAsync(kept + step * 2 * kThreads, reinterpret_cast<const P*>(x));
+    CopyAsync(kept + (step * 2 + 1) * kThreads, reinterpret_cast<const P*>(dy));
+    x += strip.stride;
+    dy += strip.stride;
+  }
+}
+
+// Starts to copy the first item of a block.
+template <typename T, int kWidth>
+TF_STUDENT_DEVICE void StartBackward(const BackwardArgs& a, const Share& s) {
+  const Geometry& g = a.geometry;
+  auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
+  for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
+    const Strip strip = StripOf<kWidth>(g, s, chunk);
+    for (int group = 0; group < kCopyGroups; ++group) {
+      CopyBackward<T, kWidth>(a, strip, group * strip.part, (group + 1) * strip.part,
+                              kept + strip.slot * 2 * kThreads);
+      CommitCopies();
+    }
+  }
+}
+
+template <bool kSilu, typename T, int kWidth>
+TF_STUDENT_DEVICE void AddRow(const Pack<T, kWidth>& x, const Pack<T, kWidth>& dy,
+                              const BackwardTerms<kWidth>& terms, Sums<kWidth>& sums) {
+  float values[kWidth];
+  float slopes[kWidth];
+  Unpack(x, values);
+  Unpack(dy, slopes);
+#pragma unroll
+  for (int i = 0; i < kWidth; ++i) {
+    const float t = values[i] - terms.center[i];
+    const float z = terms.scale[i] * t + terms.beta[i];
+    const float slope = slopes[i] * Slope<kSilu>(z);
+    sums.g[i] += slope;
+    sums.gt[i] += slope * t;
+    sums.t[i] += t;
+  }
+}
+
+// Adds one group of kept rows.
+template <int kLater, bool kSilu, typename T, int kWidth>
+TF_STUDENT_DEVICE void AddKeptRows(const Strip& strip, bool single_chunk,
+                                   const Pack<T, kWidth>* kept,
+                                   const BackwardTerms<kWidth>& terms,
+                                   Sums<kWidth>& sums) {
+  constexpr int kGroup = kCopyGroups - 1 - kLater;
+  if (single_chunk) {
+    WaitForCopies<kLater>();
+  } else {
+    WaitForCopies<0>();
+  }
+  const int begin = kGroup * strip.part;
+  const int end = min(begin + strip.part, strip.kept);
+#pragma unroll(kBackwardUnroll<kWidth>)
+  for (int step = begin; step < end; ++step) {
+    AddRow<kSilu>(kept[step * 2 * kThreads], kept[(step * 2 + 1) * kThreads], terms,
+                  sums);
+  }
+}
+
+// Reads the rows of x and dy of a thread, first the kept ones.
 template <typename T, int kWidth, bool kSilu>
-TF_STUDENT_DEVICE Sums<kWidth> ReadSums(const T* x, const T* dy, const Strip& strip,
-                                        Pack<T, kWidth>* kept,
+TF_STUDENT_DEVICE Sums<kWidth> ReadSums(const BackwardArgs& a, const Strip& strip,
+                                        bool single_chunk, const Pack<T, kWidth>* kept,
                                         const BackwardTerms<kWidth>& terms) {
   using P = Pack<T, kWidth>;
   constexpr int kUnroll = kBackwardUnroll<kWidth>;
-  Sums<kWidth> sums;
-#pragma unroll
-  for (int i = 0; i < kWidth; ++i) sums.g[i] = sums.gt[i] = sums.t[i] = 0.0f;
-  for (int step = 0; step < strip.steps; step += kUnroll) {
+  static_assert(kCopyGroups == 4);
+  Sums<kWidth> sums = {};
+  AddKeptRows<3, kSilu>(strip, single_chunk, kept, terms, sums);
+  AddKeptRows<2, kSilu>(strip, single_chunk, kept, terms, sums);
+  AddKeptRows<1, kSilu>(strip, single_chunk, kept, terms, sums);
+  AddKeptRows<0, kSilu>(strip, single_chunk, kept, terms, sums);
+  const int64_t first = strip.offset + strip.kept * strip.stride;
+  const T* x = static_cast<const T*>(a.x) + first;
+  const T* dy = static_cast<const T*>(a.dy) + first;
+  for (int step = strip.kept; step < strip.steps; step += kUnroll) {
     P xs[kUnroll];
     P dys[kUnroll];
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       if (step + u < strip.steps) {
-        const int64_t offset = strip.offset + (step + u) * strip.stride;
-        xs[u] = *reinterpret_cast<const P*>(x + offset);
-        dys[u] = *reinterpret_cast<const P*>(dy + offset);
+        xs[u] = *reinterpret_cast<const P*>(x + u * strip.stride);
+        dys[u] = *reinterpret_cast<const P*>(dy + u * strip.stride);
       }
     }
+    x += kUnroll * strip.stride;
+    dy += kUnroll * strip.stride;
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
-      if (step + u >= strip.steps) continue;
-      if (step + u < strip.kept) {
-        kept[(step + u) * 2 * kThreads] = xs[u];
-        kept[((step + u) * 2 + 1) * kThreads] = dys[u];
-      }
-      float values[kWidth];
-      float slopes[kWidth];
-      Unpack(xs[u], values);
-      Unpack(dys[u], slopes);
-#pragma unroll
-      for (int i = 0; i < kWidth; ++i) {
-        const float t = values[i] - terms.center[i];
-        const float z = terms.scale[i] * t + terms.beta[i];
-        const float slope = slopes[i] * Slope<kSilu>(z);
-        sums.g[i] += slope;
-        sums.gt[i] += slope * t;
-        sums.t[i] += t;
-      }
+      if (step + u < strip.steps) AddRow<kSilu>(xs[u], dys[u], terms, sums);
     }
   }
   return sums;
@@ -179,13 +241,11 @@ TF_STUDENT_DEVICE void AddShare(const BackwardArgs& a, const Share& s,
     shared.groups[i] = {0.0f, 0.0f};
   for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
     const Strip strip = StripOf<kWidth>(g, s, chunk);
-    Sums<kWidth> sums = {};
-    if (strip.steps > 0) {
-      sums = ReadSums<T, kWidth, kSilu>(
-          static_cast<const T*>(a.x), static_cast<const T*>(a.dy), strip,
-          kept + strip.slot * 2 * kThreads,
-          BackwardTermsOf<T, kWidth>(a, s, strip.channel));
-    }
+    BackwardTerms<kWidth> terms;
+    if (strip.steps > 0) terms = BackwardTermsOf<T, kWidth>(a, s, strip.channel);
+    Sums<kWidth> sums =
+        ReadSums<T, kWidth, kSilu>(a, strip, Chunks<kWidth>(g, s) == 1,
+                                   kept + strip.slot * 2 * kThreads, terms);
     __syncthreads();  // The last chunk is summed.
     ReduceRows(g, sums, shared.states);
     if (Row(g) == 0 && strip.channel < s.channels) {
@@ -264,14 +324,50 @@ TF_STUDENT_DEVICE Pack<T, kWidth> BackwardPack(const Pack<T, kWidth>& x,
   return dx;
 }
 
+// Writes the results of one group of kept rows, and starts to copy the rows of the next
+// item in their place.
 template <typename T, int kWidth, bool kSilu>
-TF_STUDENT_DEVICE void WriteGradientStrip(const BackwardArgs& a, const Strip& strip,
-                                          const Pack<T, kWidth>* kept,
+TF_STUDENT_DEVICE void WriteKeptGradients(const BackwardArgs& a, const Strip& strip,
+                                          const Strip& next, int group,
+                                          Pack<T, kWidth>* kept,
                                           const BackwardTerms<kWidth>& terms,
                                           const float (&linear)[kWidth],
                                           const float (&constant)[kWidth]) {
   using P = Pack<T, kWidth>;
-  constexpr int kUnroll = kBackwardUnroll<kWidth> / 2;
+  constexpr int kUnroll = kBackwardUnroll<kWidth>;
+  const int begin = group * strip.part;
+  const int end = min(begin + strip.part, strip.kept);
+  T* to = static_cast<T*>(a.dx) + strip.offset + begin * strip.stride;
+  for (int step = begin; step < end; step += kUnroll) {
+    P xs[kUnroll];
+    P dys[kUnroll];
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      if (step + u < end) {
+        xs[u] = kept[(step + u) * 2 * kThreads];
+        dys[u] = kept[((step + u) * 2 + 1) * kThreads];
+      }
+    }
+    CopyBackward<T, kWidth>(a, next, step, min(step + kUnroll, end), kept);
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      if (step + u < end) {
+        *reinterpret_cast<P*>(to) =
+            BackwardPack<kWidth, kSilu>(xs[u], dys[u], terms, linear, constant);
+      }
+      to += strip.stride;
+    }
+  }
+}
+
+template <typename T, int kWidth, bool kSilu>
+TF_STUDENT_DEVICE void WriteGradientStrip(const BackwardArgs& a, const Strip& strip,
+                                          const Strip& next, Pack<T, kWidth>* kept,
+                                          const BackwardTerms<kWidth>& terms,
+                                          const float (&linear)[kWidth],
+                                          const float (&constant)[kWidth]) {
+  using P = Pack<T, kWidth>;
+  constexpr int kUnroll = kBackwardUnroll<kWidth>;
   const T* x = static_cast<const T*>(a.x) + strip.offset;
   const T* dy = static_cast<const T*>(a.dy) + strip.offset;
   T* dx = static_cast<T*>(a.dx) + strip.offset;
@@ -294,35 +390,48 @@ TF_STUDENT_DEVICE void WriteGradientStrip(const BackwardArgs& a, const Strip& st
       }
     }
   }
-#pragma unroll 2
-  for (int step = 0; step < strip.kept; ++step) {
-    *reinterpret_cast<P*>(dx + step * strip.stride) = BackwardPack<kWidth, kSilu>(
-        kept[step * 2 * kThreads], kept[(step * 2 + 1) * kThreads], terms, linear,
-        constant);
+  for (int group = 0; group < kCopyGroups; ++group) {
+    WriteKeptGradients<T, kWidth, kSilu>(a, strip, next, group, kept, terms, linear,
+                                         constant);
+    // The next item may have more rows here, if this one is narrower.
+    CopyBackward<T, kWidth>(a, next, max(group * next.part, strip.kept),
+                            (group + 1) * next.part, kept);
+    CommitCopies();
   }
 }
 
+// Writes the gradient of a share, and starts to copy that of the next item.
 template <typename T, int kWidth, bool kSilu>
 TF_STUDENT_DEVICE void WriteGradient(const BackwardArgs& a, const Share& s,
+                                     const Share& next, bool more,
                                      const BackwardGroup* groups) {
   const Geometry& g = a.geometry;
-  const auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
-  for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
-    const Strip strip = StripOf<kWidth>(g, s, chunk);
-    if (strip.steps == 0) continue;
+  auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
+  const int chunks = Chunks<kWidth>(g, s);
+  const int next_chunks = more ? Chunks<kWidth>(g, next) : 0;
+  for (int chunk = 0; chunk < max(chunks, next_chunks); ++chunk) {
+    const Strip ahead =
+        chunk < next_chunks ? StripOf<kWidth>(g, next, chunk) : NoStrip();
+    Strip strip = NoStrip();
+    if (chunk < chunks) strip = StripOf<kWidth>(g, s, chunk);
     float linear[kWidth];
     float constant[kWidth];
+    BackwardTerms<kWidth> terms;
+    if (strip.steps > 0) {
+      terms = BackwardTermsOf<T, kWidth>(a, s, strip.channel);
+      GroupWalk walk(strip.channel, g.group_channels);
 #pragma unroll
-    for (int i = 0; i < kWidth; ++i) {
-      const int group = (strip.channel + i) / g.group_channels;
-      const float rstd = a.rstd[s.image * g.groups + s.first_group + group];
-      const GroupTerms terms = GroupTermsOf(g, rstd, groups[group]);
-      linear[i] = terms.linear;
-      constant[i] = terms.constant;
+      for (int i = 0; i < kWidth; ++i) {
+        const float rstd = a.rstd[s.image * g.groups + s.first_group + walk.group];
+        const GroupTerms of_group = GroupTermsOf(g, rstd, groups[walk.group]);
+        linear[i] = of_group.linear;
+        constant[i] = of_group.constant;
+        walk.Next();
+      }
     }
+    const int slot = chunk < chunks ? strip.slot : ahead.slot;
     WriteGradientStrip<T, kWidth, kSilu>(
-        a, strip, kept + strip.slot * 2 * kThreads,
-        BackwardTermsOf<T, kWidth>(a, s, strip.channel), linear, constant);
+        a, strip, ahead, kept + slot * 2 * kThreads, terms, linear, constant);
   }
 }
 
@@ -379,20 +488,24 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     BackwardKernel(const BackwardArgs a) {
   const Geometry& g = a.geometry;
   const BackwardShared<kWidth> shared = CarveBackward<T, kWidth>(g);
-  const int64_t team = blockIdx.x / g.team;
-  const int rank = blockIdx.x % g.team;
+  const int team = blockIdx.x / g.team;
+  const int rank = blockIdx.x - team * g.team;
   const int floats = 3 * SlabChannels(g) + 2 * g.slab_groups;
   unsigned round = 0;
-  for (int64_t item = team; item < g.items; item += g.teams, ++round) {
-    const Share share = ShareOf(g, item, rank);
+  Share share = ShareOf(g, team, rank);
+  StartBackward<T, kWidth>(a, share);
+  for (int item = team; item < g.items; item += g.teams, ++round) {
     const Partials partials = PartialsOf(g, a.scratch, team, round, floats);
     AddShare<T, kWidth, kSilu>(a, share, shared, partials.Of(rank));
     if (g.team > 1) {
       ExchangeSums(g, share, partials, a.scratch.arrivals + team * kArrivalStride,
                    (round + 1) * g.team, shared.groups);
     }
-    WriteGradient<T, kWidth, kSilu>(a, share, shared.groups);
+    const bool more = item + g.teams < g.items;
+    const Share next = more ? ShareOf(g, item + g.teams, rank) : share;
+    WriteGradient<T, kWidth, kSilu>(a, share, next, more, shared.groups);
     WriteChannels<T>(a, share, partials, shared.groups);
+    share = next;
     __syncthreads();  // The next item overwrites the groups.
   }
 }

@@ -19,10 +19,10 @@ struct ForwardArgs {
   float* rstd;
 };
 
-// Rows that a thread loads ahead, as many as the registers allow: a pack of eight
+// Rows that a thread processes at once, as many as the registers allow: a pack of eight
 // channels needs twice as many sums as a pack of four.
 template <int kWidth>
-constexpr int kForwardUnroll = kWidth > 4 ? 4 : 8;
+constexpr int kForwardUnroll = kWidth > 4 ? 2 : 4;
 
 // Number, mean and sum of squared deviations of some values, for each channel.
 template <int kWidth>
@@ -92,40 +92,98 @@ TF_STUDENT_DEVICE void StartGroups(const ForwardArgs& a, const Share& s,
   }
 }
 
-// Reads the rows of a thread, keeps the first ones, and returns the moments of x. Sums
+// Adds differences from the pivots, and their squares.
+template <typename T, int kWidth>
+TF_STUDENT_DEVICE void AddPack(const Pack<T, kWidth>& pack,
+                               const float (&pivot)[kWidth], Moments<kWidth>& m) {
+  float values[kWidth];
+  Unpack(pack, values);
+#pragma unroll
+  for (int i = 0; i < kWidth; ++i) {
+    const float d = values[i] - pivot[i];
+    m.mean[i] += d;
+    m.m2[i] += d * d;
+  }
+}
+
+// Starts to copy one group of the rows of a thread.
+template <typename T, int kWidth>
+TF_STUDENT_DEVICE void CopyForward(const T* x, const Strip& strip, int begin, int end,
+                                   Pack<T, kWidth>* kept) {
+  const T* from = x + strip.offset + begin * strip.stride;
+  for (int step = begin; step < min(end, strip.kept); ++step, from += strip.stride) {
+    CopyAsync(kept + step * kThreads,
+              reinterpret_cast<const Pack<T, kWidth>*>(from));
+  }
+}
+
+// Starts to copy the first item of a block.
+template <typename T, int kWidth>
+TF_STUDENT_DEVICE void StartForward(const ForwardArgs& a, const Share& s) {
+  const Geometry& g = a.geometry;
+  auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
+  for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
+    const Strip strip = StripOf<kWidth>(g, s, chunk);
+    for (int group = 0; group < kCopyGroups; ++group) {
+      CopyForward<T, kWidth>(static_cast<const T*>(a.x), strip, group * strip.part,
+                             (group + 1) * strip.part, kept + strip.slot * kThreads);
+      CommitCopies();
+    }
+  }
+}
+
+// Adds one group of kept rows.
+template <int kLater, typename T, int kWidth>
+TF_STUDENT_DEVICE void AddKept(const Strip& strip, bool single_chunk,
+                               const Pack<T, kWidth>* kept, float (&pivot)[kWidth],
+                               Moments<kWidth>& m) {
+  constexpr int kGroup = kCopyGroups - 1 - kLater;
+  if (single_chunk) {
+    WaitForCopies<kLater>();
+  } else {
+    WaitForCopies<0>();
+  }
+  const int begin = kGroup * strip.part;
+  const int end = min(begin + strip.part, strip.kept);
+  if (kGroup == 0 && strip.kept > 0) Unpack(kept[0], pivot);
+#pragma unroll(kForwardUnroll<kWidth>)
+  for (int step = begin; step < end; ++step) AddPack(kept[step * kThreads], pivot, m);
+}
+
+// Reads the rows of a thread, first the kept ones, and returns the moments of x. Sums
 // are of differences from the first row of the thread. That row is one of the values,
 // so rounding costs at most about `steps` units in the last place of m2.
 template <typename T, int kWidth>
 TF_STUDENT_DEVICE Moments<kWidth> ReadMoments(const T* x, const Strip& strip,
-                                              Pack<T, kWidth>* kept,
+                                              bool single_chunk,
+                                              const Pack<T, kWidth>* kept,
                                               float (&pivot)[kWidth]) {
   using P = Pack<T, kWidth>;
   constexpr int kUnroll = kForwardUnroll<kWidth>;
+  static_assert(kCopyGroups == 4);
   Moments<kWidth> m;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) m.mean[i] = m.m2[i] = pivot[i] = 0.0f;
-  const T* from = x + strip.offset;
-  for (int step = 0; step < strip.steps; step += kUnroll) {
+  AddKept<3>(strip, single_chunk, kept, pivot, m);
+  AddKept<2>(strip, single_chunk, kept, pivot, m);
+  AddKept<1>(strip, single_chunk, kept, pivot, m);
+  AddKept<0>(strip, single_chunk, kept, pivot, m);
+  const T* from = x + strip.offset + strip.kept * strip.stride;
+  if (strip.kept == 0 && strip.steps > 0) {
+    Unpack(*reinterpret_cast<const P*>(from), pivot);
+  }
+  for (int step = strip.kept; step < strip.steps; step += kUnroll) {
     P packs[kUnroll];
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       if (step + u < strip.steps) {
-        packs[u] = *reinterpret_cast<const P*>(from + (step + u) * strip.stride);
+        packs[u] = *reinterpret_cast<const P*>(from + u * strip.stride);
       }
     }
-    if (step == 0) Unpack(packs[0], pivot);
+    from += kUnroll * strip.stride;
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
-      if (step + u >= strip.steps) continue;
-      if (step + u < strip.kept) kept[(step + u) * kThreads] = packs[u];
-      float values[kWidth];
-      Unpack(packs[u], values);
-#pragma unroll
-      for (int i = 0; i < kWidth; ++i) {
-        const float d = values[i] - pivot[i];
-        m.mean[i] += d;
-        m.m2[i] += d * d;
-      }
+      if (step + u < strip.steps) AddPack(packs[u], pivot, m);
     }
   }
   m.count = static_cast<float>(strip.steps);
@@ -146,12 +204,14 @@ template <typename T, int kWidth>
 TF_STUDENT_DEVICE void ShiftMeans(const ForwardArgs& a, const Share& s, int channel,
                                   const ForwardGroup* groups,
                                   const float (&pivot)[kWidth], Moments<kWidth>& m) {
+  GroupWalk walk(channel, a.geometry.group_channels);
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
-    const ForwardGroup& group = groups[(channel + i) / a.geometry.group_channels];
+    const ForwardGroup& group = groups[walk.group];
     const int64_t index = s.image * a.geometry.channels + s.first_channel + channel + i;
     const float bias = BiasAt<T>(a.bias, index) - group.bias_pivot;
     m.mean[i] += (pivot[i] - group.x_pivot) + bias;
+    walk.Next();
   }
 }
 
@@ -202,8 +262,9 @@ TF_STUDENT_DEVICE void MeasureShare(const ForwardArgs& a, const Share& s,
   for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
     const Strip strip = StripOf<kWidth>(g, s, chunk);
     float pivot[kWidth];
-    Moments<kWidth> m = ReadMoments<T, kWidth>(static_cast<const T*>(a.x), strip,
-                                               kept + strip.slot * kThreads, pivot);
+    Moments<kWidth> m = ReadMoments<T, kWidth>(
+        static_cast<const T*>(a.x), strip, Chunks<kWidth>(g, s) == 1,
+        kept + strip.slot * kThreads, pivot);
     __syncthreads();  // The pivots are written and the last chunk is merged.
     if (strip.steps > 0) {
       ShiftMeans<T, kWidth>(a, s, strip.channel, shared.groups, pivot, m);
@@ -286,15 +347,17 @@ TF_STUDENT_DEVICE ForwardTerms<kWidth> ForwardTermsOf(const ForwardArgs& a,
                                                       const Share& s, int channel,
                                                       const ForwardGroup* groups) {
   ForwardTerms<kWidth> terms;
+  GroupWalk walk(channel, a.geometry.group_channels);
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
-    const ForwardGroup& group = groups[(channel + i) / a.geometry.group_channels];
+    const ForwardGroup& group = groups[walk.group];
     const int c = s.first_channel + channel + i;
     const float bias = BiasAt<T>(a.bias, s.image * a.geometry.channels + c);
     terms.pivot[i] = group.x_pivot;
     terms.scale[i] = a.gamma[c] * group.m2;
     terms.shift[i] =
         a.beta[c] + terms.scale[i] * ((bias - group.bias_pivot) - group.mean);
+    walk.Next();
   }
   return terms;
 }
@@ -314,12 +377,40 @@ TF_STUDENT_DEVICE Pack<T, kWidth> ForwardPack(const Pack<T, kWidth>& x,
   return y;
 }
 
+// Writes the results of one group of kept rows, and starts to copy the rows of the next
+// item in their place.
+template <typename T, int kWidth, bool kSilu>
+TF_STUDENT_DEVICE void WriteKept(const T* x, T* y, const Strip& strip,
+                                 const Strip& next, int group, Pack<T, kWidth>* kept,
+                                 const ForwardTerms<kWidth>& terms) {
+  using P = Pack<T, kWidth>;
+  constexpr int kUnroll = kForwardUnroll<kWidth>;
+  const int begin = group * strip.part;
+  const int end = min(begin + strip.part, strip.kept);
+  T* to = y + strip.offset + begin * strip.stride;
+  for (int step = begin; step < end; step += kUnroll) {
+    P packs[kUnroll];
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      if (step + u < end) packs[u] = kept[(step + u) * kThreads];
+    }
+    CopyForward<T, kWidth>(x, next, step, min(step + kUnroll, end), kept);
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      if (step + u < end) {
+        *reinterpret_cast<P*>(to) = ForwardPack<T, kWidth, kSilu>(packs[u], terms);
+      }
+      to += strip.stride;
+    }
+  }
+}
+
 template <typename T, int kWidth, bool kSilu>
 TF_STUDENT_DEVICE void WriteStrip(const T* x, T* y, const Strip& strip,
-                                  const Pack<T, kWidth>* kept,
+                                  const Strip& next, Pack<T, kWidth>* kept,
                                   const ForwardTerms<kWidth>& terms) {
   using P = Pack<T, kWidth>;
-  constexpr int kUnroll = kForwardUnroll<kWidth> / 2;
+  constexpr int kUnroll = kForwardUnroll<kWidth>;
   // In reverse order: the rows that were read last are still in the L2 cache.
   for (int step = strip.kept; step < strip.steps; step += kUnroll) {
     P packs[kUnroll];
@@ -338,25 +429,36 @@ TF_STUDENT_DEVICE void WriteStrip(const T* x, T* y, const Strip& strip,
       }
     }
   }
-#pragma unroll 2
-  for (int step = 0; step < strip.kept; ++step) {
-    *reinterpret_cast<P*>(y + strip.offset + step * strip.stride) =
-        ForwardPack<T, kWidth, kSilu>(kept[step * kThreads], terms);
+  for (int group = 0; group < kCopyGroups; ++group) {
+    WriteKept<T, kWidth, kSilu>(x, y, strip, next, group, kept, terms);
+    // The next item may have more rows here, if this one is narrower.
+    CopyForward<T, kWidth>(x, next, max(group * next.part, strip.kept),
+                           (group + 1) * next.part, kept);
+    CommitCopies();
   }
 }
 
+// Writes the results of a share, and starts to copy that of the next item.
 template <typename T, int kWidth, bool kSilu>
 TF_STUDENT_DEVICE void WriteShare(const ForwardArgs& a, const Share& s,
+                                  const Share& next, bool more,
                                   const ForwardGroup* groups) {
   const Geometry& g = a.geometry;
-  const auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
-  for (int chunk = 0; chunk < Chunks<kWidth>(g, s); ++chunk) {
-    const Strip strip = StripOf<kWidth>(g, s, chunk);
-    if (strip.steps == 0) continue;
-    WriteStrip<T, kWidth, kSilu>(
-        static_cast<const T*>(a.x), static_cast<T*>(a.y), strip,
-        kept + strip.slot * kThreads,
-        ForwardTermsOf<T, kWidth>(a, s, strip.channel, groups));
+  auto* kept = reinterpret_cast<Pack<T, kWidth>*>(SharedMemory()) + threadIdx.x;
+  const int chunks = Chunks<kWidth>(g, s);
+  const int next_chunks = more ? Chunks<kWidth>(g, next) : 0;
+  for (int chunk = 0; chunk < max(chunks, next_chunks); ++chunk) {
+    const Strip ahead =
+        chunk < next_chunks ? StripOf<kWidth>(g, next, chunk) : NoStrip();
+    Strip strip = NoStrip();
+    if (chunk < chunks) strip = StripOf<kWidth>(g, s, chunk);
+    ForwardTerms<kWidth> terms;
+    if (strip.steps > 0) {
+      terms = ForwardTermsOf<T, kWidth>(a, s, strip.channel, groups);
+    }
+    const int slot = chunk < chunks ? strip.slot : ahead.slot;
+    WriteStrip<T, kWidth, kSilu>(static_cast<const T*>(a.x), static_cast<T*>(a.y),
+                                 strip, ahead, kept + slot * kThreads, terms);
   }
 }
 
@@ -365,11 +467,12 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
     ForwardKernel(const ForwardArgs a) {
   const Geometry& g = a.geometry;
   const ForwardShared<kWidth> shared = CarveForward<T, kWidth>(g);
-  const int64_t team = blockIdx.x / g.team;
-  const int rank = blockIdx.x % g.team;
+  const int team = blockIdx.x / g.team;
+  const int rank = blockIdx.x - team * g.team;
   unsigned round = 0;
-  for (int64_t item = team; item < g.items; item += g.teams, ++round) {
-    const Share share = ShareOf(g, item, rank);
+  Share share = ShareOf(g, team, rank);
+  StartForward<T, kWidth>(a, share);
+  for (int item = team; item < g.items; item += g.teams, ++round) {
     MeasureShare<T, kWidth>(a, share, shared);
     if (g.team > 1) {
       ExchangeMoments(g, share,
@@ -378,7 +481,10 @@ __global__ void __launch_bounds__(kThreads, kBlocksPerProcessor)
                       shared.groups);
     }
     FinishStatistics(a, share, shared.groups);
-    WriteShare<T, kWidth, kSilu>(a, share, shared.groups);
+    const bool more = item + g.teams < g.items;
+    const Share next = more ? ShareOf(g, item + g.teams, rank) : share;
+    WriteShare<T, kWidth, kSilu>(a, share, next, more, shared.groups);
+    share = next;
     __syncthreads();  // The next item overwrites the groups.
   }
 }

@@ -15,6 +15,7 @@ namespace gpu {
 #define TF_STUDENT_DEVICE __device__ __forceinline__
 
 // 16 bytes of neighbouring channels, or one value if rows are unaligned.
+constexpr int kPackBytes = 16;
 
 // Whole words, because the compiler gives each 2-byte member its own register.
 template <typename T, int kWidth>
@@ -95,6 +96,37 @@ TF_STUDENT_DEVICE void FillPack(const float (&x)[kWidth], Pack<T, kWidth>* pack)
 template <typename T>
 TF_STUDENT_DEVICE void FillPack(const float (&x)[1], Pack<T, 1>* pack) {
   Convert(x[0], &pack->value);
+}
+
+// Copies a pack to shared memory in the background. The same thread waits for its
+// copies and reads them, so no barrier is needed.
+template <typename P>
+TF_STUDENT_DEVICE void CopyAsync(P* to, const P* from) {
+#ifndef TF_STUDENT_EMULATED_CUDA
+  if constexpr (sizeof(P) == kPackBytes) {
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(
+                     static_cast<unsigned>(__cvta_generic_to_shared(to))),
+                 "l"(from)
+                 : "memory");
+    return;
+  }
+#endif
+  *to = *from;
+}
+
+// Ends a group of copies.
+TF_STUDENT_DEVICE void CommitCopies() {
+#ifndef TF_STUDENT_EMULATED_CUDA
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+// Waits for all groups except the latest `kLater`.
+template <int kLater>
+TF_STUDENT_DEVICE void WaitForCopies() {
+#ifndef TF_STUDENT_EMULATED_CUDA
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLater) : "memory");
+#endif
 }
 
 }  // namespace gpu

@@ -15,8 +15,18 @@ constexpr int kWarp = 32;
 constexpr int kWarps = kThreads / kWarp;
 
 // Two special-function instructions, with an error of a few units in the last place.
+// Subnormal intermediate results become zero: handling them would double the number of
+// instructions.
 TF_STUDENT_DEVICE float FastSigmoid(float z) {
+#ifdef TF_STUDENT_EMULATED_CUDA
   return __fdividef(1.0f, 1.0f + __expf(-z));
+#else
+  constexpr float kLog2E = 1.44269504f;
+  float power, sigmoid;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(z * -kLog2E));
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(sigmoid) : "f"(1.0f + power));
+  return sigmoid;
+#endif
 }
 
 template <bool kSilu>
@@ -35,23 +45,26 @@ struct Share {
   int rank;  // Index of the block in its team.
   int first_group, groups;
   int first_channel, channels;
-  int64_t begin;  // First position.
-  int64_t count;  // Positions.
+  int begin;  // First position.
+  int count;  // Positions.
 };
 
-TF_STUDENT_DEVICE int64_t Begin(const Geometry& g, int rank) {
-  return g.positions / g.team * rank + g.positions % g.team * rank / g.team;
+// The first `longer` blocks of a team have one position more. No division: dividing
+// whole numbers takes a GPU as long as dozens of additions.
+TF_STUDENT_DEVICE int Begin(const Geometry& g, int rank) {
+  return g.share * rank + min(rank, g.longer);
 }
 
-TF_STUDENT_DEVICE int64_t Count(const Geometry& g, int rank) {
-  return Begin(g, rank + 1) - Begin(g, rank);
+TF_STUDENT_DEVICE int Count(const Geometry& g, int rank) {
+  return g.share + (rank < g.longer);
 }
 
-TF_STUDENT_DEVICE Share ShareOf(const Geometry& g, int64_t item, int rank) {
+TF_STUDENT_DEVICE Share ShareOf(const Geometry& g, int item, int rank) {
   Share s;
-  s.image = item / g.slabs;
+  const int image = item / g.slabs;
+  s.image = image;
   s.rank = rank;
-  s.first_group = static_cast<int>(item % g.slabs) * g.slab_groups;
+  s.first_group = (item - image * g.slabs) * g.slab_groups;
   s.groups = min(g.slab_groups, g.groups - s.first_group);
   s.first_channel = s.first_group * g.group_channels;
   s.channels = s.groups * g.group_channels;
@@ -69,7 +82,12 @@ struct Strip {
   int64_t stride;  // Distance between rows.
   int kept;        // The first `kept` rows stay in shared memory,
   int slot;        // beginning at this slot.
+  int part;        // Rows of a group of copies; the same for all items.
 };
+
+// Rows are copied to shared memory in groups, so that the first ones can be read while
+// the others are on their way.
+constexpr int kCopyGroups = 4;
 
 TF_STUDENT_DEVICE int Row(const Geometry& g) { return threadIdx.x / g.lanes; }
 TF_STUDENT_DEVICE int Lane(const Geometry& g) { return threadIdx.x % g.lanes; }
@@ -78,19 +96,44 @@ template <int kWidth>
 TF_STUDENT_DEVICE Strip StripOf(const Geometry& g, const Share& s, int chunk) {
   const int row = Row(g);
   const int column = chunk * g.lanes + Lane(g);
-  const int slots = static_cast<int>((s.count + g.rows - 1) / g.rows);
+  // Rows that come before this one in the last pass have one more.
+  const int passes = s.count / g.rows;
+  const int rest = s.count - passes * g.rows;
+  const int slots = passes + (rest > 0);
   Strip strip;
   strip.channel = column * kWidth;
   const bool works = row < g.rows && strip.channel < s.channels && row < s.count;
-  strip.steps = works ? static_cast<int>((s.count - row - 1) / g.rows) + 1 : 0;
+  strip.steps = works ? passes + (row < rest) : 0;
   strip.offset = (s.image * g.positions + s.begin + row) * g.channels +
                  s.first_channel + strip.channel;
   strip.stride = static_cast<int64_t>(g.rows) * g.channels;
   const int64_t slot = static_cast<int64_t>(chunk) * slots;
   strip.slot = static_cast<int>(slot < g.kept ? slot : g.kept);
   strip.kept = min(strip.steps, g.kept - strip.slot);
+  strip.part = (min(slots, g.kept - strip.slot) + kCopyGroups - 1) / kCopyGroups;
   return strip;
 }
+
+// The groups of neighbouring channels, with one division.
+struct GroupWalk {
+  int group;
+  int left;  // Channels of this group that follow.
+  int size;
+
+  TF_STUDENT_DEVICE GroupWalk(int channel, int group_channels)
+      : group(channel / group_channels), size(group_channels) {
+    left = size - 1 - (channel - group * size);
+  }
+
+  TF_STUDENT_DEVICE void Next() {
+    const bool ends = left == 0;
+    group += ends;
+    left = ends ? size - 1 : left - 1;
+  }
+};
+
+// A strip without rows.
+TF_STUDENT_DEVICE Strip NoStrip() { return {0, 0, 0, 0, 0, 0, 0}; }
 
 template <int kWidth>
 TF_STUDENT_DEVICE int Chunks(const Geometry& g, const Share& s) {

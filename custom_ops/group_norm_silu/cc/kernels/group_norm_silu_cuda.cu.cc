@@ -108,8 +108,6 @@ cudaError_t WithVariant(const Problem& problem, bool packed, const Call& call) {
   return cudaErrorInvalidValue;
 }
 
-constexpr int kPackBytes = 16;
-
 bool RowsArePacked(const Problem& problem) {
   const int bytes = problem.dtype == DType::kFloat32 ? 4 : 2;
   return problem.channels * bytes % kPackBytes == 0;
@@ -123,10 +121,12 @@ bool IsEmpty(const Problem& problem) {
   return problem.batch == 0 || problem.channels == 0;
 }
 
+// Kernels count positions of an image, channels and groups of all images as int.
 bool IsValid(const Problem& problem) {
+  constexpr int64_t kMost = std::numeric_limits<int>::max() / 2;
   return problem.batch >= 0 && problem.positions >= 0 && problem.groups > 0 &&
-         problem.channels % problem.groups == 0 &&
-         problem.channels <= std::numeric_limits<int>::max();
+         problem.channels % problem.groups == 0 && problem.channels <= kMost &&
+         problem.positions <= kMost && problem.batch <= kMost / problem.groups;
 }
 
 // Offsets of the parts of scratch, in bytes.
@@ -144,10 +144,10 @@ ScratchLayout LayoutOf(const Geometry& g) {
     return static_cast<size_t>(CeilDiv(words * 4, 256) * 256);
   };
   ScratchLayout layout;
-  layout.arrivals_bytes = g.team > 1 ? aligned(g.teams * kArrivalStride) : 0;
+  layout.arrivals_bytes = g.team > 1 ? aligned(int64_t{g.teams} * kArrivalStride) : 0;
   layout.partials = layout.arrivals_bytes;
-  layout.dgamma =
-      layout.partials + aligned(g.teams * 2 * g.team * Variant::PartialFloats(g));
+  const int64_t blocks = int64_t{g.teams} * g.team;
+  layout.dgamma = layout.partials + aligned(blocks * 2 * Variant::PartialFloats(g));
   layout.dbeta = layout.dgamma + aligned(Variant::ImageFloats(g));
   layout.total = layout.dbeta + aligned(Variant::ImageFloats(g));
   return layout;
