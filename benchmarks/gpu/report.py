@@ -23,12 +23,12 @@ def main() -> None:
         peer = by_name.get(row["name"], {})
         ways = [peer[way] for way in ("eager", "compiled") if way in peer]
         rows.append({**row, **{f"pytorch_{k}_ms": v for k, v in peer.items()}})
-        ratio = f"{row['fused_ms'] / min(ways):.2f}" if ways else "-"
-        rows[-1]["ratio"] = ratio
+        ratio = row["fused_ms"] / min(ways) if ways else float("nan")
+        rows[-1]["ratio"] = ratio if ways else None
         print(
             f"{row['name']:34} {row['images']:4} images: fused {row['fused_ms']:8.2f} "
             f"stock {row['stock_ms']:8.2f} eager {peer.get('eager', 0):8.2f} compiled "
-            f"{peer.get('compiled', 0):8.2f} ms; {ratio} of PyTorch's time"
+            f"{peer.get('compiled', 0):8.2f} ms; {ratio:.2f} of PyTorch's time"
         )
     versions = {
         k: v for found in (ours, torch) for k, v in found.items() if k != "rows"

@@ -4,8 +4,8 @@
 
 LIBRARY has the op's FFI handlers. The results of each fused program are compared with
 those of its stock twin on the same random values, and the two take turns in the
-timings. Needs JAX and NumPy only. Programs that do not compile before `--deadline`
-seconds are left out.
+timings. Needs JAX and NumPy only. Exits with code 1 if results differ, or if programs
+do not compile in `--deadline` seconds.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import json
 import pathlib
 import re
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 
@@ -226,6 +227,7 @@ def main() -> None:
         print(describe(row), flush=True)
         result = {"device": runner.device, "jax": jax.__version__, "rows": rows}
         options.result.write_text(json.dumps(result))
+    sys.exit(len(rows) < len(waiting) or not all(row["correct"] for row in rows))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def work_of(values: dict, case: dict, how: str, cast: bool) -> Callable[[], obje
     def step():
         model.zero_grad(set_to_none=True)
         with autocast:
-            loss = (z - network(z, t).sample - z).abs().sum() / len(z)
+            loss = (network(z, t).sample - z).abs().sum() / len(z)
         loss.backward()
         return loss
 

@@ -151,11 +151,7 @@ TF_STUDENT_DEVICE void AddKeptRows(const Strip& strip, bool single_chunk,
                                    const BackwardTerms<kWidth>& terms,
                                    Sums<kWidth>& sums) {
   constexpr int kGroup = kCopyGroups - 1 - kLater;
-  if (single_chunk) {
-    WaitForCopies<kLater>();
-  } else {
-    WaitForCopies<0>();
-  }
+  WaitForGroup<kLater>(single_chunk);
   const int begin = kGroup * strip.part;
   const int end = min(begin + strip.part, strip.kept);
 #pragma unroll(kBackwardUnroll<kWidth>)

@@ -138,11 +138,7 @@ TF_STUDENT_DEVICE void AddKept(const Strip& strip, bool single_chunk,
                                const Pack<T, kWidth>* kept, float (&pivot)[kWidth],
                                Moments<kWidth>& m) {
   constexpr int kGroup = kCopyGroups - 1 - kLater;
-  if (single_chunk) {
-    WaitForCopies<kLater>();
-  } else {
-    WaitForCopies<0>();
-  }
+  WaitForGroup<kLater>(single_chunk);
   const int begin = kGroup * strip.part;
   const int end = min(begin + strip.part, strip.kept);
   if (kGroup == 0 && strip.kept > 0) Unpack(kept[0], pivot);

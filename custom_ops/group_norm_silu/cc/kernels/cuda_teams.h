@@ -132,6 +132,17 @@ struct GroupWalk {
   }
 };
 
+// Waits for a group of copies, which `kLater` groups of the same chunk follow. If there
+// are several chunks, waits for all.
+template <int kLater>
+TF_STUDENT_DEVICE void WaitForGroup(bool single_chunk) {
+  if (single_chunk) {
+    WaitForCopies<kLater>();
+  } else {
+    WaitForCopies<0>();
+  }
+}
+
 // A strip without rows.
 TF_STUDENT_DEVICE Strip NoStrip() { return {0, 0, 0, 0, 0, 0, 0}; }
 
