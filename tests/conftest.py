@@ -1,10 +1,11 @@
-"""Two CPU devices for every test, and no files outside pytest's own folders."""
+"""Two CPU devices for every process, and no files outside pytest's own folders."""
 
 import gc
 import os
 import pickle
 import shutil
 from pathlib import Path
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -42,6 +43,26 @@ def unvisited_by_the_garbage_collector():
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_device_by_default():
+    """Commands train on one device: a second one doubles the time for tracing."""
+    from tf_student.runtime import devices
+
+    first = (tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices())[
+        0
+    ]
+    with mock.patch.object(devices.make_strategy, "__defaults__", ((first.name,),)):
+        yield
+
+
+@pytest.fixture
+def every_device(monkeypatch):
+    """Commands train on both devices in this test, as they do for users."""
+    from tf_student.runtime import devices
+
+    monkeypatch.setattr(devices.make_strategy, "__defaults__", (None,))
 
 
 @pytest.fixture(params=[1, 2], ids=["1-replica", "2-replicas"])

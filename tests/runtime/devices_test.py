@@ -12,7 +12,7 @@ from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
 
-def test_default_strategy_takes_every_visible_device():
+def test_default_strategy_takes_every_visible_device(every_device):
     gpus = tf.config.list_logical_devices("GPU")
     visible = gpus or tf.config.list_logical_devices("CPU")
     assert devices.make_strategy().num_replicas_in_sync == len(visible)

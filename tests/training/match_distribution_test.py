@@ -107,20 +107,18 @@ def test_run_stopped_by_sigterm_goes_on_to_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    ("objective", "run", "replicas"),
+    ("objective", "run", "every"),
     [
-        ("sid", {"recompute": True, "accumulate": 2}, 1),
-        ("dmd", {"dtype": "bfloat16"}, 2),
-        ("sid", {"dtype": "float16", "xla": "on"}, 1),
+        ("sid", {"recompute": True, "accumulate": 2}, False),
+        ("dmd", {"dtype": "bfloat16"}, True),
+        ("sid", {"dtype": "float16", "xla": "on"}, False),
     ],
 )
 def test_trains_on_many_kinds_of_devices(
-    demo_run, matched, tmp_path, monkeypatch, objective, run, replicas
+    demo_run, matched, tmp_path, request, objective, run, every
 ):
-    devices_of_run = [f"CPU:{i}" for i in range(replicas)]
-    monkeypatch.setattr(
-        devices, "make_workers_strategy", lambda: devices.make_strategy(devices_of_run)
-    )
+    if every:
+        request.getfixturevalue("every_device")
     _match(
         demo_run,
         tmp_path,
