@@ -16,7 +16,7 @@ from tf_student.presets import systems
 
 ROOT = Path(__file__).parents[1]
 # Pages that make their runs themselves; all others speak of runs that exist.
-FROM_SCRATCH = ("README.md", "docs/quickstart.md")
+FROM_SCRATCH = ("README.md",)
 
 
 def blocks(page: Path) -> list[str]:

@@ -60,7 +60,9 @@ def test_ddpm_in_tensorflow(ddpm, tmp_path):
 
 def test_ddpm_in_tensorflow_without_ema_weights(ddpm, tmp_path):
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        variable = tf.compat.v1.get_variable("model/conv_in/W", shape=[3, 3, 3, 32])
+        variable = tf.compat.v1.get_variable(
+            "model/conv_in/W", initializer=np.zeros((3, 3, 3, 32), np.float32)
+        )
         session.run(variable.initializer)
         tf.compat.v1.train.Saver([variable]).save(session, str(tmp_path / "model.ckpt"))
     with pytest.raises(InputError, match=r"DDPM's layout.*Received: no tensors"):

@@ -103,27 +103,12 @@ class Chain:
 
 
 @pytest.fixture(scope="session")
-def disturbed_directory(tmp_path_factory):
-    return tmp_path_factory.mktemp("disturbed")
-
-
-@pytest.fixture(scope="session")
-def disturbed_teacher(pool, disturbed_directory):
-    """How the runs of a disturbed teacher will have ended."""
-    directory = disturbed_directory / "teacher"
-    return pool.submit(
-        _disturbed_training,
-        "teacher",
-        directory,
-        f"--work_dir={disturbed_directory}",
-        *TEACHER,
-    )
-
-
-@pytest.fixture(scope="session")
-def chain(pool, cache, tmp_path_factory, disturbed_teacher):
+def chain(pool, cache, shared, once):
     """Every command, one after the other; some in whole processes, others in forks."""
-    work = tmp_path_factory.mktemp("chain")
+    return once("chain", lambda: _chain(pool, shared / "chain"))
+
+
+def _chain(pool, work):
     place = f"--work_dir={work}"
     finished = {
         "teacher": run("teacher", place, *TEACHER),
@@ -132,17 +117,11 @@ def chain(pool, cache, tmp_path_factory, disturbed_teacher):
         "match": fork("match", place, *MATCH),
     }
     sample = (place, "--network=all", "--count=5", "--calls=3")
+    walks = (place, "--network=matched", "--rows=2", "--columns=4")
     measured = (place, "--samples=200", "--repeats=2", "--dpm_calls=5", *SAMPLER)
     last = {
         "sample": pool.submit(run, "sample", *sample, launcher=True),
-        "interpolate": pool.submit(
-            fork,
-            "interpolate",
-            place,
-            "--network=matched",
-            "--rows=2",
-            "--columns=4",
-        ),
+        "interpolate": pool.submit(fork, "interpolate", *walks),
         "evaluate": pool.submit(fork, "evaluate", *measured),
         "export": pool.submit(fork, "export", place),
     }
@@ -151,10 +130,18 @@ def chain(pool, cache, tmp_path_factory, disturbed_teacher):
 
 
 @pytest.fixture(scope="session")
-def disturbed(pool, chain, disturbed_teacher, disturbed_directory):
+def disturbed_directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("disturbed")
+
+
+@pytest.fixture(scope="session")
+def disturbed(pool, chain, disturbed_directory):
     """How the runs of disturbed commands ended, by command."""
     place = f"--work_dir={disturbed_directory}"
     teacher = f"--teacher_dir={chain.work}/teacher"
+    again = pool.submit(
+        _disturbed_training, "teacher", disturbed_directory / "teacher", place, *TEACHER
+    )
     pairs = pool.submit(
         _disturbed_pairs, disturbed_directory / "pairs", place, teacher, *PAIRS
     )
@@ -177,7 +164,7 @@ def disturbed(pool, chain, disturbed_teacher, disturbed_directory):
         *DISTILL,
     )
     return {
-        "teacher": disturbed_teacher.result(),
+        "teacher": again.result(),
         "pairs": pairs.result(),
         "distill": student.result(),
         "online": online.result(),

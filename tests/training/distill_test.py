@@ -198,11 +198,11 @@ def test_several_workers_cannot_use_online_pairs(demo_run, monkeypatch):
 def losses(demo_run, tmp_path_factory):
     """Trains a student for 60 steps; returns its first loss and a mean of the last."""
 
-    def measure(dtype, seed=0):
+    def measure(dtype):
         directory = str(tmp_path_factory.mktemp("student") / dtype)
         run = dataclasses.replace(RUN, dtype=dtype)
         log = LogConfig(log_every=2)
-        _distill(demo_run, directory, run=run, log=log, steps=60, seed=seed)
+        _distill(demo_run, directory, run=run, log=log, steps=60)
         lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
         return lines[0], np.mean(lines[-4:])
 
@@ -211,9 +211,8 @@ def losses(demo_run, tmp_path_factory):
 
 def test_half_precision_learns_as_much_as_float32(losses):
     first, exact = losses("float32")
-    exact = max(exact, losses("float32", seed=1)[1])
     learned = first - exact
     assert learned > 0.2 * first
     # Another seed makes a difference of a thirtieth.
     for dtype in ("bfloat16", "float16"):
-        assert losses(dtype)[1] < exact + 0.05 * learned
+        assert losses(dtype)[1] < exact + 0.08 * learned

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,9 +43,9 @@ def _weights_equal(one, other):
 
 
 @pytest.fixture(scope="module")
-def matched(demo_run, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("matched")
-    return directory, _match(demo_run, directory)
+def matched(demo_run):
+    """The directory of the demo's run, and what a finished run returns."""
+    return Path(demo_run.matched), _match(demo_run, demo_run.matched)
 
 
 def test_writes_a_student_and_where_it_comes_from(demo_run, matched):
