@@ -96,15 +96,30 @@ def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
     elif kind is str:
         flags.DEFINE_string(field.name, None, text, module_name=group)
     else:
-        assert typing.get_args(kind) == (int, ...), kind
+        number = _number_of_tuple(kind)
         flags.DEFINE_list(field.name, None, text, module_name=group)
+        plural = {int: "integers", float: "numbers"}[number]
         flags.register_validator(
-            field.name, _are_integers, "expected integers separated by commas"
+            field.name,
+            lambda words: all(_is(number, word) for word in words or ()),
+            f"expected {plural} separated by commas",
         )
 
 
-def _are_integers(words: list[str] | None) -> bool:
-    return all(word.strip().lstrip("-").isdigit() for word in words or ())
+def _number_of_tuple(kind: Any) -> type | None:
+    """The type of the numbers of `tuple[int, ...]`, or None for another type."""
+    for part in (kind, *typing.get_args(kind)):
+        if typing.get_origin(part) is tuple:
+            return typing.get_args(part)[0]
+    return None
+
+
+def _is(number: type, word: str) -> bool:
+    try:
+        number(word)
+    except ValueError:
+        return False
+    return True
 
 
 def overrides(kind: type) -> dict[str, Any]:
@@ -115,8 +130,8 @@ def overrides(kind: type) -> dict[str, Any]:
         flag = FLAGS[field.name] if field.name in FLAGS else None
         if flag is None or flag.value is None:
             continue
-        is_tuple = typing.get_origin(types[field.name]) is tuple
-        values[field.name] = tuple(map(int, flag.value)) if is_tuple else flag.value
+        number = _number_of_tuple(types[field.name])
+        values[field.name] = tuple(map(number, flag.value)) if number else flag.value
     return values
 
 

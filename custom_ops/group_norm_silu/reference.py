@@ -28,8 +28,8 @@ def group_norm_silu(
 
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16.
-        gamma: float32 `[channels]`.
-        beta: float32 `[channels]`.
+        gamma: float32 `[channels]`, or `[batch, channels]` if each image has its own.
+        beta: float32 like gamma.
         bias: `[batch, channels]`, added to every position before the norm.
         groups: number of groups; must divide the channels.
         epsilon: added to the variance.
@@ -42,7 +42,9 @@ def group_norm_silu(
     per_group, ones = inner[-2:], [1] * (len(inner) - 3)
     v = tf.cast(tf.reshape(x, inner), tf.float32)
     added = tf.zeros(per_group) if bias is None else tf.cast(bias, tf.float32)
-    added = tf.reshape(added, [-1, *ones, *per_group])
+    added, gamma, beta = (
+        tf.reshape(values, [-1, *ones, *per_group]) for values in (added, gamma, beta)
+    )
     # Moments are computed about the mean of the first row. E[v^2] - E[v]^2 would cancel
     # where the mean is much larger than the deviation, and computing the mean first
     # would cost another pass over x. The row belongs to the values of the variance, so
@@ -54,8 +56,8 @@ def group_norm_silu(
     mean, square = _moments(v)
     # Rounding can make the variance of a constant group negative.
     variance = tf.nn.relu(square - tf.square(mean))
-    scale = tf.math.rsqrt(variance + epsilon) * tf.reshape(gamma, per_group)
-    y = v * scale + (tf.reshape(beta, per_group) - mean * scale)
+    scale = tf.math.rsqrt(variance + epsilon) * gamma
+    y = v * scale + (beta - mean * scale)
     if activation == "silu":
         y = tf.nn.silu(y)
     return tf.cast(tf.reshape(y, shape), x.dtype)

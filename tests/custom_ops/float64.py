@@ -9,6 +9,10 @@ def value_and_gradients(x, gamma, beta, bias, dy, *, groups, epsilon, activation
         np.asarray(t).astype(np.float64) for t in (x, gamma, beta, dy)
     )
     shape, channels = x.shape, x.shape[-1]
+    # Each image may have its own parameters.
+    own = gamma.ndim == 2
+    if own:
+        gamma, beta = gamma[:, None], beta[:, None]
     v, dy = (t.reshape(shape[0], -1, channels) for t in (x, dy))
     if bias is not None:
         v = v + np.asarray(bias).astype(np.float64)[:, None, :]
@@ -26,7 +30,8 @@ def value_and_gradients(x, gamma, beta, bias, dy, *, groups, epsilon, activation
     y, slope = (z * s, s * (1 + z * (1 - s))) if activation == "silu" else (z, 1)
     g = dy * slope
     dv = rstd * (gamma * g - average(gamma * g) - xhat * average(gamma * g * xhat))
-    gradients = [dv.reshape(shape), (g * xhat).sum((0, 1)), g.sum((0, 1))]
+    summed = 1 if own else (0, 1)
+    gradients = [dv.reshape(shape), (g * xhat).sum(summed), g.sum(summed)]
     if bias is not None:
         gradients.append(dv.sum(1))
     return [y.reshape(shape), *gradients]

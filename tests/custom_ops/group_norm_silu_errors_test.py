@@ -28,6 +28,8 @@ WRONG_SHAPES = [
     ({"x": tf.zeros([2, 8])}, "`x` must have rank 3 or more.*2,8"),
     ({"groups": 3}, "`groups` must divide.*groups=3, channels=8"),
     ({"gamma": tf.ones(4)}, r"`gamma` must have shape \[channels\].*Received: \[4\]"),
+    ({"gamma": tf.ones([3, 8])}, r"`gamma` must have shape .*Received: \[3,8\]"),
+    ({"beta": tf.ones([2, 8])}, r"`beta` must have shape .*Received: \[2,8\]"),
     ({"beta": tf.ones(4)}, r"`beta` must have shape \[channels\].*Received: \[4\]"),
     ({"bias": tf.ones([2, 4])}, r"`bias` must have shape \[batch, channels\].*2,4"),
     ({"dy": tf.ones([2, 3, 1, 8])}, "`dy` must have shape of `x`.*2,3,1,8"),

@@ -24,9 +24,10 @@ def test_gradients_by_finite_differences():
 
 
 @pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_second_order_gradients_are_the_formulas(biased, jit_compile):
-    x, gamma, beta, bias, dy = problem((2, 3, 4, 6), biased=biased)
+def test_second_order_gradients_are_the_formulas(biased, own, jit_compile):
+    x, gamma, beta, bias, dy = problem((2, 3, 4, 6), biased=biased, own=own)
 
     def second(formula):
         attributes = {"groups": 3, "epsilon": 1e-3, "activation": "silu"}

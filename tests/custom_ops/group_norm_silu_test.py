@@ -39,6 +39,13 @@ def test_value_and_gradients_by_definition(shape, dtype, biased):
     compare(case, SHAPES[shape], "silu" if len(shape) == 4 else "none")
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_images_with_parameters_of_their_own(shape, dtype):
+    case = problem(shape, dtype, biased=len(shape) == 3, own=True)
+    compare(case, SHAPES[shape], "silu" if len(shape) == 4 else "none")
+
+
 @pytest.mark.parametrize("activation", ops.ACTIVATIONS)
 @pytest.mark.parametrize("biased", [False, True])
 def test_each_activation(activation, biased):
@@ -82,8 +89,9 @@ def test_large_activations_do_not_overflow():
 
 
 @pytest.mark.parametrize("biased", [False, True])
-def test_an_empty_batch(biased):
-    case = problem((0, 3, 3, 8), biased=biased)
+@pytest.mark.parametrize("own", [False, True])
+def test_an_empty_batch(biased, own):
+    case = problem((0, 3, 3, 8), biased=biased, own=own)
     y, dx, dgamma, dbeta, *_ = value_and_gradients(
         ops.group_norm_silu, *case, groups=2, epsilon=1e-6, activation="silu"
     )
@@ -187,14 +195,15 @@ def test_random_shapes():
         width=integers(1, 12),
         dtype=strategies.sampled_from(DTYPES),
         biased=strategies.booleans(),
+        own=strategies.booleans(),
         activation=strategies.sampled_from(ops.ACTIVATIONS),
         seed=integers(0, 1000),
     )
-    def check(batch, sizes, groups, width, dtype, biased, activation, seed):
+    def check(batch, sizes, groups, width, dtype, biased, own, activation, seed):
         shape = (batch, *sizes, groups * width)
         # Two values and more a group, or dx is a difference of equal numbers.
         hypothesis.assume(width * np.prod(sizes) > 3)
-        case = problem(shape, dtype, biased=biased, seed=seed)
+        case = problem(shape, dtype, biased=biased, own=own, seed=seed)
         attributes = {"groups": groups, "epsilon": 1e-3, "activation": activation}
         actual = value_and_gradients(ops.group_norm_silu, *case, **attributes)
         expected = float64.value_and_gradients(*case, **attributes)

@@ -14,8 +14,10 @@ from tests.custom_ops.problems import (
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("biased", [False, True])
-def test_xla_by_definition(dtype, biased):
-    compare(problem((3, 5, 7, 33), dtype, biased=biased), 3, "silu", True)
+@pytest.mark.parametrize("own", [False, True])
+def test_xla_by_definition(dtype, biased, own):
+    case = problem((3, 5, 7, 33), dtype, biased=biased, own=own)
+    compare(case, 3, "silu", True)
 
 
 @needs_library

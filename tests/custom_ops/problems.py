@@ -14,13 +14,16 @@ needs_library = pytest.mark.skipif(
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def problem(shape, dtype="float32", *, biased=False, mean=0.0, deviation=1.0, seed=0):
-    """x, gamma, beta, bias and dy."""
+def problem(
+    shape, dtype="float32", *, biased=False, own=False, mean=0.0, deviation=1.0, seed=0
+):
+    """x, gamma, beta, bias and dy; with `own`, each image has its gamma and beta."""
     rng = np.random.default_rng(seed)
     channels = shape[-1]
+    parameters = (shape[0], channels) if own else channels
     x = tf.cast(rng.normal(mean, deviation, shape), dtype)
-    gamma = tf.constant(rng.normal(1, 0.3, channels), tf.float32)
-    beta = tf.constant(rng.normal(0, 0.3, channels), tf.float32)
+    gamma = tf.constant(rng.normal(1, 0.3, parameters), tf.float32)
+    beta = tf.constant(rng.normal(0, 0.3, parameters), tf.float32)
     bias = tf.cast(rng.normal(0, deviation, (shape[0], channels)), dtype)
     dy = tf.cast(rng.normal(size=shape), dtype)
     return x, gamma, beta, bias if biased else None, dy

@@ -79,7 +79,7 @@ def matching(
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
     """The number of values of an image that are stored for the gradients."""
     blocks = list(plan.blocks(config))
-    inside = [_inside(block, dropout) for block in blocks]
+    inside = [_inside(config, block, dropout) for block in blocks]
     stored = sum(block.size**2 * block.inputs for block in blocks)
     # Input and output of the last norm.
     stored += 2 * config.image_size**2 * config.widths[0]
@@ -92,16 +92,19 @@ def _gradients(config: UNetConfig) -> int:
     return 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
 
 
-def _inside(block: Block, dropout: float) -> int:
+def _inside(config: UNetConfig, block: Block, dropout: float) -> int:
     """The number of values that a block stores for its gradients besides its input."""
     pixels = block.size**2
-    if block.kind == "residual":
-        # The outputs of both norms, and the input of the second.
-        values = block.inputs + 2 * block.outputs
+    if block.is_residual:
+        # The outputs of both norms, and the input of the second. A change of resolution
+        # comes after the first norm.
+        scale = {"down": 0.25, "": 1, "up": 4}[block.resamples]
+        values = pixels * block.inputs + 2 * int(scale * pixels) * block.outputs
         # The mask of dropout, and its output.
-        return pixels * (values + (2 * block.outputs if dropout else 0))
+        return values + (2 * int(scale * pixels) * block.outputs if dropout else 0)
     if block.kind == "attention":
-        # The output of the norm; q, k and v; the attention weights; their output.
-        return pixels * (5 * block.inputs + pixels)
+        # The output of the norm; q, k and v; the attention weights of each head; their
+        # output.
+        return pixels * (5 * block.inputs + config.heads_of(block.inputs) * pixels)
     # Downsampling pads the input of its convolution.
     return pixels * block.inputs if block.kind == "downsample" else 0

@@ -19,7 +19,8 @@ class Block:
     change of resolution. The blocks of the middle are one stage together.
 
     Attributes:
-        kind: `residual`, `attention`, `downsample` or `upsample`.
+        kind: `residual`, `attention`, `downsample`, `upsample`, or `residual_down` and
+            `residual_up`, residual blocks that halve and double the image.
         side: `down`, `middle` or `up`.
         stage: position of the stage on its side, from 0; None in the middle.
         place: position within the stage, from 0.
@@ -28,6 +29,7 @@ class Block:
         size: height and width of the input.
         inputs: number of input channels.
         outputs: number of output channels.
+        normalized: whether attention has a group normalization.
     """
 
     kind: str
@@ -39,6 +41,18 @@ class Block:
     size: int
     inputs: int
     outputs: int
+    normalized: bool = True
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether it is a residual block, at one resolution or between two."""
+        return self.kind.startswith("residual")
+
+    @property
+    def resamples(self) -> str:
+        """`down`, `up`, or empty if the block keeps the resolution."""
+        kind = self.kind.removeprefix("residual_").removesuffix("sample")
+        return kind if kind in ("down", "up") else ""
 
     @property
     def path(self) -> str:
@@ -53,7 +67,8 @@ class Layer:
 
     Attributes:
         name: the attribute of its owner that holds it, such as `norm_0`.
-        kind: `conv` (3x3), `point` (1x1 convolution), `dense` or `norm`.
+        kind: `conv` (3x3), `point` (1x1 convolution), `dense`, `norm`, or `table` of
+            a vector for each class.
         inputs: number of input channels.
         outputs: number of output channels.
         owner: the block, `embedding`, or None for the UNet itself.
@@ -80,6 +95,8 @@ class Layer:
         """Shapes of the variables by name; the kernel or gamma comes first."""
         if self.kind == "norm":
             return {"gamma": (self.outputs,), "beta": (self.outputs,)}
+        if self.kind == "table":
+            return {"embeddings": (self.inputs, self.outputs)}
         window = {"conv": (3, 3), "point": (1, 1), "dense": ()}[self.kind]
         kernel = (*window, self.inputs, self.outputs)
         return {"kernel": kernel, "bias": (self.outputs,)}
@@ -110,22 +127,24 @@ def layers(config: UNetConfig) -> list[Layer]:
         Layer("dense_0", "dense", width, 4 * width, "embedding"),
         Layer("dense_1", "dense", 4 * width, 4 * width, "embedding"),
     ]
+    if config.classes:
+        planned.append(Layer("class_table", "table", config.classes, 4 * width))
     for block in blocks(config):
-        planned += _layers_of(block, 4 * width)
+        planned += _layers_of(block, 4 * width, config.scale_shift)
     return [
         *planned,
         Layer("norm", "norm", top, top),
-        Layer("head", "conv", top, config.channels),
+        Layer("head", "conv", top, config.output_channels),
     ]
 
 
-def _layers_of(block: Block, features: int) -> list[Layer]:
+def _layers_of(block: Block, features: int, scale_shift: bool) -> list[Layer]:
     inputs, outputs = block.inputs, block.outputs
-    if block.kind == "residual":
+    if block.is_residual:
         sizes = {
             "norm_0": ("norm", inputs, inputs),
             "conv_0": ("conv", inputs, outputs),
-            "time": ("dense", features, outputs),
+            "time": ("dense", features, outputs * (2 if scale_shift else 1)),
             "norm_1": ("norm", outputs, outputs),
             "conv_1": ("conv", outputs, outputs),
         }
@@ -137,6 +156,8 @@ def _layers_of(block: Block, features: int) -> list[Layer]:
             "qkv": ("dense", inputs, 3 * inputs),
             "out": ("dense", inputs, inputs),
         }
+        if not block.normalized:
+            del sizes["norm"]
     else:
         sizes = {"conv": ("conv", inputs, outputs)}
     return [Layer(name, *size, block) for name, size in sizes.items()]
@@ -170,17 +191,22 @@ def _down(config: UNetConfig) -> Iterator[Block]:
             channels = width
         if level + 1 < len(config.widths):
             size = config.image_size >> level
+            residual = size in config.residual_down_resolutions
             where = ("down", next(stage), 0, level, 0)
-            yield Block("downsample", *where, size, channels, channels)
+            kind = "residual_down" if residual else "downsample"
+            yield Block(kind, *where, size, channels, channels)
 
 
 def _middle(config: UNetConfig) -> Iterator[Block]:
     level, channels = len(config.widths) - 1, config.widths[-1]
     size = config.image_size >> level
     kinds = [("residual", 0), ("attention", 0), ("residual", 1)]
+    if config.middle_attention == "none":
+        kinds.remove(("attention", 0))
+    normalized = config.middle_attention == "norm"
     for place, (kind, index) in enumerate(kinds):
         where = ("middle", None, place, level, index)
-        yield Block(kind, *where, size, channels, channels)
+        yield Block(kind, *where, size, channels, channels, normalized)
 
 
 def _up(config: UNetConfig, skips: list[int]) -> Iterator[Block]:
@@ -192,8 +218,10 @@ def _up(config: UNetConfig, skips: list[int]) -> Iterator[Block]:
             channels = width
         if level:
             size = config.image_size >> level
+            residual = size in config.residual_up_resolutions
             where = ("up", next(stage), 0, level, 0)
-            yield Block("upsample", *where, size, channels, channels)
+            kind = "residual_up" if residual else "upsample"
+            yield Block(kind, *where, size, channels, channels)
     assert not skips
 
 
@@ -203,5 +231,8 @@ def _stage(
     """A residual block and, at some resolutions, attention."""
     size, width = config.image_size >> level, config.widths[level]
     yield Block("residual", side, stage, 0, level, index, size, inputs, width)
-    if size in config.attention_resolutions:
+    attends = config.attention_resolutions
+    if side == "up":
+        attends = config.attention_resolutions_up
+    if size in attends:
         yield Block("attention", side, stage, 1, level, index, size, width, width)

@@ -8,7 +8,11 @@ from tf_student.runtime.options import check, option, refuse
 
 @dataclasses.dataclass(frozen=True)
 class UNetConfig:
-    """Architecture of the noise-predicting network (DDPM, arXiv 2006.11239, app. B).
+    """Architecture of a diffusion model's network.
+
+    The defaults are those of DDPM (arXiv 2006.11239, app. B). The advanced options are
+    those of networks that were made with other libraries: diffusers' `UNet2DModel`, and
+    improved- and guided-diffusion (arXiv 2102.09672 and 2105.05233).
 
     Example:
 
@@ -43,10 +47,97 @@ class UNetConfig:
     dropout: float = option(
         0.1, "Dropout rate before the last convolution of each block.", minimum=0
     )
+    level_widths: tuple[int, ...] = option(
+        (),
+        "Channels of each level, in place of base_width times width_multipliers.",
+        minimum=1,
+        advanced=True,
+        added=True,
+    )
+    up_attention_resolutions: tuple[int, ...] | None = option(
+        None,
+        "Image sizes with attention on the way up, if they differ from those on the "
+        "way down.",
+        advanced=True,
+        added=True,
+    )
+    middle_attention: str = option(
+        "norm",
+        "Attention between the middle blocks: with group normalization, without it, or "
+        "none.",
+        choices=("norm", "no_norm", "none"),
+        advanced=True,
+        added=True,
+    )
+    heads: int = option(
+        1, "Heads of each attention.", minimum=1, advanced=True, added=True
+    )
+    head_width: int = option(
+        0,
+        "Channels of a head, in place of heads; 0 uses heads.",
+        minimum=0,
+        advanced=True,
+        added=True,
+    )
+    cosine_first: bool = option(
+        False,
+        "Whether the time embedding has its cosines before its sines.",
+        advanced=True,
+        added=True,
+    )
+    frequency_shift: float = option(
+        1.0,
+        "What is subtracted from the number of frequencies of the time embedding in "
+        "the exponent's divisor: 1 (DDPM) or 0.",
+        minimum=0,
+        advanced=True,
+        added=True,
+    )
+    symmetric_padding: bool = option(
+        False,
+        "Whether convolutions that halve an image pad all four sides; otherwise the "
+        "bottom and the right.",
+        advanced=True,
+        added=True,
+    )
+    scale_shift: bool = option(
+        False,
+        "Whether the time embedding scales and shifts the second normalization of a "
+        "block; otherwise it is added before it.",
+        advanced=True,
+        added=True,
+    )
+    residual_down_resolutions: tuple[int, ...] = option(
+        (),
+        "Image sizes that a residual block halves, in place of a convolution.",
+        advanced=True,
+        added=True,
+    )
+    residual_up_resolutions: tuple[int, ...] = option(
+        (),
+        "Image sizes that a residual block doubles, in place of a convolution.",
+        advanced=True,
+        added=True,
+    )
+    classes: int = option(
+        0,
+        "Number of classes; 0: the network is unconditional.",
+        minimum=0,
+        advanced=True,
+        added=True,
+    )
+    learned_variance: bool = option(
+        False,
+        "Whether the network has further output channels for a variance, which "
+        "deterministic samplers do not use.",
+        advanced=True,
+        added=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
         self._check_sizes()
+        self._check_attention()
         for width in self.widths:
             if width % self.groups:
                 raise InputError(
@@ -57,7 +148,7 @@ class UNetConfig:
             refuse("dropout", "be below 1", self.dropout)
 
     def _check_sizes(self) -> None:
-        levels = len(self.width_multipliers)
+        levels = len(self.widths)
         if not levels:
             refuse("width_multipliers", "name at least one level", ())
         divisor = 2 ** (levels - 1)
@@ -68,10 +159,44 @@ class UNetConfig:
             )
         if self.base_width % 2:
             refuse("base_width", "be even", self.base_width)
+        if not self.frequency_shift < max(2, self.base_width // 2):
+            refuse("frequency_shift", "be below base_width / 2", self.frequency_shift)
+
+    def _check_attention(self) -> None:
+        down, up = self.attention_resolutions, self.attention_resolutions_up
+        middle = self.middle_attention != "none"
+        for level, width in enumerate(self.widths):
+            size = self.image_size >> level
+            last = level + 1 == len(self.widths)
+            if size in down or size in up or (last and middle):
+                if width % (self.head_width or self.heads):
+                    name = "head_width" if self.head_width else "heads"
+                    raise InputError(
+                        f"`{name}` must divide the channels of attention. Received: "
+                        f"{name}={getattr(self, name)}, channels={width}."
+                    )
+
+    def heads_of(self, width: int) -> int:
+        """Heads of an attention over `width` channels."""
+        return width // self.head_width if self.head_width else self.heads
+
+    @property
+    def attention_resolutions_up(self) -> tuple[int, ...]:
+        """Image sizes with attention on the way up."""
+        if self.up_attention_resolutions is None:
+            return self.attention_resolutions
+        return self.up_attention_resolutions
+
+    @property
+    def output_channels(self) -> int:
+        """Channels of the network's last convolution."""
+        return self.channels * (2 if self.learned_variance else 1)
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each level, from full resolution down."""
+        if self.level_widths:
+            return self.level_widths
         return tuple(self.base_width * m for m in self.width_multipliers)
 
     @property

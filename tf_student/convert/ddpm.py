@@ -94,14 +94,8 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         origin: the file, for messages.
 
     Raises:
-        InputError: if the tensors are not those of a DDPM, or if the network predicts a
-            variance, which is not supported.
+        InputError: if the tensors are not those of a DDPM.
     """
-    if any(name.startswith("input_blocks.") for name in shapes):
-        raise InputError(
-            f"{origin} is a network of improved-diffusion (input_blocks.*), whose "
-            "residual blocks and learned variance are not supported."
-        )
     try:
         base, channels = shapes["conv_in.weight"][:2]
         outputs = shapes["conv_out.weight"][0]
@@ -115,11 +109,6 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
             f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ...). "
             f"Received: {', '.join(sorted(shapes)[:3]) or 'no tensors'}."
         ) from None
-    if outputs == 2 * channels:
-        raise InputError(
-            f"{origin}: a learned variance ({outputs} channels out for {channels} in) "
-            "is not supported."
-        )
     attends = sorted(set(_numbers(shapes, r"down\.(\d+)\.attn\.")))
     size = _ATTENTION_SIZE * 2 ** (attends[0] if attends else levels - 1)
     return UNetConfig(
@@ -130,6 +119,7 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         blocks_per_level=count,
         attention_resolutions=tuple(size // 2**level for level in attends),
         dropout=0.0,
+        learned_variance=outputs == 2 * channels,
     )
 
 

@@ -10,6 +10,7 @@ _TOP = {
     "stem": "conv_in",
     "dense_0": "time_embedding.linear_1",
     "dense_1": "time_embedding.linear_2",
+    "class_table": "class_embedding",
     "norm": "conv_norm_out",
     "head": "conv_out",
 }
@@ -29,6 +30,8 @@ _KINDS = {
     "attention": "attentions",
     "downsample": "downsamplers",
     "upsample": "upsamplers",
+    "residual_down": "downsamplers",
+    "residual_up": "upsamplers",
 }
 # Names of the layers of attention before diffusers 0.15, and since.
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -39,10 +42,15 @@ def rows(config: UNetConfig) -> list[Row]:
     table = []
     for layer in plan.layers(config):
         prefixes = _prefixes(layer, len(config.widths))
-        for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True):
+        for path, leaf in zip(layer.variables(), leaves(layer), strict=True):
             names = tuple(f"{prefix}.{leaf}" for prefix in prefixes)
-            table.append(Row(path, names, transposed=True))
+            table.append(Row(path, names, transposed=layer.kind != "table"))
     return table
+
+
+def leaves(layer: plan.Layer) -> tuple[str, ...]:
+    """PyTorch's names of a layer's variables."""
+    return ("weight",) if layer.kind == "table" else ("weight", "bias")
 
 
 def _prefixes(layer: plan.Layer, levels: int) -> list[str]:

@@ -1,77 +1,57 @@
-"""The configs of diffusers' UNet2DModel and schedulers."""
+"""The config of diffusers' UNet2DModel, read."""
 
+import dataclasses
 from typing import Any
 
-from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 
 # Options for which this network supports a fixed choice: diffusers' default where the
 # option is missing, and the supported values.
-_FIXED = {
+FIXED = {
     "act_fn": ("silu", ("silu", "swish")),
-    "add_attention": (True, (True,)),
     "center_input_sample": (False, (False,)),
     "class_embed_type": (None, (None,)),
-    "downsample_padding": (1, (0,)),
-    "downsample_type": ("conv", ("conv",)),
-    "flip_sin_to_cos": (True, (False,)),
-    "freq_shift": (0, (1,)),
     "mid_block_scale_factor": (1, (1,)),
     "mid_block_type": ("UNetMidBlock2D", ("UNetMidBlock2D",)),
-    "num_class_embeds": (None, (None,)),
     "num_train_timesteps": (None, (None,)),
-    "resnet_time_scale_shift": ("default", ("default",)),
     "time_embedding_type": ("positional", ("positional",)),
-    "upsample_type": ("conv", ("conv",)),
 }
-_READ = {
-    "attention_head_dim",
-    "attn_norm_num_groups",
-    "block_out_channels",
-    "down_block_types",
-    "dropout",
-    "in_channels",
-    "layers_per_block",
-    "norm_eps",
-    "norm_num_groups",
-    "out_channels",
-    "sample_size",
-    "time_embedding_dim",
-    "up_block_types",
+# diffusers' defaults of the options that are read.
+_DEFAULTS = {
+    "add_attention": True,
+    "attention_head_dim": 8,
+    "attn_norm_num_groups": None,
+    "downsample_padding": 1,
+    "downsample_type": "conv",
+    "dropout": 0.0,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "in_channels": 3,
+    "layers_per_block": 2,
+    "norm_eps": 1e-5,
+    "norm_num_groups": 32,
+    "num_class_embeds": None,
+    "out_channels": 3,
+    "resnet_time_scale_shift": "default",
+    "time_embedding_dim": None,
+    "upsample_type": "conv",
 }
-_SCHEDULE = {
-    "beta_schedule": ("linear", ("linear",)),
-    "prediction_type": ("epsilon", ("epsilon",)),
-    "rescale_betas_zero_snr": (False, (False,)),
-    "trained_betas": (None, (None,)),
-    "variance_type": (
-        "fixed",
-        (
-            "fixed_small",
-            "fixed_small_log",
-            "fixed_large",
-            "fixed_large_log",
-            "fixed",
-            None,
-        ),
-    ),
+_CHOICES = {
+    "downsample_padding": (0, 1),
+    "downsample_type": ("conv", "resnet"),
+    "resnet_time_scale_shift": ("default", "scale_shift"),
+    "upsample_type": ("conv", "resnet"),
 }
-# Options of diffusers' samplers, which `SamplerConfig` replaces.
-_SAMPLING = {
-    "clip_sample",
-    "clip_sample_range",
-    "dynamic_thresholding_ratio",
-    "sample_max_value",
-    "set_alpha_to_one",
-    "skip_prk_steps",
-    "steps_offset",
-    "tensor_format",
-    "thresholding",
-    "timestep_spacing",
-    "timestep_values",
-}
+_LISTS = ("block_out_channels", "down_block_types", "up_block_types")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Levels:
+    """The image sizes whose blocks have attention, or are resampled by a block."""
+
+    attention: tuple[int, ...]
+    residual: tuple[int, ...]
 
 
 def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
@@ -89,44 +69,113 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     if values.get("_class_name") != "UNet2DModel":
         kind = values.get("_class_name")
         raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
-    _refuse_unsupported(values, _FIXED, _READ, origin)
+    _refuse_unsupported(values, origin)
     _check_types(values, origin)
+    values = {**_DEFAULTS, **values}
     _check_consistent(values, origin)
-    widths = values["block_out_channels"]
-    config = UNetConfig(
+    widths, base = values["block_out_channels"], values["block_out_channels"][0]
+    multiples = all(width % base == 0 for width in widths)
+    head = values["attention_head_dim"]
+    down, up = (_levels(values, side, origin) for side in ("down", "up"))
+    return UNetConfig(
         image_size=values["sample_size"],
-        channels=values.get("in_channels", 3),
-        base_width=widths[0],
-        width_multipliers=tuple(width // widths[0] for width in widths),
-        blocks_per_level=values.get("layers_per_block", 2),
-        attention_resolutions=_attention(values, origin),
-        groups=values.get("norm_num_groups", 32),
-        norm_epsilon=values.get("norm_eps", 1e-5),
-        dropout=values.get("dropout", 0.0),
+        channels=values["in_channels"],
+        base_width=base,
+        width_multipliers=tuple(w // base for w in widths) if multiples else (1,),
+        blocks_per_level=values["layers_per_block"],
+        attention_resolutions=down.attention,
+        groups=values["norm_num_groups"],
+        norm_epsilon=values["norm_eps"],
+        dropout=values["dropout"],
+        level_widths=() if multiples else tuple(widths),
+        up_attention_resolutions=None if _same(up, down) else up.attention,
+        middle_attention=_middle_attention(values),
+        # One head for all channels is the default, and not a width.
+        head_width=0 if head is None or _is_one_head(values, down, up) else head,
+        cosine_first=values["flip_sin_to_cos"],
+        frequency_shift=float(values["freq_shift"]),
+        symmetric_padding=values["downsample_padding"] == 1,
+        scale_shift=values["resnet_time_scale_shift"] == "scale_shift",
+        residual_down_resolutions=down.residual,
+        residual_up_resolutions=up.residual,
+        classes=values["num_class_embeds"] or 0,
+        learned_variance=values["out_channels"] == 2 * values["in_channels"],
     )
-    _refuse_several_heads(values, config, origin)
-    return config
+
+
+def _same(up: _Levels, down: _Levels) -> bool:
+    return set(up.attention) == set(down.attention)
+
+
+def _middle_attention(values: dict[str, Any]) -> str:
+    if not values["add_attention"]:
+        return "none"
+    # diffusers gives the middle no groups of its own with scale_shift.
+    plain = values["attn_norm_num_groups"] is None
+    plain = plain and values["resnet_time_scale_shift"] == "scale_shift"
+    return "no_norm" if plain else "norm"
+
+
+def _is_one_head(values: dict[str, Any], down: _Levels, up: _Levels) -> bool:
+    """Whether every attention has as many channels as a head."""
+    size, widths = values["sample_size"], values["block_out_channels"]
+    attended = [
+        width
+        for level, width in enumerate(widths)
+        if size >> level in {*down.attention, *up.attention}
+    ]
+    if values["add_attention"]:
+        attended.append(widths[-1])
+    return set(attended) <= {values["attention_head_dim"]}
+
+
+def _levels(values: dict[str, Any], side: str, origin: str) -> _Levels:
+    """What the types of the blocks of a side say.
+
+    Only the blocks with attention obey `downsample_type` and `upsample_type`.
+    """
+    kinds, name = values[f"{side}_block_types"], f"{side.title()}Block2D"
+    whole = f"{side}sample"
+    known = (name, f"Attn{name}", f"Resnet{whole.title()}Block2D")
+    if unknown := [kind for kind in kinds if kind not in known]:
+        raise InputError(
+            f"{origin}: blocks must be {', '.join(known)}. Received: {unknown[0]}."
+        )
+    sizes = [values["sample_size"] >> level for level in range(len(kinds))]
+    if side == "up":
+        sizes.reverse()
+    blocks = values[f"{whole}_type"] == "resnet"
+    attends = tuple(s for s, k in zip(sizes, kinds, strict=True) if k == known[1])
+    # The last level of a side is not resampled.
+    residual = tuple(
+        size
+        for size, kind in list(zip(sizes, kinds, strict=True))[:-1]
+        if kind == known[2] or (kind == known[1] and blocks)
+    )
+    return _Levels(attends, residual)
 
 
 def _check_consistent(values: dict[str, Any], origin: str) -> None:
-    """Raises an `InputError` unless channels and widths are those of one network."""
+    """Raises an `InputError` unless the options are those of one network."""
     widths = values["block_out_channels"]
-    base = widths[0]
-    channels, outputs = values.get("in_channels", 3), values.get("out_channels", 3)
-    if outputs == 2 * channels:
-        raise InputError(
-            f"{origin}: a learned variance (out_channels={outputs} for "
-            f"in_channels={channels}) is not supported."
-        )
-    for name, value, expected in (
-        ("out_channels", outputs, channels),
-        ("time_embedding_dim", values.get("time_embedding_dim") or 4 * base, 4 * base),
-        ("block_out_channels", [w % base for w in widths], [0] * len(widths)),
+    channels = values["in_channels"]
+    groups = values["norm_num_groups"]
+    for name, expected in (
+        ("out_channels", (channels, 2 * channels)),
+        ("time_embedding_dim", (None, 4 * widths[0])),
+        ("attn_norm_num_groups", (None, groups)),
     ):
-        if value != expected:
+        if values[name] not in expected:
             raise InputError(
                 f"{origin}: `{name}` must be consistent with the other options. "
-                f"Received: {name}={values.get(name)!r}, in_channels={channels}."
+                f"Received: {name}={values[name]!r}, in_channels={channels}, "
+                f"norm_num_groups={groups}."
+            )
+    for name in ("down_block_types", "up_block_types"):
+        if len(values[name]) != len(widths):
+            raise InputError(
+                f"{origin}: `{name}` must have a type for each of the {len(widths)} "
+                f"levels. Received: {len(values[name])}."
             )
 
 
@@ -136,31 +185,34 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
     def are(value, kind):
         return isinstance(value, list) and value and all(type(v) is kind for v in value)
 
-    rules = {
-        "sample_size": ("an integer", lambda v: type(v) is int),
-        "block_out_channels": (
-            "positive integers",
-            lambda v: are(v, int) and min(v) > 0,
-        ),
-        "down_block_types": ("names", lambda v: are(v, str)),
-        "up_block_types": ("names", lambda v: are(v, str)),
-    }
-    for name, (expected, holds) in rules.items():
-        if not holds(values.get(name)):
-            raise InputError(
-                f"{origin}: `{name}` must be {expected}. "
-                f"Received: {name}={values.get(name)!r}."
-            )
-    for name in ("in_channels", "out_channels", "layers_per_block", "norm_num_groups"):
-        if name in values and type(values[name]) is not int:
-            raise InputError(
-                f"{origin}: `{name}` must be an integer. "
-                f"Received: {name}={values[name]!r}."
-            )
+    def refuse(name, expected):
+        raise InputError(
+            f"{origin}: `{name}` must be {expected}. "
+            f"Received: {name}={values.get(name)!r}."
+        )
+
+    if type(values.get("sample_size")) is not int:
+        refuse("sample_size", "an integer")
+    widths = values.get("block_out_channels")
+    if not are(widths, int) or min(widths) < 1:
+        refuse("block_out_channels", "positive integers")
+    for name in ("down_block_types", "up_block_types"):
+        if not are(values.get(name), str):
+            refuse(name, "names")
+    for name, default in _DEFAULTS.items():
+        value = values.get(name, default)
+        if name in _CHOICES and value not in _CHOICES[name]:
+            refuse(name, f"one of: {', '.join(map(str, _CHOICES[name]))}")
+        optional = default is None or name == "attention_head_dim"
+        if type(default) is int and type(value) is not int:
+            if not (optional and value is None):
+                refuse(name, "an integer")
+        if default is None and value is not None and type(value) is not int:
+            refuse(name, "an integer or null")
 
 
-def _refuse_unsupported(values, fixed, read, origin) -> None:
-    for name, (default, supported) in fixed.items():
+def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:
+    for name, (default, supported) in FIXED.items():
         value = values.get(name, default)
         if value not in supported:
             raise InputError(
@@ -168,100 +220,6 @@ def _refuse_unsupported(values, fixed, read, origin) -> None:
                 f"Received: {name}={value!r}."
             )
     for name, value in values.items():
-        known = name in fixed or name in read or name.startswith("_")
-        if not known and value is not None:
+        known = name in FIXED or name in _DEFAULTS or name in (*_LISTS, "sample_size")
+        if not known and not name.startswith("_") and value is not None:
             raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")
-
-
-def _attention(values: dict[str, Any], origin: str) -> tuple[int, ...]:
-    """The resolutions of the levels whose blocks have attention."""
-    down, up = values["down_block_types"], values["up_block_types"]
-    for name, kinds in (("DownBlock2D", down), ("UpBlock2D", up)):
-        for kind in kinds:
-            if kind not in (name, f"Attn{name}"):
-                raise InputError(
-                    f"{origin}: blocks must be {name} or Attn{name}. Received: {kind}."
-                )
-    attends = ["Attn" in kind for kind in down]
-    if attends != ["Attn" in kind for kind in reversed(up)]:
-        raise InputError(
-            f"{origin}: attention must be at the same levels on both sides. Received: "
-            f"down_block_types={down}, up_block_types={up}."
-        )
-    size = values["sample_size"]
-    return tuple(size // 2**level for level, attend in enumerate(attends) if attend)
-
-
-def _refuse_several_heads(values, config: UNetConfig, origin: str) -> None:
-    groups = values.get("attn_norm_num_groups")
-    if groups not in (None, config.groups):
-        raise InputError(
-            f"{origin}: `attn_norm_num_groups` must be {config.groups}. "
-            f"Received: attn_norm_num_groups={groups}."
-        )
-    # 8 is diffusers' default.
-    width = values.get("attention_head_dim", 8)
-    for block in plan.blocks(config):
-        if block.kind == "attention" and width not in (None, block.inputs):
-            raise InputError(
-                f"{origin}: attention with several heads is not supported. Received: "
-                f"attention_head_dim={width} for {block.inputs} channels."
-            )
-
-
-def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
-    """The forward process that a `scheduler_config.json` describes.
-
-    Args:
-        values: the parsed file.
-        origin: the file, for messages.
-
-    Raises:
-        InputError: if the prediction, the schedule or the variance is not supported.
-    """
-    if not isinstance(values, dict):
-        raise InputError(f"{origin} must hold a JSON object.")
-    read = {"num_train_timesteps", "beta_start", "beta_end"}
-    _refuse_unsupported(values, _SCHEDULE, read | _SAMPLING, origin)
-    return DiffusionConfig(
-        timesteps=values.get("num_train_timesteps", 1000),
-        beta_start=values.get("beta_start", 1e-4),
-        beta_end=values.get("beta_end", 0.02),
-    )
-
-
-def write_config(config: UNetConfig) -> dict[str, Any]:
-    """The `config.json` that `read_config` reads."""
-    sizes = [config.image_size // 2**level for level in range(len(config.widths))]
-    attends = ["Attn" * (size in config.attention_resolutions) for size in sizes]
-    return {
-        "_class_name": "UNet2DModel",
-        **{name: supported[0] for name, (_, supported) in _FIXED.items()},
-        "attention_head_dim": None,
-        "block_out_channels": list(config.widths),
-        "down_block_types": [f"{a}DownBlock2D" for a in attends],
-        "dropout": config.dropout,
-        "in_channels": config.channels,
-        "layers_per_block": config.blocks_per_level,
-        "norm_eps": config.norm_epsilon,
-        "norm_num_groups": config.groups,
-        "out_channels": config.channels,
-        "sample_size": config.image_size,
-        "up_block_types": [f"{a}UpBlock2D" for a in reversed(attends)],
-    }
-
-
-def write_scheduler(diffusion: DiffusionConfig) -> dict[str, Any]:
-    """The config of a DDIM scheduler that samples as this library does."""
-    return {
-        "_class_name": "DDIMScheduler",
-        "beta_end": diffusion.beta_end,
-        "beta_schedule": "linear",
-        "beta_start": diffusion.beta_start,
-        "clip_sample": False,
-        "num_train_timesteps": diffusion.timesteps,
-        "prediction_type": "epsilon",
-        "set_alpha_to_one": True,
-        "steps_offset": 0,
-        "timestep_spacing": "leading",
-    }

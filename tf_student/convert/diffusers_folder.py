@@ -8,7 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.convert import diffusers, diffusers_config, rows
+from tf_student.convert import (
+    diffusers,
+    diffusers_scheduler,
+    diffusers_written,
+    rows,
+)
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime import files
 
@@ -35,10 +40,10 @@ def write(
     )
     files.write_json(
         os.path.join(scheduler, "scheduler_config.json"),
-        diffusers_config.write_scheduler(diffusion),
+        diffusers_scheduler.write_scheduler(diffusion),
     )
     files.write_json(
-        os.path.join(directory, "config.json"), diffusers_config.write_config(config)
+        os.path.join(directory, "config.json"), diffusers_written.write_config(config)
     )
 
 

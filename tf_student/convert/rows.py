@@ -40,11 +40,14 @@ class Row:
         ours: path of the variable.
         theirs: names of the tensors, which are concatenated along our last axis.
         transposed: whether the tensors are in PyTorch's layout, `[out, in, ...]`.
+        interleaved: number of heads, if the outputs are q, k and v of the first head,
+            then of the second, and so on; 0 if they are in our order, all q first.
     """
 
     ours: str
     theirs: tuple[str, ...]
     transposed: bool = False
+    interleaved: int = 0
 
 
 def apply(
@@ -95,9 +98,14 @@ def revert(rows: list[Row], read: Callable[[str], np.ndarray]) -> dict[str, np.n
 
 
 def _to_ours(array: np.ndarray, row: Row) -> np.ndarray:
-    if not row.transposed or array.ndim < 2:
-        return array
-    return array.transpose(*range(2, array.ndim), 1, 0)
+    if row.transposed and array.ndim > 1:
+        array = array.transpose(*range(2, array.ndim), 1, 0)
+    if row.interleaved:
+        outside, outputs = array.shape[:-1], array.shape[-1]
+        size = outputs // (3 * row.interleaved)
+        by_head = array.reshape(*outside, row.interleaved, 3, size)
+        array = by_head.swapaxes(-3, -2).reshape(*outside, outputs)
+    return array
 
 
 def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> None:
@@ -135,11 +143,12 @@ def _shape(row: Row, shapes: Mapping[str, Shape]) -> Shape:
 
 
 def _same(received: Shape, expected: Shape) -> bool:
-    """Whether the shapes agree; a 1x1 convolution is equal to a dense layer."""
-    trimmed = [
-        shape[2:] if shape[:2] == (1, 1) else shape for shape in (received, expected)
-    ]
-    return trimmed[0] == trimmed[1]
+    """Whether the shapes agree; a convolution of size 1 is equal to a dense layer."""
+
+    def trimmed(shape: Shape) -> Shape:
+        return shape[-2:] if set(shape[:-2]) == {1} else shape
+
+    return trimmed(received) == trimmed(expected)
 
 
 def _first(faults: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Recognizes published weights by their files."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from tf_student.convert import (
     denoising_student,
     diffusers,
     diffusers_config,
+    diffusers_scheduler,
+    guided_diffusion,
     tensor_files,
     torch_file,
 )
@@ -137,7 +140,7 @@ def _scheduler(folder: str) -> DiffusionConfig:
     for place in places:
         origin = os.path.join(place, "scheduler_config.json")
         if tf.io.gfile.exists(origin):
-            return diffusers_config.read_scheduler(files.read_json(origin), origin)
+            return diffusers_scheduler.read_scheduler(files.read_json(origin), origin)
     logging.warning(
         "%s has no scheduler. Assuming that the network predicts noise, and that the "
         "betas rise linearly from 1e-4 to 0.02 over 1000 steps.",
@@ -154,8 +157,27 @@ def _open_checkpoint(prefix: str) -> Published:
 
 def _open_torch(path: str) -> Published:
     tensors = torch_file.read(path)
+    if guided_diffusion.is_layout(tensors.shapes):
+        return _open_guided_diffusion(path, tensors)
     config = ddpm.infer(tensors.shapes, path)
     return Published(config, DiffusionConfig(), tensors, ddpm.rows)
+
+
+def _open_guided_diffusion(path: str, tensors: Tensors) -> Published:
+    beside = os.path.splitext(path)[0] + ".json"
+    places = (beside, os.path.join(os.path.dirname(path), "options.json"))
+    options = guided_diffusion.Options()
+    for place in places:
+        if os.path.exists(place):
+            values = files.read_json(place)
+            options = guided_diffusion.read_options(values, place)
+            break
+    config = guided_diffusion.infer(tensors.shapes, options, path)
+    rows = functools.partial(
+        guided_diffusion.rows, new_attention_order=options.use_new_attention_order
+    )
+    diffusion = guided_diffusion.read_diffusion(options)
+    return Published(config, diffusion, tensors, rows)
 
 
 def _open_h5(path: str) -> Published:

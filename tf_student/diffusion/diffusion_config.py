@@ -8,7 +8,9 @@ from tf_student.runtime.options import check, option
 
 @dataclasses.dataclass(frozen=True)
 class DiffusionConfig:
-    """The forward process q(x_t | x_0) with linear betas (DDPM, sec. 4).
+    """The forward process q(x_t | x_0), and what the network predicts.
+
+    The defaults are those of DDPM (arXiv 2006.11239, sec. 4).
 
     Example:
 
@@ -24,8 +26,50 @@ class DiffusionConfig:
         0.02, "Noise variance of the last step.", minimum=0, advanced=True
     )
 
+    schedule: str = option(
+        "linear",
+        "Schedule of the betas: linear (DDPM), scaled_linear, whose roots are linear "
+        "(arXiv 2112.10752), or cosine (arXiv 2102.09672).",
+        choices=("linear", "scaled_linear", "cosine"),
+        advanced=True,
+        added=True,
+    )
+    betas: tuple[float, ...] = option(
+        (), "All betas, in place of a schedule.", minimum=0, advanced=True, added=True
+    )
+    zero_terminal_snr: bool = option(
+        False,
+        "Whether to scale the schedule so that the last step is noise without an image "
+        "(arXiv 2305.08891).",
+        advanced=True,
+        added=True,
+    )
+    prediction: str = option(
+        "epsilon",
+        "What the network predicts: epsilon, the noise (DDPM); v (arXiv 2202.00512); "
+        "or x_0, the image.",
+        choices=("epsilon", "v", "x_0"),
+        advanced=True,
+        added=True,
+    )
+
     def __post_init__(self) -> None:
         check(self)
+        if self.betas and len(self.betas) != self.timesteps:
+            raise InputError(
+                "`betas` must have a value for each time step. Received: "
+                f"{len(self.betas)} betas, timesteps={self.timesteps}."
+            )
+        if self.betas and not 0 < min(self.betas) <= max(self.betas) < 1:
+            raise InputError(
+                "`betas` must lie between 0 and 1. Received: "
+                f"{min(self.betas)} to {max(self.betas)}."
+            )
+        if self.zero_terminal_snr and self.prediction == "epsilon":
+            raise InputError(
+                "`zero_terminal_snr` needs prediction v or x_0, because pure noise "
+                "says nothing of the image. Received: prediction=epsilon."
+            )
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise InputError(
                 "`beta_start` and `beta_end` must satisfy 0 < beta_start <= beta_end "
@@ -46,8 +90,9 @@ class SamplerConfig:
 
     spacing: str = option(
         "uniform",
-        "Spacing of the time steps; log_snr suits dpm++2m.",
-        choices=("uniform", "quadratic", "log_snr"),
+        "Spacing of the time steps: uniform counts up from 0, trailing down from the "
+        "last; log_snr suits dpm++2m.",
+        choices=("uniform", "trailing", "quadratic", "log_snr"),
     )
     calls: int = option(
         50,
@@ -59,6 +104,15 @@ class SamplerConfig:
         "DDIM (arXiv 2010.02502, eta 0), or DPM-Solver++ 2M, a second-order method "
         "(arXiv 2211.01095).",
         choices=("ddim", "dpm++2m"),
+    )
+    clipping: str = option(
+        "none",
+        "Whether each predicted image is clipped to [-1, 1]: x_0, as diffusers does, "
+        "which leaves the predicted noise as it is; or both, as guided-diffusion does, "
+        "which computes the noise from the clipped image.",
+        choices=("none", "x_0", "both"),
+        advanced=True,
+        added=True,
     )
 
     def __post_init__(self) -> None:

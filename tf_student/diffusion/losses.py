@@ -6,28 +6,34 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_student.diffusion import predictions
+
 
 def _per_example(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [tf.shape(x)[0], -1])
 
 
 def noise_loss(
-    eps_fn: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    network: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     images: tf.Tensor,
     noise: tf.Tensor,
     t: tf.Tensor,
     *,
     alpha_bars: np.ndarray,
+    prediction: str = "epsilon",
 ) -> tf.Tensor:
-    """|eps - eps_fn(sqrt(a_t) x_0 + sqrt(1 - a_t) eps, t)|^2 (DDPM, eq. 14).
+    """|eps - network(sqrt(a_t) x_0 + sqrt(1 - a_t) eps, t)|^2 (DDPM, eq. 14).
+
+    For a network that predicts v or the image, these take the place of eps.
 
     Args:
-        eps_fn: predicts noise from float32 x `[batch, height, width, channels]` and
-            int32 t `[batch]`.
+        network: its output for float32 x `[batch, height, width, channels]` and int32 t
+            `[batch]`.
         images: x_0, float32 `[batch, height, width, channels]` in [-1, 1].
         noise: eps, float32 of the same shape, standard normal.
         t: time steps, int32 `[batch]` in [0, T - 1].
         alpha_bars: a, float64 `[T]`.
+        prediction: what the network predicts: `epsilon`, `v` or `x_0`.
 
     Returns:
         float32 `[batch]`, the mean over pixels and channels.
@@ -47,7 +53,10 @@ def noise_loss(
     """
     alpha_bar = tf.gather(tf.constant(alpha_bars, tf.float32), t)[:, None, None, None]
     x_t = tf.sqrt(alpha_bar) * images + tf.sqrt(1.0 - alpha_bar) * noise
-    error = noise - tf.cast(eps_fn(x_t, t), tf.float32)
+    target = predictions.target(
+        images, noise, alpha_bar=alpha_bar, prediction=prediction
+    )
+    error = target - tf.cast(network(x_t, t), tf.float32)
     return tf.reduce_mean(tf.square(_per_example(error)), axis=-1)
 
 

@@ -8,57 +8,61 @@ import tensorflow as tf
 from tf_student.diffusion import predictions, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 
-# Predicts the noise in float32 x `[batch, ...]` at int32 time steps `[batch]`.
-EpsFn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# The output for float32 x `[batch, ...]` at int32 time steps `[batch]`.
+Network = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def ddim_step(
-    x: tf.Tensor, eps: tf.Tensor, *, alpha_bar: tf.Tensor, next_alpha_bar: tf.Tensor
+    x_0: tf.Tensor, eps: tf.Tensor, *, next_alpha_bar: tf.Tensor
 ) -> tf.Tensor:
     """One step of DDIM (arXiv 2010.02502, eq. 12, sigma = 0).
 
-    x' = sqrt(a') (x - sqrt(1 - a) eps) / sqrt(a) + sqrt(1 - a') eps.
+    x' = sqrt(a') x_0 + sqrt(1 - a') eps.
 
     Args:
-        x: float32 `[batch, ...]`, the noised image.
-        eps: float32 like x, the predicted noise in it.
-        alpha_bar: a, a scalar, at this time step.
+        x_0: float32 `[batch, ...]`, the image predicted from x.
+        eps: float32 like x_0, the noise predicted in x.
         next_alpha_bar: a', a scalar, at the next time step, which has less noise.
 
     Returns:
-        x', float32 like x.
+        x', float32 like x_0.
     """
-    x_0 = predictions.x_0_from_eps(x, eps, alpha_bar=alpha_bar)
     return tf.sqrt(next_alpha_bar) * x_0 + tf.sqrt(1.0 - next_alpha_bar) * eps
 
 
 def ddim_sample(
-    eps_fn: EpsFn,
+    network: Network,
     z: tf.Tensor,
     *,
     timesteps: np.ndarray,
     alpha_bars: np.ndarray,
+    prediction: str = "epsilon",
+    clipping: str = "none",
 ) -> tf.Tensor:
-    """Applies `ddim_step` from noise to image, in float32 and without clipping.
+    """Applies `ddim_step` from noise to image, in float32.
 
     The last step leads to alpha_bar = 1, which is an image without noise.
 
     Args:
-        eps_fn: predicts noise from float32 x and int32 t `[batch]`.
+        network: its output for float32 x and int32 t `[batch]`.
         z: noise, float32 `[batch, ...]`.
-        timesteps: decreasing time steps; `eps_fn` is called once for each.
+        timesteps: decreasing time steps; `network` is called once for each.
         alpha_bars: float64 `[T]`, for all time steps of the process.
+        prediction: what the network predicts: `epsilon`, `v` or `x_0`.
+        clipping: `none`, `x_0` or `both`; see `SamplerConfig`.
 
     Returns:
         float32 like z.
     """
     steps = tf.constant(timesteps, tf.int32)
     now, after = _alpha_bars_along(timesteps, alpha_bars)
+    kinds = {"prediction": prediction, "clipping": clipping}
 
     def body(i, x):
         t = tf.fill([tf.shape(x)[0]], steps[i])
-        eps = tf.cast(eps_fn(x, t), tf.float32)
-        x_next = ddim_step(x, eps, alpha_bar=now[i], next_alpha_bar=after[i])
+        output = tf.cast(network(x, t), tf.float32)
+        x_0, eps = predictions.x_0_and_eps(x, output, alpha_bar=now[i], **kinds)
+        x_next = ddim_step(x_0, eps, next_alpha_bar=after[i])
         return i + 1, tf.ensure_shape(x_next, z.shape)
 
     _, x = tf.while_loop(
@@ -115,11 +119,13 @@ def dpm_step(
 
 
 def dpm_sample(
-    eps_fn: EpsFn,
+    network: Network,
     z: tf.Tensor,
     *,
     timesteps: np.ndarray,
     alpha_bars: np.ndarray,
+    prediction: str = "epsilon",
+    clipping: str = "none",
 ) -> tf.Tensor:
     """Applies `dpm_step` from noise to image; otherwise like `ddim_sample`.
 
@@ -129,11 +135,12 @@ def dpm_sample(
     steps = tf.constant(timesteps, tf.int32)
     now, after = _alpha_bars_along(timesteps, alpha_bars)
     last = len(timesteps) - 1
+    kinds = {"prediction": prediction, "clipping": clipping}
 
     def body(i, x, last_x_0):
         t = tf.fill([tf.shape(x)[0]], steps[i])
-        eps = tf.cast(eps_fn(x, t), tf.float32)
-        x_0 = predictions.x_0_from_eps(x, eps, alpha_bar=now[i])
+        output = tf.cast(network(x, t), tf.float32)
+        x_0, eps = predictions.x_0_and_eps(x, output, alpha_bar=now[i], **kinds)
         x_next = tf.cond(
             (i > 0) & (i < last),
             lambda: dpm_step(
@@ -144,7 +151,7 @@ def dpm_sample(
                 next_alpha_bar=after[i],
                 last_alpha_bar=now[i - 1],
             ),
-            lambda: ddim_step(x, eps, alpha_bar=now[i], next_alpha_bar=after[i]),
+            lambda: ddim_step(x_0, eps, next_alpha_bar=after[i]),
         )
         return i + 1, tf.ensure_shape(x_next, z.shape), tf.ensure_shape(x_0, z.shape)
 
@@ -161,16 +168,17 @@ _SOLVERS = {"ddim": ddim_sample, "dpm++2m": dpm_sample}
 
 
 def make_sampler(
-    eps_fn: EpsFn,
+    network: Network,
     diffusion: DiffusionConfig = DiffusionConfig(),
     sampler: SamplerConfig = SamplerConfig(),
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the sampler that a config describes, as a function of noise.
 
     Args:
-        eps_fn: predicts noise from float32 x and int32 t `[batch]`.
-        diffusion: the forward process that `eps_fn` was trained on.
-        sampler: the solver, and the spacing and the number of time steps.
+        network: its output for float32 x and int32 t `[batch]`.
+        diffusion: the forward process that the network was trained on, and what it
+            predicts.
+        sampler: the solver, the spacing and the number of time steps, and clipping.
 
     Returns:
         A function from noise, float32 `[batch, height, width, channels]`, to images of
@@ -188,6 +196,13 @@ def make_sampler(
     solve = _SOLVERS[sampler.solver]
 
     def sample(z: tf.Tensor) -> tf.Tensor:
-        return solve(eps_fn, z, timesteps=timesteps, alpha_bars=alpha_bars)
+        return solve(
+            network,
+            z,
+            timesteps=timesteps,
+            alpha_bars=alpha_bars,
+            prediction=diffusion.prediction,
+            clipping=sampler.clipping,
+        )
 
     return sample

@@ -9,6 +9,8 @@ from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 
 T = TypeVar("T", np.ndarray, tf.Tensor)
 
+_LEAST_SIGNAL = 1e-9
+
 
 def alpha_bars(diffusion: DiffusionConfig) -> np.ndarray:
     """Cumulative products a_t of 1 - beta (DDPM, eq. 4).
@@ -24,10 +26,27 @@ def alpha_bars(diffusion: DiffusionConfig) -> np.ndarray:
     >>> schedules.alpha_bars(DiffusionConfig(3, 0.1, 0.3)).round(3).tolist()
     [0.9, 0.72, 0.504]
     """
-    betas = np.linspace(
-        diffusion.beta_start, diffusion.beta_end, diffusion.timesteps, dtype=np.float64
-    )
-    return np.cumprod(1.0 - betas)
+    bars = np.cumprod(1.0 - _betas(diffusion))
+    if not diffusion.zero_terminal_snr:
+        return bars
+    # Lin et al. (arXiv 2305.08891, alg. 1): the last root becomes 0, the first stays.
+    roots = np.sqrt(bars)
+    return np.square((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1]))
+
+
+def _betas(diffusion: DiffusionConfig) -> np.ndarray:
+    if diffusion.betas:
+        return np.array(diffusion.betas, np.float64)
+    count = diffusion.timesteps
+    start, end = diffusion.beta_start, diffusion.beta_end
+    if diffusion.schedule == "scaled_linear":
+        return np.square(np.linspace(np.sqrt(start), np.sqrt(end), count))
+    if diffusion.schedule == "cosine":
+        # Nichol & Dhariwal (arXiv 2102.09672, eq. 17), with betas of at most 0.999.
+        times = np.arange(count + 1) / count
+        signal = np.square(np.cos((times + 0.008) / 1.008 * np.pi / 2))
+        return np.minimum(1.0 - signal[1:] / signal[:-1], 0.999)
+    return np.linspace(start, end, count, dtype=np.float64)
 
 
 def half_log_snr(alpha_bars: T) -> T:
@@ -50,12 +69,13 @@ def sampling_timesteps(
     """The subsequence tau of time steps, in the order in which a sampler visits them.
 
     `uniform` and `quadratic` follow DDIM (arXiv 2010.02502, app. D.2): the multiples of
-    T // calls, and the squares of an even grid on [0, sqrt(0.8 T)]. `log_snr` selects
-    the steps nearest to an even grid of lambda from T - 1 to 0 (DPM-Solver).
+    T // calls, and the squares of an even grid on [0, sqrt(0.8 T)]. `trailing` takes
+    even steps down from T - 1 (arXiv 2305.08891, sec. 3.3). `log_snr` selects the steps
+    nearest to an even grid of lambda from T - 1 to 0 (DPM-Solver).
 
     Returns:
-        int32, decreasing and distinct, down to 0. The sampler calls the network once
-        for each.
+        int32, decreasing and distinct; down to 0 except for `trailing`. The sampler
+        calls the network once for each.
 
     Example:
 
@@ -70,8 +90,11 @@ def sampling_timesteps(
         steps = np.arange(calls) * (timesteps // calls)
     elif sampler.spacing == "quadratic":
         steps = np.linspace(0, np.sqrt(0.8 * timesteps), calls) ** 2
+    elif sampler.spacing == "trailing":
+        steps = np.round(timesteps - np.arange(calls) * (timesteps / calls)) - 1
     else:
-        along = half_log_snr(alpha_bars(diffusion))
+        # Pure noise has no lambda.
+        along = half_log_snr(np.maximum(alpha_bars(diffusion), _LEAST_SIGNAL))
         grid = np.linspace(along[-1], along[0], calls)
         steps = np.abs(along[None, :] - grid[:, None]).argmin(axis=1)
         steps[-1] = 0

@@ -138,6 +138,7 @@ def _loss_function(
             eps,
             tf.fill([tf.shape(pixels)[0]], t),
             alpha_bars=alpha_bars,
+            prediction=teacher.diffusion.prediction,
         )
 
     return loss

@@ -1,11 +1,16 @@
-"""Blocks of the UNet that preserve the resolution."""
+"""Residual blocks and attention."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
 from tf_student.models.layers import GroupNormSiLU, conv, dense, register
+from tf_student.models.resampling import Downsample, Upsample, doubled, halved
+
+_RESAMPLE = {"down": halved, "up": doubled}
 
 
 @register
@@ -17,11 +22,17 @@ class ResBlock(keras.layers.Layer):
     `[batch, height, width, filters]`. If `filters` differs from the channels of x, the
     shortcut is a 1x1 convolution.
 
+    With `resample`, x and the input of the first convolution are halved by averaging or
+    doubled by repetition (BigGAN's blocks, arXiv 2105.05233, sec. 3).
+
     Args:
         filters: output channels.
         groups: of each group normalization.
         epsilon: of each group normalization.
         dropout: rate before the last convolution.
+        scale_shift: whether temb scales and shifts the second normalization, in place
+            of a sum before it.
+        resample: `down`, `up`, or empty to keep the resolution.
         **kwargs: of `keras.layers.Layer`.
     """
 
@@ -31,15 +42,18 @@ class ResBlock(keras.layers.Layer):
         groups: int = 32,
         epsilon: float = 1e-6,
         dropout: float = 0.0,
+        scale_shift: bool = False,
+        resample: str = "",
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters, self.groups = filters, groups
         self.epsilon, self.dropout = epsilon, dropout
+        self.scale_shift, self.resample = scale_shift, resample
         policy = self.dtype_policy
         self.norm_0 = GroupNormSiLU(groups, epsilon, dtype=policy)
         self.conv_0 = conv(filters, 3, policy)
-        self.time = dense(filters, policy)
+        self.time = dense(filters * (2 if scale_shift else 1), policy)
         self.norm_1 = GroupNormSiLU(groups, epsilon, dtype=policy)
         self.conv_1 = conv(filters, 3, policy, zero=True)
         self.shortcut = None
@@ -57,8 +71,15 @@ class ResBlock(keras.layers.Layer):
             self.shortcut.build(x_shape)
 
     def call(self, x, temb, training=False, seed=None):
-        h = self.conv_0(self.norm_0(x))
-        h = self.norm_1(h, self.time(tf.nn.silu(temb)))
+        h = self.norm_0(x)
+        if self.resample:
+            h, x = (_RESAMPLE[self.resample](values) for values in (h, x))
+        h = self.conv_0(h)
+        time = self.time(tf.nn.silu(temb))
+        if self.scale_shift:
+            h = self.norm_1(h, scale_shift=time)
+        else:
+            h = self.norm_1(h, time)
         if training and self.dropout:
             if seed is None:
                 seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
@@ -69,7 +90,12 @@ class ResBlock(keras.layers.Layer):
         return h + (x if self.shortcut is None else self.shortcut(x))
 
     def compute_output_shape(self, x_shape, temb_shape=None):
-        return (*x_shape[:-1], self.filters)
+        batch, height, width, _ = x_shape
+        if self.resample == "down":
+            height, width = height // 2, width // 2
+        elif self.resample == "up":
+            height, width = 2 * height, 2 * width
+        return (batch, height, width, self.filters)
 
     def get_config(self):
         return {
@@ -78,45 +104,73 @@ class ResBlock(keras.layers.Layer):
             "groups": self.groups,
             "epsilon": self.epsilon,
             "dropout": self.dropout,
+            "scale_shift": self.scale_shift,
+            "resample": self.resample,
         }
 
 
 @register
 class SelfAttention(keras.layers.Layer):
-    """x + out(softmax(q k^T / sqrt(channels)) v) over all positions, with one head.
+    """x + out(softmax(q k^T / sqrt(d)) v) over all positions.
 
-    Call with `[batch, height, width, channels]`; returns the same shape. The softmax is
-    computed in float32.
+    Call with `[batch, height, width, channels]`; returns the same shape. d is the
+    number of channels of a head. The softmax is computed in float32.
 
     Args:
         groups: of the group normalization before q, k and v.
         epsilon: of the group normalization.
+        heads: number of heads, each of which attends with its own part of the channels.
+        normalized: whether there is a group normalization.
         **kwargs: of `keras.layers.Layer`.
     """
 
-    def __init__(self, groups: int = 32, epsilon: float = 1e-6, **kwargs: Any):
+    def __init__(
+        self,
+        groups: int = 32,
+        epsilon: float = 1e-6,
+        heads: int = 1,
+        normalized: bool = True,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.groups, self.epsilon = groups, epsilon
+        self.heads, self.normalized = heads, normalized
 
     def build(self, input_shape):
         channels, policy = input_shape[-1], self.dtype_policy
-        self.norm = GroupNormSiLU(self.groups, self.epsilon, "none", dtype=policy)
+        self.norm = None
+        if self.normalized:
+            self.norm = GroupNormSiLU(self.groups, self.epsilon, "none", dtype=policy)
+            self.norm.build(input_shape)
         # One product computes q, k and v. Their joint kernel has a fan average of 2
         # channels; a scale of 2 gives each of them the variance of its own kernel.
         initializer = keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
         self.qkv = dense(3 * channels, policy, kernel_initializer=initializer)
         self.out = dense(channels, policy, kernel_initializer="zeros")
-        for layer in (self.norm, self.qkv, self.out):
+        for layer in (self.qkv, self.out):
             layer.build(input_shape)
 
     def call(self, x):
         _, height, width, channels = x.shape
-        rows = tf.reshape(self.norm(x), [-1, height * width, channels])
-        q, k, v = tf.split(self.qkv(rows), 3, axis=-1)
+        normed = x if self.norm is None else self.norm(x)
+        rows = tf.reshape(normed, [-1, height * width, channels])
+        q, k, v = (self._by_head(t) for t in tf.split(self.qkv(rows), 3, axis=-1))
         logits = tf.matmul(q, k, transpose_b=True)
-        weights = tf.nn.softmax(tf.cast(logits, tf.float32) * channels**-0.5)
+        size = channels // self.heads
+        weights = tf.nn.softmax(tf.cast(logits, tf.float32) * size**-0.5)
         mixed = tf.matmul(tf.cast(weights, v.dtype), v)
+        if self.heads > 1:
+            mixed = tf.transpose(mixed, [0, 2, 1, 3])
+            mixed = tf.reshape(mixed, [-1, height * width, channels])
         return x + tf.reshape(self.out(mixed), tf.shape(x))
+
+    def _by_head(self, rows):
+        """`[batch, positions, channels]` as `[batch, heads, positions, d]`."""
+        if self.heads == 1:
+            return rows
+        _, positions, channels = rows.shape
+        split = [-1, positions, self.heads, channels // self.heads]
+        return tf.transpose(tf.reshape(rows, split), [0, 2, 1, 3])
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -126,4 +180,35 @@ class SelfAttention(keras.layers.Layer):
             **super().get_config(),
             "groups": self.groups,
             "epsilon": self.epsilon,
+            "heads": self.heads,
+            "normalized": self.normalized,
         }
+
+
+def make_block(
+    block: plan.Block, config: UNetConfig, policy: Any
+) -> keras.layers.Layer:
+    """The built layer of a block of the plan."""
+    norm = (config.groups, config.norm_epsilon)
+    shape = (None, block.size, block.size, block.inputs)
+    if block.is_residual:
+        residual = ResBlock(
+            block.outputs,
+            *norm,
+            config.dropout,
+            config.scale_shift,
+            block.resamples,
+            dtype=policy,
+        )
+        residual.build(shape, (None, 4 * config.base_width))
+        return residual
+    layer: keras.layers.Layer
+    if block.kind == "attention":
+        heads = config.heads_of(block.inputs)
+        layer = SelfAttention(*norm, heads, block.normalized, dtype=policy)
+    elif block.kind == "downsample":
+        layer = Downsample(config.symmetric_padding, dtype=policy)
+    else:
+        layer = Upsample(dtype=policy)
+    layer.build(shape)
+    return layer

@@ -48,18 +48,27 @@ class TimestepEmbedding(keras.layers.Layer):
     """Sinusoids of the time step, then two dense layers (DDPM, app. B).
 
     Channel i of the first half is sin(t f_i), and of the second half cos(t f_i), with
-    f_i = exp(-ln(10000) i / (width / 2 - 1)).
+    f_i = exp(-ln(10000) i / (width / 2 - frequency_shift)).
 
     Call with integer time steps `[batch]`; returns `[batch, 4 * width]`.
 
     Args:
         width: number of sinusoids, which must be even.
+        cosine_first: whether the first half has the cosines.
+        frequency_shift: 1 in DDPM, 0 in improved-diffusion and diffusers.
         **kwargs: of `keras.layers.Layer`.
     """
 
-    def __init__(self, width: int, **kwargs: Any):
+    def __init__(
+        self,
+        width: int,
+        cosine_first: bool = False,
+        frequency_shift: float = 1.0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.width = width
+        self.width, self.cosine_first = width, cosine_first
+        self.frequency_shift = frequency_shift
         self.dense_0 = dense(4 * width, self.dtype_policy, activation="silu")
         self.dense_1 = dense(4 * width, self.dtype_policy)
 
@@ -70,18 +79,26 @@ class TimestepEmbedding(keras.layers.Layer):
     def call(self, t):
         half = self.width // 2
         index = tf.range(half, dtype=tf.float32)
-        frequencies = tf.exp(index * (-math.log(10000.0) / max(half - 1, 1)))
+        last = max(half - self.frequency_shift, 1)
+        frequencies = tf.exp(index * (-math.log(10000.0) / last))
         # The steps are integers, because Keras casts floats to the compute type, and
         # bfloat16 cannot represent 999.
         angles = tf.cast(t, tf.float32)[:, None] * frequencies[None, :]
-        sinusoids = tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)
-        return self.dense_1(self.dense_0(sinusoids))
+        halves = [tf.sin(angles), tf.cos(angles)]
+        if self.cosine_first:
+            halves.reverse()
+        return self.dense_1(self.dense_0(tf.concat(halves, axis=-1)))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], 4 * self.width)
 
     def get_config(self):
-        return {**super().get_config(), "width": self.width}
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "cosine_first": self.cosine_first,
+            "frequency_shift": self.frequency_shift,
+        }
 
 
 @register
@@ -89,7 +106,9 @@ class GroupNormSiLU(keras.layers.Layer):
     """Group normalization and SiLU of `x + bias`, as one op.
 
     Call with `x` `[batch, height, width, channels]` and, optionally, a `bias`
-    `[batch, channels]`, which is added to every position first; returns the shape and
+    `[batch, channels]`, which is added to every position first, or `scale_shift`
+    `[batch, 2 * channels]`: s and t of act(norm(x) (1 + s) + t), which is the adaptive
+    normalization of guided-diffusion (arXiv 2105.05233, eq. 9). Returns the shape and
     dtype of x. Statistics and parameters are float32 for every compute type.
 
     Args:
@@ -131,11 +150,17 @@ class GroupNormSiLU(keras.layers.Layer):
             autocast=False,
         )
 
-    def call(self, x, bias=None):
+    def call(self, x, bias=None, scale_shift=None):
+        gamma = tf.convert_to_tensor(self.gamma)
+        beta = tf.convert_to_tensor(self.beta)
+        if scale_shift is not None:
+            # Each image has a gamma and a beta of its own.
+            scale, shift = tf.split(tf.cast(scale_shift, tf.float32), 2, axis=-1)
+            gamma, beta = gamma * (1.0 + scale), beta * (1.0 + scale) + shift
         return ops.group_norm_silu(
             x,
-            tf.convert_to_tensor(self.gamma),
-            tf.convert_to_tensor(self.beta),
+            gamma,
+            beta,
             bias,
             groups=self.groups,
             epsilon=self.epsilon,

@@ -1,5 +1,7 @@
 """Blocks of the UNet that change the resolution."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -9,13 +11,35 @@ from tf_student.models.layers import conv, register
 _TRANSPOSED_FROM = 8 * 8
 
 
+def halved(x: tf.Tensor) -> tf.Tensor:
+    """The means of squares of 2x2 pixels."""
+    return tf.nn.avg_pool2d(x, 2, 2, "VALID")
+
+
+def doubled(x: tf.Tensor) -> tf.Tensor:
+    """Each pixel as a square of 2x2 pixels."""
+    _, height, width, channels = x.shape
+    x = tf.reshape(x, [-1, height, 1, width, 1, channels])
+    x = tf.tile(x, [1, 1, 2, 1, 2, 1])
+    return tf.reshape(x, [-1, 2 * height, 2 * width, channels])
+
+
 @register
 class Downsample(keras.layers.Layer):
-    """A stride-2 3x3 convolution, padded only on the bottom and on the right.
+    """A stride-2 3x3 convolution.
 
     Call with `[batch, height, width, channels]`; returns
     `[batch, height / 2, width / 2, channels]`.
+
+    Args:
+        symmetric: whether to pad all four sides, which for even sizes is the top and
+            the left; otherwise the bottom and the right (DDPM).
+        **kwargs: of `keras.layers.Layer`.
     """
+
+    def __init__(self, symmetric: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.symmetric = symmetric
 
     def build(self, input_shape):
         self.conv = conv(
@@ -24,7 +48,11 @@ class Downsample(keras.layers.Layer):
         self.conv.build(input_shape)
 
     def call(self, x):
-        return self.conv(tf.pad(x, [[0, 0], [0, 1], [0, 1], [0, 0]]))
+        side = [1, 0] if self.symmetric else [0, 1]
+        return self.conv(tf.pad(x, [[0, 0], side, side, [0, 0]]))
+
+    def get_config(self):
+        return {**super().get_config(), "symmetric": self.symmetric}
 
     def compute_output_shape(self, input_shape):
         batch, height, width, channels = input_shape
@@ -48,9 +76,7 @@ class Upsample(keras.layers.Layer):
     def call(self, x):
         _, height, width, channels = x.shape
         if height * width < _TRANSPOSED_FROM:
-            x = tf.reshape(x, [-1, height, 1, width, 1, channels])
-            x = tf.tile(x, [1, 1, 2, 1, 2, 1])
-            return self.conv(tf.reshape(x, [-1, 2 * height, 2 * width, channels]))
+            return self.conv(doubled(x))
         # The kernel of a transposed convolution has the output channels first.
         kernel = tf.transpose(tf.convert_to_tensor(self.conv.kernel), [0, 1, 3, 2])
         for axis in (0, 1):

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.diffusion import noise
+from tf_student.diffusion import noise, predictions, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.models import weights_file
 from tf_student.models.generator import Generator
@@ -35,6 +35,10 @@ class Origin:
 @keras.saving.register_keras_serializable("tf_student")
 class Student(keras.Model):
     """The one-step generator G(z) = z - eps(z, T - 1).
+
+    That is for a network that predicts noise. For one that predicts v or the image, G
+    is its estimate of the image at the last time step: with a at T - 1,
+    G(z) = sqrt(a) z - sqrt(1 - a) v(z, T - 1), or G(z) = x_0(z, T - 1).
 
     It is a Keras model. Call with float32 noise `[batch, size, size, channels]`;
     returns float32 images of the same shape, about [-1, 1].
@@ -187,7 +191,16 @@ class Student(keras.Model):
 
     def call(self, z, training=False, seed=None):
         t = tf.fill([tf.shape(z)[0]], self.diffusion.timesteps - 1)
-        return z - self.unet(z, t, training=training, seed=seed)
+        output = self.unet(z, t, training=training, seed=seed)
+        if self.diffusion.prediction == "epsilon":
+            return z - output
+        x_0, _ = predictions.x_0_and_eps(
+            z,
+            output,
+            alpha_bar=float(schedules.alpha_bars(self.diffusion)[-1]),
+            prediction=self.diffusion.prediction,
+        )
+        return x_0
 
     def compute_output_shape(self, z_shape):
         return z_shape

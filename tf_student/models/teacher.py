@@ -19,10 +19,11 @@ from tf_student.runtime.run_directory import RunDirectory
 
 
 class Teacher:
-    """A diffusion model: a noise-predicting UNet and its forward process.
+    """A diffusion model: a UNet and its forward process.
 
     Args:
-        unet: eps(x, t), the prediction of the noise in x at time step t.
+        unet: eps(x, t), the prediction of the noise in x at time step t; or of what
+            `diffusion.prediction` names.
         diffusion: the forward process that the UNet was trained on.
 
     Attributes:
@@ -131,7 +132,7 @@ class Teacher:
         >>> sample = teacher.sampler(SamplerConfig("quadratic", 100))
         >>> images = sample(tf.random.normal([4, *teacher.image_shape]))
         """
-        return samplers.make_sampler(_noise_of(self.unet), self.diffusion, config)
+        return samplers.make_sampler(_output_of(self.unet), self.diffusion, config)
 
     def sample(
         self,
@@ -181,7 +182,7 @@ class Teacher:
         if strategy.num_replicas_in_sync > 1 or unet.dtype_policy.name != policy:
             with strategy.scope():
                 unet = unet.copy(dtype=policy)
-        sample = samplers.make_sampler(_noise_of(unet), self.diffusion, sampler)
+        sample = samplers.make_sampler(_output_of(unet), self.diffusion, sampler)
         return Generator(strategy, sample, self.image_shape, run=run)
 
     def network_calls(self, sampler: SamplerConfig) -> int:
@@ -200,9 +201,23 @@ class Teacher:
 
 
 def as_teacher(teacher: Teacher | str) -> Teacher:
-    """Loads a teacher from its run directory, unless it is one already."""
-    return teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
+    """Loads a teacher from its run directory, unless it is one already.
+
+    Raises:
+        InputError: if it has classes, which the commands do not support.
+    """
+    loaded = teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
+    require_unconditional(loaded.unet.config, "teacher")
+    return loaded
 
 
-def _noise_of(unet: UNet) -> samplers.EpsFn:
+def require_unconditional(config: UNetConfig, name: str) -> None:
+    """Raises an `InputError` if a network has classes."""
+    if config.classes:
+        raise InputError(
+            f"`{name}` must have no classes. Received: classes={config.classes}."
+        )
+
+
+def _output_of(unet: UNet) -> samplers.Network:
     return lambda x, t: unet(x, t, training=False)

@@ -1,4 +1,4 @@
-"""The noise-predicting UNet of DDPM (arXiv 2006.11239, app. B)."""
+"""The UNet of diffusion models (DDPM, arXiv 2006.11239, app. B, and later ones)."""
 
 import dataclasses
 import functools
@@ -13,21 +13,24 @@ import tensorflow as tf
 
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.models.blocks import ResBlock, SelfAttention
+from tf_student.models.blocks import ResBlock, make_block
 from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, conv
 from tf_student.models.resampling import Downsample, Upsample
 from tf_student.runtime.options import from_dict, to_dict
 
 _Run = Callable[[list[keras.layers.Layer], tf.Tensor], tf.Tensor]
+# The options that the constructor does not list.
+_OTHERS = [f.name for f in dataclasses.fields(UNetConfig) if f.metadata["added"]]
 
 
 @keras.saving.register_keras_serializable("tf_student")
 class UNet(keras.Model):
     """The network eps(x, t), which predicts the noise in x at time step t.
 
-    It is a Keras model. Call with float `x` `[batch, size, size, channels]` and integer
-    `t` `[batch]`; returns float32 of the shape of x. When training with dropout, an
-    int32 `seed` `[2]` makes the masks a function of the seed.
+    It is a Keras model. Call with float `x` `[batch, size, size, channels]`, integer
+    `t` `[batch]` and, if it has classes, integer `labels` `[batch]`; returns float32 of
+    the shape of x. When training with dropout, an int32 `seed` `[2]` makes the masks a
+    function of the seed.
 
     The weights are created with the object, because the architecture defines all
     shapes.
@@ -46,7 +49,8 @@ class UNet(keras.Model):
         dropout: rate before the last convolution of each residual block.
         recompute: gradient checkpointing: whether training stores only the input of
             each block and recomputes the rest for the gradients. It is not saved.
-        **kwargs: of `keras.Model`: `name`, `dtype`, `trainable`.
+        **kwargs: the other fields of `UNetConfig`, such as `heads` and `classes`; and
+            of `keras.Model`: `name`, `dtype`, `trainable`.
 
     Raises:
         ValueError: if the options contradict each other, or if an option differs from
@@ -76,6 +80,7 @@ class UNet(keras.Model):
         recompute: bool = False,
         **kwargs: Any,
     ):
+        others = {name: kwargs.pop(name) for name in _OTHERS if name in kwargs}
         options = UNetConfig(
             image_size,
             channels,
@@ -86,6 +91,7 @@ class UNet(keras.Model):
             groups,
             norm_epsilon,
             dropout,
+            **others,
         )
         if config is not None and options != UNetConfig():
             raise ValueError(
@@ -101,8 +107,16 @@ class UNet(keras.Model):
 
     def _make_layers(self) -> None:
         config, policy, size = self.config, self.dtype_policy, self.config.image_size
-        self.embedding = TimestepEmbedding(config.base_width, dtype=policy)
+        self.embedding = TimestepEmbedding(
+            config.base_width, config.cosine_first, config.frequency_shift, dtype=policy
+        )
         self.embedding.build((None,))
+        self.class_table = None
+        if config.classes:
+            self.class_table = keras.layers.Embedding(
+                config.classes, 4 * config.base_width, dtype=policy
+            )
+            self.class_table.build((None,))
         self.stem = conv(config.base_width, 3, policy)
         self.stem.build((None, size, size, config.channels))
         self.down: list[list[keras.layers.Layer]] = []
@@ -110,7 +124,7 @@ class UNet(keras.Model):
         self.up: list[list[keras.layers.Layer]] = []
         for (side, _), blocks in itertools.groupby(plan.blocks(config), _stage):
             # TensorFlow tracks an inner list only if it is complete when appended.
-            layers = [self._make(block) for block in blocks]
+            layers = [make_block(block, config, policy) for block in blocks]
             if side == "middle":
                 self.middle = layers
             else:
@@ -118,53 +132,40 @@ class UNet(keras.Model):
         top = (None, size, size, config.widths[0])
         self.norm = GroupNormSiLU(config.groups, config.norm_epsilon, dtype=policy)
         self.norm.build(top)
-        self.head = conv(config.channels, 3, policy, zero=True)
+        self.head = conv(config.output_channels, 3, policy, zero=True)
         self.head.build(top)
 
-    def _make(self, block: plan.Block) -> keras.layers.Layer:
-        """The built layer of a block."""
-        config, policy = self.config, self.dtype_policy
-        norm = (config.groups, config.norm_epsilon)
-        shape = (None, block.size, block.size, block.inputs)
-        if block.kind == "residual":
-            residual = ResBlock(block.outputs, *norm, config.dropout, dtype=policy)
-            residual.build(shape, (None, 4 * config.base_width))
-            return residual
-        layer: keras.layers.Layer
-        if block.kind == "attention":
-            layer = SelfAttention(*norm, dtype=policy)
-        else:
-            kinds = {"downsample": Downsample, "upsample": Upsample}
-            layer = kinds[block.kind](dtype=policy)
-        layer.build(shape)
-        return layer
-
-    def call(self, x, t, training=False, seed=None):
-        return self.with_features(x, t, training=training, seed=seed)[0]
+    def call(self, x, t, labels=None, training=False, seed=None):
+        options = dict(labels=labels, training=training, seed=seed)
+        return self.with_features(x, t, **options)[0]
 
     def with_features(
         self,
         x: tf.Tensor,
         t: tf.Tensor,
         *,
+        labels: tf.Tensor | None = None,
         training: bool = False,
         seed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """eps(x, t), and the features of `encode`."""
-        run = self._runner(t, training, seed)
+        """The network's output, and the features of `encode`."""
+        run = self._runner(t, labels, training, seed)
         x, skips, features = self._encode(run, x)
         for layers in self.up:
-            if isinstance(layers[0], ResBlock):
+            if not _resamples(layers):
                 x = tf.concat([x, skips.pop()], axis=-1)
             x = run(layers, x)
         assert not skips
-        return tf.cast(self.head(self.norm(x)), tf.float32), features
+        y = tf.cast(self.head(self.norm(x)), tf.float32)
+        # The further channels, if there are any, are those of a variance.
+        return y[..., : self.config.channels], features
 
     def encode(
         self,
         x: tf.Tensor,
         t: tf.Tensor,
         *,
+        labels: tf.Tensor | None = None,
         training: bool = False,
         seed: tf.Tensor | None = None,
     ) -> list[tf.Tensor]:
@@ -175,7 +176,7 @@ class UNet(keras.Model):
             for the lowest level, that of the middle. Their shapes are
             `[batch, size, size, width]`.
         """
-        return self._encode(self._runner(t, training, seed), x)[2]
+        return self._encode(self._runner(t, labels, training, seed), x)[2]
 
     def _encode(
         self, run: _Run, x: tf.Tensor
@@ -184,16 +185,33 @@ class UNet(keras.Model):
         x = self.stem(x)
         skips, features = [x], []
         for layers in self.down:
-            if isinstance(layers[0], Downsample):
+            if _resamples(layers):
                 features.append(x)
             x = run(layers, x)
             skips.append(x)
         x = run(self.middle, x)
         return x, skips, [*features, x]
 
-    def _runner(self, t: tf.Tensor, training: bool, seed: tf.Tensor | None) -> _Run:
+    def _embed(self, t: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
+        """The embedding of time step and class."""
+        if (labels is None) == bool(self.config.classes):
+            expected = "be given" if self.config.classes else "not be given"
+            raise ValueError(
+                f"`labels` must {expected} to a network of {self.config.classes} "
+                f"classes. Received: labels={labels}."
+            )
+        temb = self.embedding(t)
+        return temb if labels is None else temb + self.class_table(labels)
+
+    def _runner(
+        self,
+        t: tf.Tensor,
+        labels: tf.Tensor | None,
+        training: bool,
+        seed: tf.Tensor | None,
+    ) -> _Run:
         """A function that applies the layers of a stage in turn."""
-        temb, numbers = self.embedding(t), itertools.count(1)
+        temb, numbers = self._embed(t, labels), itertools.count(1)
 
         def run(layers, x):
             for layer in layers:
@@ -210,7 +228,7 @@ class UNet(keras.Model):
 
         return run
 
-    def compute_output_shape(self, x_shape, t_shape=None):
+    def compute_output_shape(self, x_shape, t_shape=None, labels_shape=None):
         return x_shape
 
     def fingerprint(self) -> str:
@@ -268,6 +286,14 @@ class UNet(keras.Model):
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         return cls(from_dict(UNetConfig, config.pop("config")), **config)
+
+
+def _resamples(layers: list[keras.layers.Layer]) -> bool:
+    """Whether a stage changes the resolution."""
+    first = layers[0]
+    return isinstance(first, (Downsample, Upsample)) or bool(
+        isinstance(first, ResBlock) and first.resample
+    )
 
 
 def _stage(block: plan.Block) -> tuple[str, int | None]:

@@ -245,8 +245,9 @@ def differences(old: Manifest, new: Manifest) -> str:
         if before != after:
             return f"Expected: {name}={before!r}, received: {after!r}."
     for name in ("diffusion", "sampler", "pairs"):
-        before, after = to_dict(getattr(old, name)), to_dict(getattr(new, name))
-        for key, value in before.items():
-            if value != after[key]:
-                return f"Expected: {key}={value!r}, received: {after[key]!r}."
+        one, other = getattr(old, name), getattr(new, name)
+        for field in dataclasses.fields(one):
+            before, after = getattr(one, field.name), getattr(other, field.name)
+            if before != after:
+                return f"Expected: {field.name}={before!r}, received: {after!r}."
     return ""

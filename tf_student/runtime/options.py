@@ -17,6 +17,7 @@ def option(
     minimum: float | None = None,
     free: bool = False,
     advanced: bool = False,
+    added: bool = False,
 ) -> Any:
     """Returns a dataclass field that carries its documentation and its limits.
 
@@ -29,6 +30,8 @@ def option(
             that change neither the images nor the weights of a given step.
         advanced: whether few users need the option. The command line shows its flag
             only with `--helpfull`.
+        added: whether the option is newer than files that must keep their bytes, such
+            as the manifests of pairs. Files omit it where it has its default.
 
     Example:
 
@@ -47,6 +50,7 @@ def option(
         "minimum": minimum,
         "free": free,
         "advanced": advanced,
+        "added": added,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -62,7 +66,7 @@ def check(config: Any) -> None:
         choices, minimum = field.metadata["choices"], field.metadata["minimum"]
         if choices and value not in choices:
             refuse(field.name, f"be one of: {', '.join(choices)}", value)
-        if minimum is not None:
+        if minimum is not None and value is not None:
             _check_numbers(field.name, value, minimum)
 
 
@@ -81,11 +85,15 @@ def refuse(name: str, expected: str, value: Any) -> typing.NoReturn:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Returns the config as plain JSON values, with lists for tuples."""
+    """Returns the config as plain JSON values, with lists for tuples.
+
+    It has no options that were `added` and have their default.
+    """
     return {
         field.name: list(value) if isinstance(value, tuple) else value
         for field in dataclasses.fields(config)
         for value in [getattr(config, field.name)]
+        if not (field.metadata["added"] and value == field.default)
     }
 
 

@@ -145,13 +145,13 @@ class RunDirectory:
                 f"{self.path} has a {self.network}. Received: a {network}."
             )
         for name, config in configs.items():
-            new = to_dict(config)
+            given, stored = to_dict(config), self.values.get(name, {})
             for field in dataclasses.fields(config):
-                old = self.values.get(name, {}).get(field.name, field.default)
-                if field.metadata["free"] or old == new[field.name]:
+                old, new = (v.get(field.name, field.default) for v in (stored, given))
+                if field.metadata["free"] or old == new:
                     continue
                 raise InputError(
                     f"{self.path} was started with {field.name}={old!r}. Received: "
-                    f"{field.name}={new[field.name]!r}. Use another directory, or "
-                    "the old value to continue."
+                    f"{field.name}={new!r}. Use another directory, or the old value to "
+                    "continue."
                 )

@@ -5,11 +5,11 @@ import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_student.data import images as pixels
 from tf_student.diffusion import losses, matching, predictions, schedules
+from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.models.unet import UNet
 from tf_student.runtime.errors import DivergedError
 from tf_student.training.match_config import MatchConfig
@@ -80,19 +80,19 @@ class MatchPhases:
         """The objective on generated images, at a random time of each."""
         x = self.state.model(batch["z"], training=True, seed=seed)
         noised = self._noised(x, self._times(seed, tf.shape(x)[0]), _fold_in(seed, 1))
-        eps_real, features = self.teacher.with_features(
+        of_teacher, features = self.teacher.with_features(
             noised.x_t, noised.t, training=True, seed=seed
         )
-        eps_fake = self._fake(noised.x_t, noised.t, seed)
-        real, fake = noised.estimate(eps_real), noised.estimate(eps_fake)
+        of_fake = self._fake(noised.x_t, noised.t, seed)
+        real, fake = noised.estimate(of_teacher), noised.estimate(of_fake)
         if self.config.objective == "sid":
             total = matching.sid_loss(x, real, fake, alpha=self.config.alpha)
         else:
             total = matching.dmd_loss(x, real, fake)
         metrics = {
             "score_gap": matching.score_gap(x, real, fake),
-            "teacher_error": noised.error(eps_real),
-            "fake_error": noised.error(eps_fake),
+            "teacher_error": noised.error(of_teacher),
+            "fake_error": noised.error(of_fake),
         }
         # A single image has no other one to differ from.
         if x.shape[0] != 1:
@@ -115,7 +115,7 @@ class MatchPhases:
         if update:
             z = tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 0))
             x = tf.stop_gradient(self.state.model(z, training=True, seed=seed))
-        every = (0, len(self._alpha_bars))
+        every = (0, self._diffusion.timesteps)
         t = tf.random.stateless_uniform(
             tf.shape(x)[:1], _fold_in(seed, 1), *every, tf.int32
         )
@@ -125,7 +125,8 @@ class MatchPhases:
                 x,
                 tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 2)),
                 t,
-                alpha_bars=self._alpha_bars,
+                alpha_bars=schedules.alpha_bars(self._diffusion),
+                prediction=self._diffusion.prediction,
             )
         )
 
@@ -162,15 +163,15 @@ class MatchPhases:
                 f"{now.spread:.4g}, and was {start.spread:.4g} at the start. {_REMEDY}"
             )
 
-    @functools.cached_property
-    def _alpha_bars(self) -> np.ndarray:
-        return schedules.alpha_bars(self.state.model.diffusion)
+    @property
+    def _diffusion(self) -> DiffusionConfig:
+        return self.state.model.diffusion
 
     def _times(self, seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        return _times(seed, count, self.config, self._alpha_bars)
+        return _times(seed, count, self.config, self._diffusion)
 
     def _noised(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> "_Noised":
-        return _noised(x, t, seed, self._alpha_bars)
+        return _noised(x, t, seed, self._diffusion)
 
     def _fake(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.state.helpers[FAKE].network(x, t, training=True, seed=seed)
@@ -193,18 +194,25 @@ class _Noised(NamedTuple):
     t: tf.Tensor
     eps: tf.Tensor
     alpha_bar: tf.Tensor
+    prediction: str
 
-    def estimate(self, eps: tf.Tensor) -> tf.Tensor:
-        """The images without the predicted noise."""
-        return predictions.x_0_from_eps(self.x_t, eps, alpha_bar=self.alpha_bar)
+    def estimate(self, output: tf.Tensor) -> tf.Tensor:
+        """The images that a network's output stands for."""
+        return self._read(output)[0]
 
-    def error(self, eps: tf.Tensor) -> tf.Tensor:
+    def error(self, output: tf.Tensor) -> tf.Tensor:
         """The mean squared error of the predicted noise, `[examples]`."""
-        return tf.reduce_mean(tf.square(self.eps - eps), axis=[1, 2, 3])
+        error = self.eps - self._read(output)[1]
+        return tf.reduce_mean(tf.square(error), axis=[1, 2, 3])
+
+    def _read(self, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return predictions.x_0_and_eps(
+            self.x_t, output, alpha_bar=self.alpha_bar, prediction=self.prediction
+        )
 
 
 def measure(
-    x: tf.Tensor, teacher: UNet, config: MatchConfig, alpha_bars: np.ndarray
+    x: tf.Tensor, teacher: UNet, config: MatchConfig, diffusion: DiffusionConfig
 ) -> Measures:
     """Measures images as the steps do.
 
@@ -212,31 +220,35 @@ def measure(
         x: generated images.
         teacher: the frozen UNet.
         config: the times of the student's loss.
-        alpha_bars: of the teacher's process.
+        diffusion: the teacher's process.
     """
     seed = tf.constant([0, 0])
-    noised = _noised(x, _times(seed, len(x), config, alpha_bars), seed, alpha_bars)
+    noised = _noised(x, _times(seed, len(x), config, diffusion), seed, diffusion)
     error = noised.error(teacher(noised.x_t, noised.t))
     return Measures(*(float(tf.reduce_mean(v)) for v in (error, _spread(x))))
 
 
 def _times(
-    seed: tf.Tensor, count: tf.Tensor | int, config: MatchConfig, alpha_bars: np.ndarray
+    seed: tf.Tensor,
+    count: tf.Tensor | int,
+    config: MatchConfig,
+    diffusion: DiffusionConfig,
 ) -> tf.Tensor:
     """Uniform times of the student's loss, int32 `[count]`."""
     low, high = (
-        round(part * len(alpha_bars)) for part in (config.min_time, config.max_time)
+        round(part * diffusion.timesteps) for part in (config.min_time, config.max_time)
     )
     return tf.random.stateless_uniform([count], _fold_in(seed, 0), low, high, tf.int32)
 
 
 def _noised(
-    x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor, alpha_bars: np.ndarray
+    x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor, diffusion: DiffusionConfig
 ) -> _Noised:
+    alpha_bars = schedules.alpha_bars(diffusion)
     alpha_bar = tf.gather(tf.constant(alpha_bars, tf.float32), t)[:, None, None, None]
     eps = tf.random.stateless_normal(tf.shape(x), seed)
     x_t = tf.sqrt(alpha_bar) * x + tf.sqrt(1.0 - alpha_bar) * eps
-    return _Noised(x_t, t, eps, alpha_bar)
+    return _Noised(x_t, t, eps, alpha_bar, diffusion.prediction)
 
 
 def _spread(x: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_student.data import grids, streams
 from tf_student.data.image_set import ImageSet
-from tf_student.diffusion import noise, schedules
+from tf_student.diffusion import noise
 from tf_student.models.generator import Generator
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
@@ -113,9 +113,8 @@ class MatchTask:
         z = noise.normal(
             self.seed, noise.SELECTION + np.arange(_GRID), self.start.image_shape
         )
-        alpha_bars = schedules.alpha_bars(self.start.diffusion)
         return match_phases.measure(
-            self.start(z), self.teacher, self.config, alpha_bars
+            self.start(z), self.teacher, self.config, self.start.diffusion
         )
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:

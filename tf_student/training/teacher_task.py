@@ -86,6 +86,7 @@ class TeacherTask:
             eps,
             t,
             alpha_bars=schedules.alpha_bars(self.diffusion),
+            prediction=self.diffusion.prediction,
         )
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:

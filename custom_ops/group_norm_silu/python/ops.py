@@ -180,8 +180,8 @@ def group_norm_silu(
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16. The
             statistics are float32 for every dtype of x.
-        gamma: float32 `[channels]`.
-        beta: float32 `[channels]`.
+        gamma: float32 `[channels]`, or `[batch, channels]` if each image has its own.
+        beta: float32 like gamma.
         bias: `[batch, channels]`, added to every position before the norm.
         groups: number of groups; must divide the channels.
         epsilon: added to the variance.

@@ -53,10 +53,11 @@ Bytes Run(const Problem& p, bool bias, const Parallel& parallel) {
   const int64_t statistics = p.batch * p.groups;
   const Bytes x = Random(size, p.dtype, &random), dy = Random(size, p.dtype, &random);
   const Bytes b = Random(biases, p.dtype, &random);
-  const std::vector<float> gamma(p.channels, 0.7f), beta(p.channels, 0.1f);
+  const int64_t parameters = p.channels * (p.own_parameters ? p.batch : 1);
+  const std::vector<float> gamma(parameters, 0.7f), beta(parameters, 0.1f);
   Bytes y(x.size()), dx(x.size()), dbias(b.size());
   std::vector<float> mean(statistics), rstd(statistics);
-  std::vector<float> dgamma(p.channels), dbeta(p.channels);
+  std::vector<float> dgamma(parameters), dbeta(parameters);
   const void* bias_in = bias ? b.data() : nullptr;
   GroupNormSiluForward(p, x.data(), bias_in, gamma.data(), beta.data(), y.data(),
                        mean.data(), rstd.data(), parallel);
@@ -84,9 +85,9 @@ int Check() {
   int failures = 0;
   for (const auto& s : shapes) {
     for (DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
-      for (int variant = 0; variant < 4; ++variant) {
-        const bool bias = variant & 1, silu = variant & 2;
-        const Problem p = {s[0], s[1], s[2], s[3], 1e-6f, silu, dtype};
+      for (int variant = 0; variant < 8; ++variant) {
+        const bool bias = variant & 1, silu = variant & 2, own = variant & 4;
+        const Problem p = {s[0], s[1], s[2], s[3], 1e-6f, silu, dtype, own};
         failures += Run(p, bias, Serial()) != Run(p, bias, TwoThreads());
       }
     }

@@ -116,6 +116,10 @@ struct Case {
   bool bias;
   double mean = 0.5;
   double deviation = 1.0;
+
+  int64_t parameters() const {
+    return problem.channels * (problem.own_parameters ? problem.batch : 1);
+  }
 };
 
 // The inputs, rounded as on the device, and float64 results from them.
@@ -144,7 +148,8 @@ void ReferGroup(const Case& c, int64_t image, int64_t group, Reference* r) {
         const int64_t channel = group * width + k;
         const int64_t biased = image * p.channels + channel;
         const int64_t index = (image * p.positions + i) * p.channels + channel;
-        visit(index, channel, biased, r->x[index] + r->bias[biased]);
+        const int64_t parameter = image * ParameterStride(p) + channel;
+        visit(index, parameter, biased, r->x[index] + r->bias[biased]);
       }
     }
   };
@@ -154,9 +159,9 @@ void ReferGroup(const Case& c, int64_t image, int64_t group, Reference* r) {
     variance += (v - mean) * (v - mean) / size;
   });
   const double rstd = 1.0 / std::sqrt(variance + p.epsilon);
-  each([&](int64_t index, int64_t channel, int64_t, double v) {
+  each([&](int64_t index, int64_t parameter, int64_t, double v) {
     double slope;
-    Activate(p.silu, r->gamma[channel] * (v - mean) * rstd + r->beta[channel],
+    Activate(p.silu, r->gamma[parameter] * (v - mean) * rstd + r->beta[parameter],
              &r->y[index], &slope);
   });
   // The backward pass on the device receives float32 statistics.
@@ -165,28 +170,28 @@ void ReferGroup(const Case& c, int64_t image, int64_t group, Reference* r) {
   r->mean[at] = given_mean;
   r->rstd[at] = given_rstd;
   double sum_g = 0, sum_gx = 0;
-  const auto gradient = [&](int64_t index, int64_t channel, double v, double* xhat) {
+  const auto gradient = [&](int64_t index, int64_t parameter, double v, double* xhat) {
     double value, slope;
     *xhat = (v - given_mean) * given_rstd;
-    Activate(p.silu, r->gamma[channel] * *xhat + r->beta[channel], &value, &slope);
+    Activate(p.silu, r->gamma[parameter] * *xhat + r->beta[parameter], &value, &slope);
     return r->dy[index] * slope;
   };
-  each([&](int64_t index, int64_t channel, int64_t, double v) {
+  each([&](int64_t index, int64_t parameter, int64_t, double v) {
     double xhat;
-    const double g = gradient(index, channel, v, &xhat);
-    r->dgamma[channel] += g * xhat;
-    r->dbeta[channel] += g;
-    r->dgamma_size[channel] += std::abs(g * xhat);
-    r->dbeta_size[channel] += std::abs(g);
-    sum_g += r->gamma[channel] * g / size;
-    sum_gx += r->gamma[channel] * g * xhat / size;
+    const double g = gradient(index, parameter, v, &xhat);
+    r->dgamma[parameter] += g * xhat;
+    r->dbeta[parameter] += g;
+    r->dgamma_size[parameter] += std::abs(g * xhat);
+    r->dbeta_size[parameter] += std::abs(g);
+    sum_g += r->gamma[parameter] * g / size;
+    sum_gx += r->gamma[parameter] * g * xhat / size;
   });
-  each([&](int64_t index, int64_t channel, int64_t biased, double v) {
+  each([&](int64_t index, int64_t parameter, int64_t biased, double v) {
     double xhat;
-    const double g = gradient(index, channel, v, &xhat);
-    r->dx[index] = given_rstd * (r->gamma[channel] * g - sum_g - xhat * sum_gx);
+    const double g = gradient(index, parameter, v, &xhat);
+    r->dx[index] = given_rstd * (r->gamma[parameter] * g - sum_g - xhat * sum_gx);
     r->dbias[biased] += r->dx[index];
-    r->dbias_size[biased] += given_rstd * (std::abs(r->gamma[channel] * g) +
+    r->dbias_size[biased] += given_rstd * (std::abs(r->gamma[parameter] * g) +
                                            std::abs(sum_g) + std::abs(xhat * sum_gx));
   });
 }
@@ -199,7 +204,7 @@ void Refer(const Case& c, Reference* r) {
   r->rstd.resize(p.batch * p.groups);
   for (auto* each : {&r->dbias, &r->dbias_size}) each->assign(p.batch * p.channels, 0);
   for (auto* each : {&r->dgamma, &r->dbeta, &r->dgamma_size, &r->dbeta_size}) {
-    each->assign(p.channels, 0);
+    each->assign(c.parameters(), 0);
   }
   for (int64_t image = 0; image < p.batch; ++image) {
     for (int64_t group = 0; group < p.groups; ++group) ReferGroup(c, image, group, r);
@@ -235,10 +240,11 @@ std::string Describe(const Case& c) {
   char text[160];
   const Problem& p = c.problem;
   std::snprintf(
-      text, sizeof(text), "%lld x %lld x %lld, %lld groups, %s, %s%s, mean %g",
+      text, sizeof(text), "%lld x %lld x %lld, %lld groups, %s, %s%s%s, mean %g",
       static_cast<long long>(p.batch), static_cast<long long>(p.positions),
       static_cast<long long>(p.channels), static_cast<long long>(p.groups),
-      Name(p.dtype), p.silu ? "silu" : "none", c.bias ? ", bias" : "", c.mean);
+      Name(p.dtype), p.silu ? "silu" : "none", c.bias ? ", bias" : "",
+      p.own_parameters ? ", own parameters" : "", c.mean);
   return text;
 }
 
@@ -251,8 +257,8 @@ struct Tensors {
         x(values),
         dy(values),
         bias(biases),
-        gamma(c.problem.channels * 4),
-        beta(c.problem.channels * 4),
+        gamma(c.parameters() * 4),
+        beta(c.parameters() * 4),
         y(values),
         dx(values),
         dbias(biases),
@@ -317,8 +323,8 @@ void Fill(const Case& c, std::mt19937_64* random, Tensors* t, Reference* r) {
   r->x = fill(count, c.mean, c.deviation, p.dtype, &t->x);
   r->dy = fill(count, 0, 1, p.dtype, &t->dy);
   r->bias = fill(p.batch * p.channels, 0, c.deviation, p.dtype, &t->bias);
-  r->gamma = fill(p.channels, 1, 0.3, DType::kFloat32, &t->gamma);
-  r->beta = fill(p.channels, 0, 0.3, DType::kFloat32, &t->beta);
+  r->gamma = fill(c.parameters(), 1, 0.3, DType::kFloat32, &t->gamma);
+  r->beta = fill(c.parameters(), 0, 0.3, DType::kFloat32, &t->beta);
   if (!c.bias) std::fill(r->bias.begin(), r->bias.end(), 0.0);
 }
 
@@ -356,9 +362,9 @@ bool Check(const Case& c, std::mt19937_64* random) {
 }
 
 Case MakeCase(int64_t batch, int64_t positions, int64_t channels, int64_t groups,
-              DType dtype, bool silu, bool bias) {
+              DType dtype, bool silu, bool bias, bool own = false) {
   Case c;
-  c.problem = {batch, positions, channels, groups, 1e-6f, silu, dtype};
+  c.problem = {batch, positions, channels, groups, 1e-6f, silu, dtype, own};
   c.bias = bias;
   return c;
 }
@@ -398,6 +404,9 @@ std::vector<Case> FixedCases(bool small) {
     cases.push_back(MakeCase(2, 9, 4104, 3, dtype, true, true));
     cases.push_back(MakeCase(70, 2, 24, 12, dtype, true, true));
     cases.push_back(MakeCase(2, 3001, 40, 5, dtype, true, true));
+    cases.push_back(MakeCase(3, 500, 64, 32, dtype, true, false, true));
+    cases.push_back(MakeCase(2, 3001, 40, 5, dtype, true, true, true));
+    cases.push_back(MakeCase(3, 0, 64, 32, dtype, true, true, true));
   }
   Case far = MakeCase(2, 3000, 64, 16, DType::kFloat32, true, true);
   far.mean = 1e3;
@@ -419,7 +428,7 @@ Case RandomCase(std::mt19937_64* random, int64_t most) {
   const int64_t batch = draw(1, 6);
   const int64_t positions = draw(1, std::max<int64_t>(1, most / channels / batch));
   return MakeCase(batch, positions, channels, groups, kDTypes[draw(0, 2)], draw(0, 1),
-                  draw(0, 1));
+                  draw(0, 1), draw(0, 1));
 }
 
 int CheckAll(bool small, int random_cases) {

@@ -35,6 +35,7 @@ class Problem(ctypes.Structure):
         ("epsilon", ctypes.c_float),
         ("silu", ctypes.c_bool),
         ("dtype", ctypes.c_int),
+        ("own_parameters", ctypes.c_bool),
     ]
 
 

@@ -88,8 +88,8 @@ TF_STUDENT_DEVICE BackwardTerms<kWidth> BackwardTermsOf(const BackwardArgs& a,
     const int c = s.first_channel + channel + i;
     const int64_t group = s.image * g.groups + s.first_group + walk.group;
     terms.center[i] = a.mean[group] - BiasAt<T>(a.bias, s.image * g.channels + c);
-    terms.scale[i] = a.gamma[c] * a.rstd[group];
-    terms.beta[i] = a.beta[c];
+    terms.scale[i] = a.gamma[ParameterAt(g, s, channel + i)] * a.rstd[group];
+    terms.beta[i] = a.beta[ParameterAt(g, s, channel + i)];
     walk.Next();
   }
   return terms;
@@ -248,7 +248,7 @@ TF_STUDENT_DEVICE void AddShare(const BackwardArgs& a, const Share& s,
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) {
         const int c = strip.channel + i;
-        const float gamma = a.gamma[s.first_channel + c];
+        const float gamma = a.gamma[ParameterAt(g, s, c)];
         mine[c] = sums.g[i];
         mine[SlabChannels(g) + c] = sums.gt[i];
         mine[2 * SlabChannels(g) + c] = sums.t[i];
@@ -445,7 +445,7 @@ TF_STUDENT_DEVICE void WriteChannel(const BackwardArgs& a, const Share& s, int c
   if (a.dbias == nullptr) return;
   // Sums dx term by term.
   const GroupTerms terms = GroupTermsOf(g, rstd, groups[group]);
-  const float scale = a.gamma[s.first_channel + channel] * rstd;
+  const float scale = a.gamma[ParameterAt(g, s, channel)] * rstd;
   const float sum = scale * sum_g + (terms.linear * sum_t +
                                      static_cast<float>(g.positions) * terms.constant);
   Convert(sum, static_cast<T*>(a.dbias) + index);

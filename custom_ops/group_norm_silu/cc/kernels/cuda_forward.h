@@ -350,9 +350,10 @@ TF_STUDENT_DEVICE ForwardTerms<kWidth> ForwardTermsOf(const ForwardArgs& a,
     const int c = s.first_channel + channel + i;
     const float bias = BiasAt<T>(a.bias, s.image * a.geometry.channels + c);
     terms.pivot[i] = group.x_pivot;
-    terms.scale[i] = a.gamma[c] * group.m2;
+    const int64_t at = ParameterAt(a.geometry, s, channel + i);
+    terms.scale[i] = a.gamma[at] * group.m2;
     terms.shift[i] =
-        a.beta[c] + terms.scale[i] * ((bias - group.bias_pivot) - group.mean);
+        a.beta[at] + terms.scale[i] * ((bias - group.bias_pivot) - group.mean);
     walk.Next();
   }
   return terms;

@@ -47,6 +47,7 @@ struct Geometry {
   int items;
   int kept;  // Packs of each tensor that a thread keeps in shared memory.
   float epsilon;
+  int parameter_stride;  // Between images: their channels, or 0 if they share values.
 };
 
 struct Device {
@@ -153,6 +154,7 @@ inline Plan MakePlan(const Problem& problem, const KernelShape& kernel,
   g.groups = static_cast<int>(problem.groups);
   g.group_channels = static_cast<int>(GroupChannels(problem));
   g.epsilon = problem.epsilon;
+  g.parameter_stride = static_cast<int>(ParameterStride(problem));
   g.slab_groups = ChooseSlabGroups(g, kernel, device);
   g.slabs = static_cast<int>(CeilDiv(g.groups, g.slab_groups));
   g.items = static_cast<int>(g.batch * g.slabs);

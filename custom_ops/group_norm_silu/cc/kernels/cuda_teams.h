@@ -236,6 +236,11 @@ TF_STUDENT_DEVICE float BiasAt(const void* bias, int64_t index) {
   return bias == nullptr ? 0.0f : ToFloat(static_cast<const T*>(bias)[index]);
 }
 
+// Where gamma and beta of a channel of the share are.
+TF_STUDENT_DEVICE int64_t ParameterAt(const Geometry& g, const Share& s, int channel) {
+  return int64_t{s.image} * g.parameter_stride + s.first_channel + channel;
+}
+
 }  // namespace gpu
 }  // namespace tf_student
 

@@ -10,6 +10,9 @@
 //
 //   dx = rstd * (gamma * g - avg(gamma * g) - xhat * avg(gamma * g * xhat))
 //   dgamma = sum(g * xhat),  dbeta = sum(g),  dbias = sum over positions of dx
+//
+// gamma and beta are [channels], or [batch, channels] if each image has its own. dgamma
+// and dbeta are sums over all positions that share a value.
 #ifndef TF_STUDENT_GROUP_NORM_SILU_H_
 #define TF_STUDENT_GROUP_NORM_SILU_H_
 
@@ -37,6 +40,7 @@ struct Problem {
   float epsilon;
   bool silu;
   DType dtype;
+  bool own_parameters;  // Whether each image has its own gamma and beta.
 };
 
 TFS_HOST_DEVICE int64_t GroupChannels(const Problem& problem) {
@@ -45,6 +49,11 @@ TFS_HOST_DEVICE int64_t GroupChannels(const Problem& problem) {
 
 TFS_HOST_DEVICE int64_t ImageSize(const Problem& problem) {
   return problem.positions * problem.channels;
+}
+
+// The distance between the parameters of consecutive images.
+TFS_HOST_DEVICE int64_t ParameterStride(const Problem& problem) {
+  return problem.own_parameters ? problem.channels : 0;
 }
 
 // The number of values in a group.

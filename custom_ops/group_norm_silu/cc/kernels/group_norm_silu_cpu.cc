@@ -275,7 +275,9 @@ class Forward {
       mean_[image * p_.groups + g] = static_cast<float>(mean[g]);
       rstd_[image * p_.groups + g] = static_cast<float>(rstd[g]);
     }
-    WriteAffine(p_, cut_, bias.get(), gamma_, beta_, mean.get(), rstd, Rows(image));
+    const int64_t own = image * ParameterStride(p_);
+    WriteAffine(p_, cut_, bias.get(), gamma_ + own, beta_ + own, mean.get(), rstd,
+                Rows(image));
   }
 
   void Second(int64_t image, int64_t block) {
@@ -356,7 +358,9 @@ class Backward {
       large |= std::abs(mean[g]) * rstd[g] > kLargeMean;
     }
     if (large) ExactMeans(image, bias.get(), means.get());
-    WriteAffine(p_, cut_, bias.get(), gamma_, beta_, means.get(), rstds, Rows(image));
+    const int64_t own = image * ParameterStride(p_);
+    WriteAffine(p_, cut_, bias.get(), gamma_ + own, beta_ + own, means.get(), rstds,
+                Rows(image));
   }
 
   void First(int64_t image, int64_t block) {
@@ -409,6 +413,14 @@ class Backward {
 
   // After all images, always in the same order.
   void ParameterGradients(float* dgamma, float* dbeta) const {
+    if (p_.own_parameters) {
+      for (int64_t n = 0; n < p_.batch; ++n) {
+        const GradSums sums = SumsOf(n, 0);
+        std::copy_n(sums.gx, p_.channels, dgamma + n * p_.channels);
+        std::copy_n(sums.g, p_.channels, dbeta + n * p_.channels);
+      }
+      return;
+    }
     auto total = std::make_unique<double[]>(2 * p_.channels);
     for (int64_t n = 0; n < p_.batch; ++n) {
       const GradSums sums = SumsOf(n, 0);
@@ -460,13 +472,14 @@ class Backward {
   void FinishGroup(int64_t image, int64_t group, GradSums sums) const {
     const double rstd = rstd_[image * p_.groups + group];
     const int64_t begin = group * GroupChannels(p_), end = begin + GroupChannels(p_);
+    const float* gamma = gamma_ + image * ParameterStride(p_);
     float* rows = Rows(image);
     const float* rest = rows + kRest * cut_.width;
     double avg_g = 0.0, avg_gx = 0.0;
     for (int64_t c = begin; c < end; ++c) {
       sums.gx[c] = (sums.gx[c] - rest[c] * sums.g[c]) * rstd;
-      avg_g += gamma_[c] * sums.g[c];
-      avg_gx += gamma_[c] * sums.gx[c];
+      avg_g += gamma[c] * sums.g[c];
+      avg_gx += gamma[c] * sums.gx[c];
     }
     const double size = std::max<double>(1.0, static_cast<double>(GroupSize(p_)));
     avg_g /= size;

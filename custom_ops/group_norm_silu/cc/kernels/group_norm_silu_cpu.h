@@ -25,7 +25,8 @@ Parallel Serial();
 // arguments and the instruction set, not on the threads.
 //
 // x, y: [batch, positions, channels]; bias: [batch, channels] or null;
-// gamma, beta: [channels]; mean, rstd: [batch, groups].
+// gamma, beta and their gradients: [channels] or [batch, channels];
+// mean, rstd: [batch, groups].
 void GroupNormSiluForward(const Problem& problem, const void* x, const void* bias,
                           const float* gamma, const float* beta, void* y, float* mean,
                           float* rstd, const Parallel& parallel);

@@ -255,8 +255,10 @@ int LaunchBackward(void* stream, const Problem& problem, const void* dy, const v
   const auto queue = static_cast<cudaStream_t>(stream);
   if (!gpu::IsValid(problem)) return cudaErrorInvalidValue;
   if (gpu::IsEmpty(problem)) {
-    TF_STUDENT_RETURN_IF_ERROR(gpu::Zero(dgamma, problem.channels, queue));
-    return gpu::Zero(dbeta, problem.channels, queue);
+    const int64_t images = problem.own_parameters ? problem.batch : 1;
+    const int64_t parameters = images * problem.channels;
+    TF_STUDENT_RETURN_IF_ERROR(gpu::Zero(dgamma, parameters, queue));
+    return gpu::Zero(dbeta, parameters, queue);
   }
   const bool packed = gpu::RowsArePacked(problem) && gpu::IsAligned(x) &&
                       gpu::IsAligned(dy) && gpu::IsAligned(dx);
@@ -265,14 +267,19 @@ int LaunchBackward(void* stream, const Problem& problem, const void* dy, const v
     gpu::Plan plan;
     TF_STUDENT_RETURN_IF_ERROR(gpu::PlanOf<Variant>(problem, &plan));
     const gpu::Geometry& g = plan.geometry;
-    const gpu::BackwardArgs args = {g,    gpu::ScratchOf<Variant>(g, scratch),
-                                    dy,   x,
-                                    bias, gamma,
-                                    beta, mean,
-                                    rstd, dx,
-                                    dbias};
+    gpu::BackwardArgs args = {g,    gpu::ScratchOf<Variant>(g, scratch),
+                              dy,   x,
+                              bias, gamma,
+                              beta, mean,
+                              rstd, dx,
+                              dbias};
+    if (problem.own_parameters) {
+      args.scratch.dgamma = dgamma;
+      args.scratch.dbeta = dbeta;
+    }
     TF_STUDENT_RETURN_IF_ERROR(
         gpu::Launch(Variant::kKernel, g, plan.shared_bytes, queue, args));
+    if (problem.own_parameters) return cudaSuccess;
     return gpu::AddImages(g, args.scratch, dgamma, dbeta, queue);
   });
 }

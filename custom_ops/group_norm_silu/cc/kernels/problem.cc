@@ -33,13 +33,16 @@ std::string MakeProblem(const Call& call, const Attributes& attributes, DType dt
     return "`groups` must divide the channels. Received: groups=" +
            std::to_string(groups) + ", channels=" + std::to_string(channels) + ".";
   }
+  const bool own = !call.parameters.empty() && call.parameters[0].shape.size() == 2;
+  const std::vector<int64_t> per_image = {batch, channels};
   const struct {
     const std::vector<Argument>& arguments;
     const char* meaning;
     std::vector<int64_t> shape;
   } rules[] = {{call.like_x, "of `x`", x},
-               {call.parameters, "[channels]", {channels}},
-               {call.biases, "[batch, channels]", {batch, channels}},
+               {call.parameters, own ? "[batch, channels]" : "[channels]",
+                own ? per_image : std::vector<int64_t>{channels}},
+               {call.biases, "[batch, channels]", per_image},
                {call.statistics, "[batch, groups]", {batch, groups}}};
   for (const auto& rule : rules) {
     for (const Argument& argument : rule.arguments) {
@@ -49,8 +52,8 @@ std::string MakeProblem(const Call& call, const Attributes& attributes, DType dt
   }
   int64_t positions = 1;
   for (size_t i = 1; i + 1 < x.size(); ++i) positions *= x[i];
-  *problem = {batch,           positions, channels, groups, attributes.epsilon,
-              attributes.silu, dtype};
+  *problem = {batch, positions, channels, groups, attributes.epsilon,
+              attributes.silu, dtype, own};
   return "";
 }
 

@@ -22,9 +22,9 @@ struct Attributes {
   bool silu;
 };
 
-// x is [batch, ..., channels]. Each of `like_x` must have its shape, each of
-// `parameters` [channels], each of `biases` [batch, channels], each of `statistics`
-// [batch, groups].
+// x is [batch, ..., channels]. Each of `like_x` must have its shape; all `parameters`
+// [channels], or all of them [batch, channels]; each of `biases` [batch, channels];
+// each of `statistics` [batch, groups].
 struct Call {
   Argument x;
   std::vector<Argument> like_x, parameters, biases, statistics;

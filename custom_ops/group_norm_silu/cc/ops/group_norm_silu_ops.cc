@@ -28,8 +28,22 @@ absl::Status Expect(InferenceContext* c, int index, const char* name,
 }
 
 struct Shapes {
-  ShapeHandle x, parameter, bias, statistic;
+  ShapeHandle x, parameter, per_image, bias, statistic;
 };
+
+// Checks gamma and beta, which are at `index` and after it: all images share them, or
+// each has its own.
+absl::Status ExpectParameters(InferenceContext* c, int index, Shapes* shapes) {
+  const ShapeHandle gamma = c->input(index);
+  const char* meaning = "[channels] or [batch, channels]";
+  if (!c->RankKnown(gamma)) {
+    shapes->parameter = c->UnknownShape();
+  } else if (c->Rank(gamma) == 2) {
+    shapes->parameter = shapes->per_image;
+  }
+  TF_RETURN_IF_ERROR(Expect(c, index, "gamma", meaning, &shapes->parameter));
+  return Expect(c, index + 1, "beta", meaning, &shapes->parameter);
+}
 
 absl::Status FromX(InferenceContext* c, int index, Shapes* shapes) {
   const ShapeHandle x = c->input(index);
@@ -52,7 +66,8 @@ absl::Status FromX(InferenceContext* c, int index, Shapes* shapes) {
                      ", channels=", c->Value(channels), "."));
   }
   shapes->parameter = c->Vector(channels);
-  shapes->bias = c->Matrix(batch, channels);
+  shapes->per_image = c->Matrix(batch, channels);
+  shapes->bias = shapes->per_image;
   shapes->statistic = c->Matrix(batch, groups);
   return absl::OkStatus();
 }
@@ -66,8 +81,7 @@ absl::Status ForwardShapes(InferenceContext* c) {
   if (kBias) {
     TF_RETURN_IF_ERROR(Expect(c, next++, "bias", "[batch, channels]", &shapes.bias));
   }
-  TF_RETURN_IF_ERROR(Expect(c, next++, "gamma", "[channels]", &shapes.parameter));
-  TF_RETURN_IF_ERROR(Expect(c, next++, "beta", "[channels]", &shapes.parameter));
+  TF_RETURN_IF_ERROR(ExpectParameters(c, next, &shapes));
   c->set_output(0, shapes.x);
   c->set_output(1, shapes.statistic);
   c->set_output(2, shapes.statistic);
@@ -84,8 +98,8 @@ absl::Status BackwardShapes(InferenceContext* c) {
   if (kBias) {
     TF_RETURN_IF_ERROR(Expect(c, next++, "bias", "[batch, channels]", &shapes.bias));
   }
-  TF_RETURN_IF_ERROR(Expect(c, next++, "gamma", "[channels]", &shapes.parameter));
-  TF_RETURN_IF_ERROR(Expect(c, next++, "beta", "[channels]", &shapes.parameter));
+  TF_RETURN_IF_ERROR(ExpectParameters(c, next, &shapes));
+  next += 2;
   TF_RETURN_IF_ERROR(Expect(c, next++, "mean", "[batch, groups]", &shapes.statistic));
   TF_RETURN_IF_ERROR(Expect(c, next++, "rstd", "[batch, groups]", &shapes.statistic));
   int output = 0;
@@ -116,8 +130,8 @@ REGISTER_OP("TfStudent>GroupNormSilu")
 y = act(gamma * (x - mean) / sqrt(variance + epsilon) + beta) over channel groups.
 
 x: [batch, ..., channels].
-gamma: [channels].
-beta: [channels].
+gamma: [channels], or [batch, channels] if each image has its own.
+beta: as gamma.
 mean: [batch, groups].
 rstd: 1 / sqrt(variance + epsilon), [batch, groups].
 )");

@@ -1,0 +1,101 @@
+"""The configs of diffusers' schedulers."""
+
+from typing import Any
+
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.runtime.errors import InputError
+
+_SCHEDULES = {
+    "linear": "linear",
+    "scaled_linear": "scaled_linear",
+    "squaredcos_cap_v2": "cosine",
+}
+_PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x_0"}
+_READ = {
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+}
+# Deterministic samplers do not use a variance; `SamplerConfig` replaces the others.
+_UNUSED = {
+    "variance_type",
+    "clip_sample",
+    "clip_sample_range",
+    "dynamic_thresholding_ratio",
+    "sample_max_value",
+    "set_alpha_to_one",
+    "skip_prk_steps",
+    "steps_offset",
+    "tensor_format",
+    "thresholding",
+    "timestep_spacing",
+    "timestep_values",
+}
+
+
+def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
+    """The forward process that a `scheduler_config.json` describes.
+
+    Args:
+        values: the parsed file.
+        origin: the file, for messages.
+
+    Raises:
+        InputError: if the prediction or the schedule is not supported.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{origin} must hold a JSON object.")
+    for name, value in values.items():
+        known = name in _READ or name in _UNUSED or name.startswith("_")
+        if not known and value not in (None, False):
+            raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")
+    betas = values.get("trained_betas") or ()
+    return DiffusionConfig(
+        timesteps=values.get("num_train_timesteps", 1000),
+        beta_start=values.get("beta_start", 1e-4),
+        beta_end=values.get("beta_end", 0.02),
+        schedule=_choice(values, "beta_schedule", "linear", _SCHEDULES, origin),
+        betas=tuple(map(float, betas)),
+        zero_terminal_snr=bool(values.get("rescale_betas_zero_snr", False)),
+        prediction=_choice(values, "prediction_type", "epsilon", _PREDICTIONS, origin),
+    )
+
+
+def _choice(
+    values: dict[str, Any], name: str, default: str, ours: dict[str, str], origin: str
+) -> str:
+    value = values.get(name, default)
+    if value not in ours:
+        raise InputError(
+            f"{origin}: `{name}` must be one of: {', '.join(ours)}. "
+            f"Received: {name}={value!r}."
+        )
+    return ours[value]
+
+
+def write_scheduler(diffusion: DiffusionConfig) -> dict[str, Any]:
+    """The config of a DDIM scheduler that samples as this library does."""
+    theirs = {ours: name for name, ours in _SCHEDULES.items()}
+    predictions = {ours: name for name, ours in _PREDICTIONS.items()}
+    values = {
+        "_class_name": "DDIMScheduler",
+        "beta_end": diffusion.beta_end,
+        "beta_schedule": theirs[diffusion.schedule],
+        "beta_start": diffusion.beta_start,
+        "clip_sample": False,
+        "num_train_timesteps": diffusion.timesteps,
+        "prediction_type": predictions[diffusion.prediction],
+        "set_alpha_to_one": True,
+        "steps_offset": 0,
+        "timestep_spacing": "leading",
+    }
+    if diffusion.betas:
+        values["trained_betas"] = list(diffusion.betas)
+    if diffusion.zero_terminal_snr:
+        values["rescale_betas_zero_snr"] = True
+        values["timestep_spacing"] = "trailing"
+    return values

@@ -1,0 +1,250 @@
+"""The layout of improved-diffusion and guided-diffusion (github.com/openai).
+
+Their files are state dicts of a `UNetModel`, such as `input_blocks.1.0.in_layers.0`.
+The names and shapes imply most of the architecture; `Options` has the rest.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tf_student.architecture import plan
+from tf_student.architecture.unet_config import UNetConfig
+from tf_student.convert import diffusers
+from tf_student.convert.rows import Row, Shape
+from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.runtime.errors import InputError
+
+_TOP = {
+    "stem": "input_blocks.0.0",
+    "dense_0": "time_embed.0",
+    "dense_1": "time_embed.2",
+    "class_table": "label_emb",
+    "norm": "out.0",
+    "head": "out.2",
+}
+_NAMES = {
+    "norm_0": "in_layers.0",
+    "conv_0": "in_layers.2",
+    "time": "emb_layers.1",
+    "norm_1": "out_layers.0",
+    "conv_1": "out_layers.3",
+    "shortcut": "skip_connection",
+    "norm": "norm",
+    "qkv": "qkv",
+    "out": "proj_out",
+}
+# The arguments of their scripts that no tensor shows.
+_UNSEEN = (
+    "image_size",
+    "num_heads",
+    "num_head_channels",
+    "use_new_attention_order",
+    "dropout",
+    "noise_schedule",
+    "diffusion_steps",
+)
+
+
+def is_layout(shapes: Mapping[str, Shape]) -> bool:
+    """Whether the names are those of a `UNetModel`."""
+    return "input_blocks.0.0.weight" in shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the tensors of a file do not show, by the names of guided-diffusion.
+
+    Attributes:
+        image_size: height and width of an image; None if it is unknown.
+        num_heads: heads of an attention; None if it is unknown.
+        num_head_channels: channels of a head, in place of `num_heads`.
+        use_new_attention_order: whether q, k and v follow each other for all heads at
+            once; otherwise for each head.
+        dropout: dropout rate.
+        noise_schedule: `linear` or `cosine`.
+        diffusion_steps: T.
+    """
+
+    image_size: int | None = None
+    num_heads: int | None = None
+    num_head_channels: int | None = None
+    use_new_attention_order: bool = False
+    dropout: float = 0.0
+    noise_schedule: str = "linear"
+    diffusion_steps: int = 1000
+
+
+def read_options(values: Any, origin: str) -> Options:
+    """The options that a JSON file of the arguments states.
+
+    Raises:
+        InputError: if it is not an object, or if the timesteps are rescaled.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{origin} must hold a JSON object.")
+    given = {name: values[name] for name in _UNSEEN if name in values}
+    # -1 is their default for `num_heads`.
+    if given.get("num_head_channels", 0) == -1:
+        del given["num_head_channels"]
+    options = Options(**given)
+    if values.get("rescale_timesteps") and options.diffusion_steps != 1000:
+        raise InputError(
+            f"{origin}: `rescale_timesteps` is supported for 1000 steps. Received: "
+            f"diffusion_steps={options.diffusion_steps}."
+        )
+    return options
+
+
+def read_diffusion(options: Options) -> DiffusionConfig:
+    """The forward process."""
+    steps = options.diffusion_steps
+    if options.noise_schedule not in ("linear", "cosine"):
+        raise InputError(
+            "`noise_schedule` must be linear or cosine. "
+            f"Received: noise_schedule={options.noise_schedule!r}."
+        )
+    return DiffusionConfig(
+        timesteps=steps,
+        # They scale the betas to the number of steps.
+        beta_start=1e-4 * 1000 / steps,
+        beta_end=0.02 * 1000 / steps,
+        schedule=options.noise_schedule,
+    )
+
+
+def infer(shapes: Mapping[str, Shape], options: Options, origin: str) -> UNetConfig:
+    """The architecture that names, shapes and options imply.
+
+    Args:
+        shapes: shape of each tensor by name.
+        options: what the tensors do not show.
+        origin: the file, for messages.
+
+    Raises:
+        InputError: if an option is missing, or if the tensors are not those of a
+            supported network.
+    """
+    try:
+        levels = list(_levels(shapes))
+        stem, channels = shapes["input_blocks.0.0.weight"][:2]
+        base, outputs = shapes["time_embed.0.weight"][1], shapes["out.2.weight"][0]
+        wide = shapes["middle_block.0.emb_layers.1.weight"][0]
+        widths = tuple(reversed([level.width for level in levels]))
+    except (KeyError, IndexError, ValueError):
+        raise InputError(
+            f"{origin} must have the layout of guided-diffusion (input_blocks, "
+            "middle_block, output_blocks, ...)."
+        ) from None
+    size = _image_size(options, origin)
+    if stem != base or stem != widths[0]:
+        raise InputError(
+            f"{origin}: the first level must have model_channels channels. Received: "
+            f"{widths[0]} channels, model_channels={base}."
+        )
+    sizes = [size >> level for level in range(len(widths))]
+    attends = [level.attends for level in reversed(levels)]
+    halved, doubled = sizes[:-1], sizes[1:]
+    residual = not any(name.endswith(".op.weight") for name in shapes)
+    multiples = all(width % base == 0 for width in widths)
+    return UNetConfig(
+        image_size=size,
+        channels=channels,
+        base_width=base,
+        width_multipliers=tuple(w // base for w in widths) if multiples else (1,),
+        level_widths=() if multiples else widths,
+        blocks_per_level=levels[0].blocks - 1,
+        attention_resolutions=tuple(itertools.compress(sizes, attends)),
+        norm_epsilon=1e-5,
+        dropout=options.dropout,
+        heads=1 if options.num_head_channels else options.num_heads or 1,
+        head_width=options.num_head_channels or 0,
+        cosine_first=True,
+        frequency_shift=0.0,
+        symmetric_padding=True,
+        scale_shift=wide == 2 * widths[-1],
+        residual_down_resolutions=tuple(halved) if residual else (),
+        residual_up_resolutions=tuple(doubled) if residual else (),
+        classes=shapes.get("label_emb.weight", (0,))[0],
+        learned_variance=outputs == 2 * channels,
+    )
+
+
+def _image_size(options: Options, origin: str) -> int:
+    """The image size; raises an `InputError` that names what is unknown."""
+    missing = []
+    if options.image_size is None:
+        missing.append("image_size")
+    if options.num_heads is None and options.num_head_channels is None:
+        missing.append("num_heads or num_head_channels")
+    if missing or options.image_size is None:
+        raise InputError(
+            f"{origin} does not state {', '.join(missing)}. Write a file options.json "
+            "beside it with the arguments of the network."
+        )
+    return options.image_size
+
+
+@dataclasses.dataclass(frozen=True)
+class _Level:
+    """A level of the way up."""
+
+    width: int
+    blocks: int
+    attends: bool
+
+
+def _levels(shapes: Mapping[str, Shape]) -> Iterator[_Level]:
+    """The levels on the way up, from the lowest; all but the last end by doubling."""
+    blocks, attends = 0, False
+    for number in itertools.count():
+        start = f"output_blocks.{number}"
+        if f"{start}.0.in_layers.0.weight" not in shapes:
+            break
+        width = shapes[f"{start}.0.out_layers.3.weight"][0]
+        blocks += 1
+        attends |= f"{start}.1.qkv.weight" in shapes
+        if any(
+            f"{start}.{place}.{leaf}.weight" in shapes
+            for place in (1, 2)
+            for leaf in ("conv", "in_layers.0")
+        ):
+            yield _Level(width, blocks, attends)
+            blocks, attends = 0, False
+    yield _Level(width, blocks, attends)
+
+
+def rows(config: UNetConfig, *, new_attention_order: bool) -> list[Row]:
+    """The table: our variables and their names."""
+    starts = _starts(config)
+    table = []
+    for layer in plan.layers(config):
+        block = layer.block
+        if block is None:
+            prefix = _TOP[layer.name]
+        else:
+            changed = {"downsample": "op", "upsample": "conv"}
+            prefix = f"{starts[block]}.{changed.get(block.kind) or _NAMES[layer.name]}"
+        heads = 0
+        if layer.name == "qkv" and block and not new_attention_order:
+            heads = config.heads_of(block.inputs)
+        for path, leaf in zip(layer.variables(), diffusers.leaves(layer), strict=True):
+            table.append(Row(path, (f"{prefix}.{leaf}",), layer.kind != "table", heads))
+    return table
+
+
+def _starts(config: UNetConfig) -> dict[plan.Block, str]:
+    """Their name of each block. A doubling belongs to the stage before it."""
+    starts, up = {}, -1
+    places: dict[int, int] = {}
+    for block in plan.blocks(config):
+        if block.side == "middle":
+            starts[block] = f"middle_block.{block.place}"
+        elif block.side == "down":
+            starts[block] = f"input_blocks.{(block.stage or 0) + 1}.{block.place}"
+        else:
+            up += block.kind == "residual"
+            places[up] = places.get(up, -1) + 1
+            starts[block] = f"output_blocks.{up}.{places[up]}"
+    return starts
