@@ -5,22 +5,26 @@
     tf-student convert --from=runs/cifar10/student --to=student_for_diffusers
 
 Reads diffusers folders of a UNet2DModel, TensorFlow checkpoints of DDPM, PyTorch
-checkpoints in the layout of DDIM, and .h5 files of the Denoising Student. The flags of
-the network override the architecture that a file states or implies. The run directory
+checkpoints in the layout of DDIM, state dicts of improved- and guided-diffusion, and
+.h5 files of the Denoising Student. The flags of the network and of the forward process
+override what a file states or implies. The run directory
 of a teacher or a student is written as a diffusers folder.
 """
+
+from typing import Any
 
 from absl import flags
 from tf_student.flags import config_flags, launch
 
 from tf_student.architecture.unet_config import UNetConfig
+from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 
 config_flags.define_string(
     "from", None, "Required: the weights, a path or hf:owner/name."
 )
 config_flags.define_string("to", None, "Required: the directory to write.")
-config_flags.define(UNetConfig, source="from the weights")
+config_flags.define(UNetConfig, DiffusionConfig, source="from the weights")
 
 
 def _path(name: str) -> str:
@@ -31,13 +35,17 @@ def _path(name: str) -> str:
     return value
 
 
+def _overrides() -> dict[str, Any]:
+    """Returns the options of the network and of the process that are set."""
+    unet = config_flags.overrides(UNetConfig)
+    return {**unet, **config_flags.overrides(DiffusionConfig)}
+
+
 def main() -> None:
     """Converts."""
     source, directory = _path("from"), _path("to")
     models = launch.import_quietly("tf_student.models.convert")
-    model = models.convert_weights(
-        source, directory, **config_flags.overrides(UNetConfig)
-    )
+    model = models.convert_weights(source, directory, **_overrides())
     count = model.unet.count_params()
     print(f"Wrote all {count:,} parameters of {source} to {directory}.")
 
@@ -45,7 +53,7 @@ def main() -> None:
 def plan() -> launch.Plan:
     """Returns the size of the conversion."""
     source, directory = _path("from"), _path("to")
-    cost = launch.costs().conversion(source, **config_flags.overrides(UNetConfig))
+    cost = launch.costs().conversion(source, **_overrides())
     return f"convert {source} to {directory}", cost
 
 

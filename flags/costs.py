@@ -1,6 +1,5 @@
 """Computes what a command would cost, for --dry_run."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -153,8 +152,8 @@ def conversion(source: str, **options: Any) -> dict[str, int]:
     if RunDirectory.exists(source):
         config = RunDirectory.open(source).config("unet", UNetConfig)
     else:
-        published = sources.open_source(source)
-        config = dataclasses.replace(published.config, **options)
+        published = sources.open_source(source, **options)
+        config = published.config
         rows.check(published.rows(config), published.tensors, plan.variables(config))
     count = memory.parameters(config)
     return {

@@ -28,7 +28,7 @@ def group_norm_silu(
 
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16.
-        gamma: float32 `[channels]`, or `[batch, channels]` if each image has its own.
+        gamma: float32 `[channels]`, or `[batch, channels]` for each image its own.
         beta: float32 like gamma.
         bias: `[batch, channels]`, added to every position before the norm.
         groups: number of groups; must divide the channels.
@@ -42,9 +42,8 @@ def group_norm_silu(
     per_group, ones = inner[-2:], [1] * (len(inner) - 3)
     v = tf.cast(tf.reshape(x, inner), tf.float32)
     added = tf.zeros(per_group) if bias is None else tf.cast(bias, tf.float32)
-    added, gamma, beta = (
-        tf.reshape(values, [-1, *ones, *per_group]) for values in (added, gamma, beta)
-    )
+    each = [-1, *ones, *per_group]
+    added, gamma, beta = (tf.reshape(v, each) for v in (added, gamma, beta))
     # Moments are computed about the mean of the first row. E[v^2] - E[v]^2 would cancel
     # where the mean is much larger than the deviation, and computing the mean first
     # would cost another pass over x. The row belongs to the values of the variance, so

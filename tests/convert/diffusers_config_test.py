@@ -89,7 +89,7 @@ _VARIANT = UNetConfig(
         {"cosine_first": True, "frequency_shift": 0.0},
         {"symmetric_padding": True},
         {"residual_down_resolutions": (8,)},
-        {"residual_down_resolutions": (16,), "residual_up_resolutions": (4, 8)},
+        {"residual_down_resolutions": (16,), "residual_up_resolutions": (8, 4)},
         {"classes": 10},
         {"learned_variance": True},
     ],

@@ -204,11 +204,11 @@ def test_no_network_for_the_hub(tmp_path, monkeypatch):
 def write_pipeline(folder):
     from tests.convert.diffusers_config_test import SCHEDULER
     from tests.networks import TINY
-    from tf_student.convert import diffusers, diffusers_config, rows
+    from tf_student.convert import diffusers, diffusers_written, rows
     from tf_student.models.unet import UNet
 
     (folder / "unet").mkdir(parents=True)
-    values = diffusers_config.write_config(TINY)
+    values = diffusers_written.write_config(TINY)
     (folder / "unet" / "config.json").write_text(json.dumps(values))
     variables = UNet(TINY).named_variables()
     tensors = rows.revert(diffusers.rows(TINY), lambda path: variables[path].numpy())

@@ -203,6 +203,8 @@ def test_random_shapes():
         shape = (batch, *sizes, groups * width)
         # Two values and more a group, or dx is a difference of equal numbers.
         hypothesis.assume(width * np.prod(sizes) > 3)
+        # A norm of each channel alone takes the bias out: its gradient is zero.
+        hypothesis.assume(not biased or width > 1)
         case = problem(shape, dtype, biased=biased, own=own, seed=seed)
         attributes = {"groups": groups, "epsilon": 1e-3, "activation": activation}
         actual = value_and_gradients(ops.group_norm_silu, *case, **attributes)

@@ -26,7 +26,7 @@ def test_the_process_needs_two_time_steps():
 
 def test_an_unknown_spacing_is_an_error_that_lists_the_known_ones():
     assert message(lambda: SamplerConfig("cubic")) == (
-        "`spacing` must be one of: uniform, quadratic, log_snr. "
+        "`spacing` must be one of: uniform, trailing, quadratic, log_snr. "
         "Received: spacing='cubic'."
     )
 

@@ -154,7 +154,7 @@ def test_a_student_starts_as_the_teachers_estimate_of_the_image(prediction):
     x_0, _ = predictions.x_0_and_eps(
         z,
         output,
-        alpha_bar=schedules.alpha_bars(diffusion)[-1],
+        alpha_bar=float(schedules.alpha_bars(diffusion)[-1]),
         prediction=prediction,
     )
     np.testing.assert_allclose(Student(unet, diffusion)(z), x_0, atol=1e-5)

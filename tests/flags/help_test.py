@@ -99,6 +99,7 @@ def test_help_lists_only_the_commands_own_flags(fully_helped):
     own = fully_helped["export"].out.partition("\nabsl.")[0]
     assert _flags(own) == {
         "calls",
+        "clipping",
         "dry_run",
         "dtype",
         "export_dir",

@@ -156,7 +156,8 @@ def spoil(tensors):
         (lambda t: t.update(more=np.zeros(1, "f")), {}, "unexpected: more"),
         (lambda t: None, {"layers_per_block": 2}, "missing: down_blocks.0.resnets.1"),
         (lambda t: None, {"block_out_channels": [16, 32]}, "wrong shape: conv_in"),
-        (lambda t: None, {"freq_shift": 0}, "`freq_shift` must be 1"),
+        (lambda t: None, {"class_embed_type": "identity"}, "must be None"),
+        (lambda t: None, {"num_class_embeds": 3}, "missing: class_embedding.weight"),
     ],
 )
 def test_weights_that_do_not_fit_write_nothing(

@@ -85,6 +85,12 @@ def test_options_with_their_defaults_do_not_change_a_fingerprint():
     assert unet.fingerprint() != other.fingerprint()
 
 
+def test_further_options_are_keywords_too():
+    options = {"heads": 2, "scale_shift": True, "name": "a"}
+    unet = UNet(image_size=8, base_width=8, groups=4, width_multipliers=[1], **options)
+    assert (unet.config.heads, unet.config.scale_shift, unet.name) == (2, True, "a")
+
+
 def test_labels_select_an_embedding():
     unet = make(classes=3)
     x, t, _ = inputs(unet)
@@ -105,7 +111,7 @@ def test_labels_are_given_if_there_are_classes(classes, given):
 
 def test_commands_refuse_a_teacher_with_classes():
     teacher = Teacher(UNet(dataclasses.replace(TINY, classes=3)))
-    with pytest.raises(InputError, match="`teacher` must have no classes. .*=3."):
+    with pytest.raises(InputError, match=r"`teacher` must have no classes\. .*=3\."):
         as_teacher(teacher)
 
 

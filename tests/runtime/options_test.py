@@ -29,10 +29,23 @@ def test_an_option_carries_its_documentation():
         "minimum": 1,
         "free": False,
         "advanced": False,
+        "added": False,
     }
     assert fields["rate"]["free"]
     assert fields["mode"]["choices"] == ("a", "b")
     assert fields["mode"]["advanced"]
+
+
+def test_files_omit_added_options_that_have_their_default():
+    @dataclasses.dataclass(frozen=True)
+    class Later:
+        size: int = option(1, "A size.")
+        shape: tuple[int, ...] = option((), "A shape.", added=True)
+
+    assert to_dict(Later()) == {"size": 1}
+    assert to_dict(Later(shape=(2,))) == {"size": 1, "shape": [2]}
+    for config in (Later(), Later(shape=(2,))):
+        assert from_dict(Later, to_dict(config)) == config
 
 
 def test_defaults_pass_the_check():

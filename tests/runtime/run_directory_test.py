@@ -128,10 +128,10 @@ def test_a_missing_config_is_named(claimed):
 
 
 def test_an_option_of_another_version_is_named(claimed):
-    edit(claimed, lambda values: values["unet"].update(heads=4))
+    edit(claimed, lambda values: values["unet"].update(skips=4))
     run = RunDirectory.open(str(claimed))
     text = refusal(lambda: run.config("unet", UNetConfig))
-    assert text.startswith("UNetConfig has no option named heads")
+    assert text.startswith("UNetConfig has no option named skips")
 
 
 def test_a_damaged_configuration_is_an_error_and_remains(claimed, contents):

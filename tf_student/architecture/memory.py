@@ -79,7 +79,7 @@ def matching(
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
     """The number of values of an image that are stored for the gradients."""
     blocks = list(plan.blocks(config))
-    inside = [_inside(config, block, dropout) for block in blocks]
+    inside = [_inside(block, dropout) for block in blocks]
     stored = sum(block.size**2 * block.inputs for block in blocks)
     # Input and output of the last norm.
     stored += 2 * config.image_size**2 * config.widths[0]
@@ -92,7 +92,7 @@ def _gradients(config: UNetConfig) -> int:
     return 2 * max(b.size**2 * (b.inputs + b.outputs) for b in blocks)
 
 
-def _inside(config: UNetConfig, block: Block, dropout: float) -> int:
+def _inside(block: Block, dropout: float) -> int:
     """The number of values that a block stores for its gradients besides its input."""
     pixels = block.size**2
     if block.is_residual:
@@ -105,6 +105,6 @@ def _inside(config: UNetConfig, block: Block, dropout: float) -> int:
     if block.kind == "attention":
         # The output of the norm; q, k and v; the attention weights of each head; their
         # output.
-        return pixels * (5 * block.inputs + config.heads_of(block.inputs) * pixels)
+        return pixels * (5 * block.inputs + block.heads * pixels)
     # Downsampling pads the input of its convolution.
     return pixels * block.inputs if block.kind == "downsample" else 0

@@ -30,6 +30,7 @@ class Block:
         inputs: number of input channels.
         outputs: number of output channels.
         normalized: whether attention has a group normalization.
+        heads: number of heads of attention.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Block:
     inputs: int
     outputs: int
     normalized: bool = True
+    heads: int = 1
 
     @property
     def is_residual(self) -> bool:
@@ -206,7 +208,8 @@ def _middle(config: UNetConfig) -> Iterator[Block]:
     normalized = config.middle_attention == "norm"
     for place, (kind, index) in enumerate(kinds):
         where = ("middle", None, place, level, index)
-        yield Block(kind, *where, size, channels, channels, normalized)
+        heads = config.heads_of(channels)
+        yield Block(kind, *where, size, channels, channels, normalized, heads)
 
 
 def _up(config: UNetConfig, skips: list[int]) -> Iterator[Block]:
@@ -235,4 +238,6 @@ def _stage(
     if side == "up":
         attends = config.attention_resolutions_up
     if size in attends:
-        yield Block("attention", side, stage, 1, level, index, size, width, width)
+        heads = config.heads_of(width)
+        where = (side, stage, 1, level, index)
+        yield Block("attention", *where, size, width, width, heads=heads)

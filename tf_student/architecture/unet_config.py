@@ -1,6 +1,8 @@
 """The config of the network's architecture."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import check, option, refuse
@@ -203,3 +205,13 @@ class UNetConfig:
     def image_shape(self) -> tuple[int, int, int]:
         """`(height, width, channels)` of one image."""
         return (self.image_size, self.image_size, self.channels)
+
+
+def widths_of(widths: Sequence[int]) -> dict[str, Any]:
+    """The options of `UNetConfig` for levels of any widths, from full resolution down.
+
+    The first one is `base_width`.
+    """
+    if any(width % widths[0] for width in widths):
+        return {"width_multipliers": (1,), "level_widths": tuple(widths)}
+    return {"width_multipliers": tuple(width // widths[0] for width in widths)}

@@ -1,9 +1,8 @@
 """The config of diffusers' UNet2DModel, read."""
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
-from tf_student.architecture.unet_config import UNetConfig
+from tf_student.architecture.unet_config import UNetConfig, widths_of
 from tf_student.runtime.errors import InputError
 
 # Options for which this network supports a fixed choice: diffusers' default where the
@@ -46,8 +45,7 @@ _CHOICES = {
 _LISTS = ("block_out_channels", "down_block_types", "up_block_types")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Levels:
+class _Levels(NamedTuple):
     """The image sizes whose blocks have attention, or are resampled by a block."""
 
     attention: tuple[int, ...]
@@ -64,30 +62,19 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     Raises:
         InputError: if the class or an option is not supported.
     """
-    if not isinstance(values, dict):
-        raise InputError(f"{origin} must hold a JSON object.")
-    if values.get("_class_name") != "UNet2DModel":
-        kind = values.get("_class_name")
-        raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
-    _refuse_unsupported(values, origin)
-    _check_types(values, origin)
-    values = {**_DEFAULTS, **values}
-    _check_consistent(values, origin)
-    widths, base = values["block_out_channels"], values["block_out_channels"][0]
-    multiples = all(width % base == 0 for width in widths)
-    head = values["attention_head_dim"]
+    values = _checked(values, origin)
     down, up = (_levels(values, side, origin) for side in ("down", "up"))
+    widths, head = values["block_out_channels"], values["attention_head_dim"]
     return UNetConfig(
         image_size=values["sample_size"],
         channels=values["in_channels"],
-        base_width=base,
-        width_multipliers=tuple(w // base for w in widths) if multiples else (1,),
+        base_width=widths[0],
+        **widths_of(widths),
         blocks_per_level=values["layers_per_block"],
         attention_resolutions=down.attention,
         groups=values["norm_num_groups"],
         norm_epsilon=values["norm_eps"],
         dropout=values["dropout"],
-        level_widths=() if multiples else tuple(widths),
         up_attention_resolutions=None if _same(up, down) else up.attention,
         middle_attention=_middle_attention(values),
         # One head for all channels is the default, and not a width.
@@ -101,6 +88,20 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
         classes=values["num_class_embeds"] or 0,
         learned_variance=values["out_channels"] == 2 * values["in_channels"],
     )
+
+
+def _checked(values: Any, origin: str) -> dict[str, Any]:
+    """All options, with diffusers' defaults where they are missing."""
+    if not isinstance(values, dict):
+        raise InputError(f"{origin} must hold a JSON object.")
+    if values.get("_class_name") != "UNet2DModel":
+        kind = values.get("_class_name")
+        raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
+    _refuse_unsupported(values, origin)
+    _check_types(values, origin)
+    values = {**_DEFAULTS, **values}
+    _check_consistent(values, origin)
+    return values
 
 
 def _same(up: _Levels, down: _Levels) -> bool:
@@ -145,14 +146,16 @@ def _levels(values: dict[str, Any], side: str, origin: str) -> _Levels:
     if side == "up":
         sizes.reverse()
     blocks = values[f"{whole}_type"] == "resnet"
-    attends = tuple(s for s, k in zip(sizes, kinds, strict=True) if k == known[1])
+    levels = list(zip(sizes, kinds, strict=True))
+    attends = {size for size, kind in levels if kind == known[1]}
     # The last level of a side is not resampled.
-    residual = tuple(
+    residual = {
         size
-        for size, kind in list(zip(sizes, kinds, strict=True))[:-1]
+        for size, kind in levels[:-1]
         if kind == known[2] or (kind == known[1] and blocks)
-    )
-    return _Levels(attends, residual)
+    }
+    # From full resolution down.
+    return _Levels(*(tuple(sorted(s, reverse=True)) for s in (attends, residual)))
 
 
 def _check_consistent(values: dict[str, Any], origin: str) -> None:
@@ -185,7 +188,7 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
     def are(value, kind):
         return isinstance(value, list) and value and all(type(v) is kind for v in value)
 
-    def refuse(name, expected):
+    def refuse(name: str, expected: str) -> NoReturn:
         raise InputError(
             f"{origin}: `{name}` must be {expected}. "
             f"Received: {name}={values.get(name)!r}."
@@ -193,7 +196,7 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
 
     if type(values.get("sample_size")) is not int:
         refuse("sample_size", "an integer")
-    widths = values.get("block_out_channels")
+    widths = values.get("block_out_channels", ())
     if not are(widths, int) or min(widths) < 1:
         refuse("block_out_channels", "positive integers")
     for name in ("down_block_types", "up_block_types"):

@@ -7,10 +7,10 @@ The names and shapes imply most of the architecture; `Options` has the rest.
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from tf_student.architecture import plan
-from tf_student.architecture.unet_config import UNetConfig
+from tf_student.architecture.unet_config import UNetConfig, widths_of
 from tf_student.convert import diffusers
 from tf_student.convert.rows import Row, Shape
 from tf_student.diffusion.diffusion_config import DiffusionConfig
@@ -97,6 +97,22 @@ def read_options(values: Any, origin: str) -> Options:
     return options
 
 
+def with_given(options: Options, given: Mapping[str, Any]) -> Options:
+    """The options, with those of `UNetConfig` that the user gives."""
+    changes = {
+        theirs: given[ours]
+        for ours, theirs in (
+            ("image_size", "image_size"),
+            ("heads", "num_heads"),
+            ("head_width", "num_head_channels"),
+        )
+        if ours in given
+    }
+    if "heads" in given:
+        changes["num_head_channels"] = None
+    return dataclasses.replace(options, **changes)
+
+
 def read_diffusion(options: Options) -> DiffusionConfig:
     """The forward process."""
     steps = options.diffusion_steps
@@ -127,47 +143,77 @@ def infer(shapes: Mapping[str, Shape], options: Options, origin: str) -> UNetCon
             supported network.
     """
     try:
-        levels = list(_levels(shapes))
-        stem, channels = shapes["input_blocks.0.0.weight"][:2]
-        base, outputs = shapes["time_embed.0.weight"][1], shapes["out.2.weight"][0]
-        wide = shapes["middle_block.0.emb_layers.1.weight"][0]
-        widths = tuple(reversed([level.width for level in levels]))
+        seen = _seen(shapes)
     except (KeyError, IndexError, ValueError):
         raise InputError(
             f"{origin} must have the layout of guided-diffusion (input_blocks, "
             "middle_block, output_blocks, ...)."
         ) from None
-    size = _image_size(options, origin)
-    if stem != base or stem != widths[0]:
+    levels, size = seen.levels, _image_size(options, origin)
+    if not seen.base == seen.stem == levels[0].width:
         raise InputError(
             f"{origin}: the first level must have model_channels channels. Received: "
-            f"{widths[0]} channels, model_channels={base}."
+            f"{levels[0].width} channels, model_channels={seen.base}."
         )
-    sizes = [size >> level for level in range(len(widths))]
-    attends = [level.attends for level in reversed(levels)]
-    halved, doubled = sizes[:-1], sizes[1:]
-    residual = not any(name.endswith(".op.weight") for name in shapes)
-    multiples = all(width % base == 0 for width in widths)
-    return UNetConfig(
+    return UNetConfig(**_architecture(seen, size), **_heads(options))
+
+
+def _heads(options: Options) -> dict[str, Any]:
+    if options.num_head_channels:
+        return {"head_width": options.num_head_channels, "dropout": options.dropout}
+    return {"heads": options.num_heads or 1, "dropout": options.dropout}
+
+
+def _architecture(seen: "_Seen", size: int) -> dict[str, Any]:
+    levels = seen.levels
+    sizes = [size >> level for level in range(len(levels))]
+    attends = [level.attends for level in levels]
+    return dict(
         image_size=size,
-        channels=channels,
-        base_width=base,
-        width_multipliers=tuple(w // base for w in widths) if multiples else (1,),
-        level_widths=() if multiples else widths,
+        channels=seen.channels,
+        base_width=seen.base,
+        **widths_of([level.width for level in levels]),
         blocks_per_level=levels[0].blocks - 1,
         attention_resolutions=tuple(itertools.compress(sizes, attends)),
         norm_epsilon=1e-5,
-        dropout=options.dropout,
-        heads=1 if options.num_head_channels else options.num_heads or 1,
-        head_width=options.num_head_channels or 0,
         cosine_first=True,
         frequency_shift=0.0,
         symmetric_padding=True,
-        scale_shift=wide == 2 * widths[-1],
-        residual_down_resolutions=tuple(halved) if residual else (),
-        residual_up_resolutions=tuple(doubled) if residual else (),
+        scale_shift=seen.scale_shift,
+        residual_down_resolutions=tuple(sizes[:-1]) if seen.residual else (),
+        residual_up_resolutions=tuple(sizes[1:]) if seen.residual else (),
+        classes=seen.classes,
+        learned_variance=seen.outputs == 2 * seen.channels,
+    )
+
+
+class _Seen(NamedTuple):
+    """What the names and shapes show; the levels are from full resolution down."""
+
+    levels: list["_Level"]
+    stem: int
+    channels: int
+    base: int
+    outputs: int
+    scale_shift: bool
+    residual: bool
+    classes: int
+
+
+def _seen(shapes: Mapping[str, Shape]) -> _Seen:
+    levels = list(_levels(shapes))[::-1]
+    stem, channels = shapes["input_blocks.0.0.weight"][:2]
+    features = shapes["middle_block.0.emb_layers.1.weight"][0]
+    return _Seen(
+        levels,
+        stem,
+        channels,
+        base=shapes["time_embed.0.weight"][1],
+        outputs=shapes["out.2.weight"][0],
+        scale_shift=features == 2 * levels[-1].width,
+        # Convolutions that halve an image are called `op`.
+        residual=not any(name.endswith(".op.weight") for name in shapes),
         classes=shapes.get("label_emb.weight", (0,))[0],
-        learned_variance=outputs == 2 * channels,
     )
 
 
@@ -180,14 +226,14 @@ def _image_size(options: Options, origin: str) -> int:
         missing.append("num_heads or num_head_channels")
     if missing or options.image_size is None:
         raise InputError(
-            f"{origin} does not state {', '.join(missing)}. Write a file options.json "
-            "beside it with the arguments of the network."
+            f"{origin} does not state {', '.join(missing)}. Set `image_size` and "
+            "`heads` or `head_width`, or write the arguments of the network into "
+            "options.json beside it."
         )
     return options.image_size
 
 
-@dataclasses.dataclass(frozen=True)
-class _Level:
+class _Level(NamedTuple):
     """A level of the way up."""
 
     width: int
@@ -197,7 +243,7 @@ class _Level:
 
 def _levels(shapes: Mapping[str, Shape]) -> Iterator[_Level]:
     """The levels on the way up, from the lowest; all but the last end by doubling."""
-    blocks, attends = 0, False
+    width, blocks, attends = 0, 0, False
     for number in itertools.count():
         start = f"output_blocks.{number}"
         if f"{start}.0.in_layers.0.weight" not in shapes:
@@ -212,6 +258,8 @@ def _levels(shapes: Mapping[str, Shape]) -> Iterator[_Level]:
         ):
             yield _Level(width, blocks, attends)
             blocks, attends = 0, False
+    if not blocks:
+        raise ValueError("output_blocks")
     yield _Level(width, blocks, attends)
 
 
@@ -228,7 +276,7 @@ def rows(config: UNetConfig, *, new_attention_order: bool) -> list[Row]:
             prefix = f"{starts[block]}.{changed.get(block.kind) or _NAMES[layer.name]}"
         heads = 0
         if layer.name == "qkv" and block and not new_attention_order:
-            heads = config.heads_of(block.inputs)
+            heads = block.heads
         for path, leaf in zip(layer.variables(), diffusers.leaves(layer), strict=True):
             table.append(Row(path, (f"{prefix}.{leaf}",), layer.kind != "table", heads))
     return table

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -51,17 +52,31 @@ class Published:
     is_student: bool = False
 
 
-def open_source(source: str) -> Published:
+def open_source(source: str, **options: Any) -> Published:
     """Opens published weights.
 
     Args:
         source: a local path, or `hf:owner/name` on the Hugging Face Hub. It may be a
             folder of diffusers, a TensorFlow checkpoint of DDPM, a PyTorch checkpoint,
             or an `.h5` file of the Denoising Student.
+        **options: fields of `UNetConfig` and `DiffusionConfig` that replace what the
+            source states or implies.
 
     Raises:
         InputError: if the source is missing, damaged or of another layout.
+        TypeError: if neither config has one of the options.
     """
+    names = {field.name for field in dataclasses.fields(DiffusionConfig)}
+    of_process = {name: options.pop(name) for name in names & options.keys()}
+    published = _open(source, options)
+    return dataclasses.replace(
+        published,
+        config=dataclasses.replace(published.config, **options),
+        diffusion=dataclasses.replace(published.diffusion, **of_process),
+    )
+
+
+def _open(source: str, given: Mapping[str, Any]) -> Published:
     path = _download(source) if source.startswith(_HUB) else source
     if tf.io.gfile.isdir(path):
         return _open_folder(path)
@@ -72,7 +87,7 @@ def open_source(source: str) -> Published:
     if path.endswith(".h5"):
         return _open_h5(path)
     if path.endswith(_TORCH):
-        return _open_torch(path)
+        return _open_torch(path, given)
     raise InputError(f"`source` must be {_EXPECTED}. Received: source={source}.")
 
 
@@ -155,15 +170,17 @@ def _open_checkpoint(prefix: str) -> Published:
     return Published(config, DiffusionConfig(), tensors, ddpm.tensorflow_rows)
 
 
-def _open_torch(path: str) -> Published:
+def _open_torch(path: str, given: Mapping[str, Any]) -> Published:
     tensors = torch_file.read(path)
     if guided_diffusion.is_layout(tensors.shapes):
-        return _open_guided_diffusion(path, tensors)
+        return _open_guided_diffusion(path, tensors, given)
     config = ddpm.infer(tensors.shapes, path)
     return Published(config, DiffusionConfig(), tensors, ddpm.rows)
 
 
-def _open_guided_diffusion(path: str, tensors: Tensors) -> Published:
+def _open_guided_diffusion(
+    path: str, tensors: Tensors, given: Mapping[str, Any]
+) -> Published:
     beside = os.path.splitext(path)[0] + ".json"
     places = (beside, os.path.join(os.path.dirname(path), "options.json"))
     options = guided_diffusion.Options()
@@ -172,6 +189,7 @@ def _open_guided_diffusion(path: str, tensors: Tensors) -> Published:
             values = files.read_json(place)
             options = guided_diffusion.read_options(values, place)
             break
+    options = guided_diffusion.with_given(options, given)
     config = guided_diffusion.infer(tensors.shapes, options, path)
     rows = functools.partial(
         guided_diffusion.rows, new_attention_order=options.use_new_attention_order

@@ -11,6 +11,7 @@ import io
 import math
 import pickle
 import pickletools
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -135,7 +136,7 @@ def read(path: str) -> Tensors:
     """The tensors of the state dict in a file, as float32.
 
     Training scripts save a list; its last state dict, the EMA weights, is taken. The
-    prefix `module.` of data-parallel training is dropped.
+    prefixes `module.` and `_orig_mod.` are dropped.
 
     Args:
         path: of a local file.
@@ -180,7 +181,7 @@ def _state_dict(content: Any, depth: int = 3) -> dict[str, _Tensor]:
     if not isinstance(content, dict) or not depth:
         return {}
     tensors = {
-        str(name).removeprefix("module."): value
+        _bare(str(name)): value
         for name, value in content.items()
         if isinstance(value, _Tensor)
     }
@@ -189,6 +190,13 @@ def _state_dict(content: Any, depth: int = 3) -> dict[str, _Tensor]:
     names = ("ema", "ema_state_dict", "state_dict", "model")
     inner = (_state_dict(content.get(name), depth - 1) for name in names)
     return next((tensors for tensors in inner if tensors), {})
+
+
+def _bare(name: str) -> str:
+    """The name without the prefixes of data-parallel training and compilation."""
+    while (shorter := re.sub(r"^(module|_orig_mod)\.", "", name)) != name:
+        name = shorter
+    return name
 
 
 def _read_archive(path: str) -> tuple[Any, Callable[[str], bytes]]:

@@ -204,8 +204,7 @@ def make_block(
         return residual
     layer: keras.layers.Layer
     if block.kind == "attention":
-        heads = config.heads_of(block.inputs)
-        layer = SelfAttention(*norm, heads, block.normalized, dtype=policy)
+        layer = SelfAttention(*norm, block.heads, block.normalized, dtype=policy)
     elif block.kind == "downsample":
         layer = Downsample(config.symmetric_padding, dtype=policy)
     else:

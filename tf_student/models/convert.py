@@ -30,8 +30,9 @@ def convert_weights(source: str, directory: str, **options: Any) -> Teacher | St
             TensorFlow checkpoint of DDPM, a PyTorch checkpoint, an `.h5` file of the
             Denoising Student, or a run directory.
         directory: where to write.
-        **options: fields of `UNetConfig` that replace what the source implies, such as
-            `image_size`. A run directory stores all of them and takes none.
+        **options: fields of `UNetConfig` and `DiffusionConfig` that replace what the
+            source implies, such as `image_size`. A run directory stores all of them and
+            takes none.
 
     Returns:
         The network: a `Teacher` or a `Student`.

@@ -29,15 +29,16 @@ def read(source: str, **options: Any) -> Pretrained:
 
     Args:
         source: a path, or `hf:owner/name`; see `convert.sources.open_source`.
-        **options: fields of `UNetConfig` that replace what the source implies.
+        **options: fields of `UNetConfig` and `DiffusionConfig` that replace what the
+            source implies.
 
     Raises:
         InputError: if the source cannot be read, if a tensor or a variable is not used
             exactly once, or if a value is not finite.
-        TypeError: if `UNetConfig` does not have one of the options.
+        TypeError: if neither has one of the options.
     """
-    published = sources.open_source(source)
-    config = dataclasses.replace(published.config, **options)
+    published = sources.open_source(source, **options)
+    config = published.config
     values = rows.apply(
         published.rows(config), published.tensors, plan.variables(config)
     )

@@ -41,6 +41,8 @@ class Downsample(keras.layers.Layer):
         super().__init__(**kwargs)
         self.symmetric = symmetric
 
+    resample = "down"
+
     def build(self, input_shape):
         self.conv = conv(
             input_shape[-1], 3, self.dtype_policy, strides=2, padding="valid"
@@ -68,6 +70,8 @@ class Upsample(keras.layers.Layer):
     convolution. Its kernel has the sums of the taps that fall on the same pixel: 16
     products instead of 36, and the doubled image is not stored for the gradient.
     """
+
+    resample = "up"
 
     def build(self, input_shape):
         self.conv = conv(input_shape[-1], 3, self.dtype_policy)

@@ -15,7 +15,6 @@ from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.models.blocks import ResBlock, make_block
 from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, conv
-from tf_student.models.resampling import Downsample, Upsample
 from tf_student.runtime.options import from_dict, to_dict
 
 _Run = Callable[[list[keras.layers.Layer], tf.Tensor], tf.Tensor]
@@ -111,7 +110,6 @@ class UNet(keras.Model):
             config.base_width, config.cosine_first, config.frequency_shift, dtype=policy
         )
         self.embedding.build((None,))
-        self.class_table = None
         if config.classes:
             self.class_table = keras.layers.Embedding(
                 config.classes, 4 * config.base_width, dtype=policy
@@ -136,14 +134,12 @@ class UNet(keras.Model):
         self.head.build(top)
 
     def call(self, x, t, labels=None, training=False, seed=None):
-        options = dict(labels=labels, training=training, seed=seed)
-        return self.with_features(x, t, **options)[0]
+        return self.with_features(x, t, labels, training, seed)[0]
 
     def with_features(
         self,
         x: tf.Tensor,
         t: tf.Tensor,
-        *,
         labels: tf.Tensor | None = None,
         training: bool = False,
         seed: tf.Tensor | None = None,
@@ -164,7 +160,6 @@ class UNet(keras.Model):
         self,
         x: tf.Tensor,
         t: tf.Tensor,
-        *,
         labels: tf.Tensor | None = None,
         training: bool = False,
         seed: tf.Tensor | None = None,
@@ -290,10 +285,7 @@ class UNet(keras.Model):
 
 def _resamples(layers: list[keras.layers.Layer]) -> bool:
     """Whether a stage changes the resolution."""
-    first = layers[0]
-    return isinstance(first, (Downsample, Upsample)) or bool(
-        isinstance(first, ResBlock) and first.resample
-    )
+    return bool(getattr(layers[0], "resample", ""))
 
 
 def _stage(block: plan.Block) -> tuple[str, int | None]:

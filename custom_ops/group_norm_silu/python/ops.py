@@ -174,13 +174,12 @@ def group_norm_silu(
 ) -> tf.Tensor:
     """act(gamma * (x + bias - mean) / sqrt(var + epsilon) + beta) over channel groups.
 
-    First-order gradients have their own kernels; higher-order gradients differentiate
-    the formula.
+    First-order gradients have kernels; higher-order ones differentiate the formula.
 
     Args:
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16. The
             statistics are float32 for every dtype of x.
-        gamma: float32 `[channels]`, or `[batch, channels]` if each image has its own.
+        gamma: float32 `[channels]`, or `[batch, channels]` for each image its own.
         beta: float32 like gamma.
         bias: `[batch, channels]`, added to every position before the norm.
         groups: number of groups; must divide the channels.
