@@ -1,12 +1,15 @@
 """Compares the fused GroupNorm-SiLU op with Keras and PyTorch in the same run.
 
-    python benchmarks/group_norm_silu.py [--rounds=N] [--shapes=K]
+    python benchmarks/group_norm_silu.py [--rounds=N] [--shapes=K] [--scale_shift]
 
 Each implementation runs in its own process and the processes take turns, so that other
 load on the machine affects all of them. Each result is the shortest time of a call over
 the rounds. TensorFlow makes many calls inside one `tf.function`, each on the result of
 the previous one. PyTorch, if it is installed, runs eager and compiled, with contiguous
 and with channels-last tensors.
+
+With --scale_shift each image is scaled and shifted between the normalization and SiLU:
+by the op's own parameters, and in Keras by two operations after the layer.
 """
 
 import argparse
@@ -33,13 +36,14 @@ def calls(shape) -> int:
 # The implementations. Each function returns a function that makes `calls` calls.
 
 
-def tensorflow_peer(formula, shape, backward: bool):
+def tensorflow_peer(formula, shape, backward: bool, scale_shift: bool):
     """Chains calls of `formula(x, gamma, beta)` in a graph."""
     import tensorflow as tf
 
     n, c, h, w = shape
     x, dy = tf.random.normal([n, h, w, c]), tf.random.normal([n, h, w, c])
-    gamma, beta = tf.random.normal([c]), tf.random.normal([c])
+    size = [n, c] if scale_shift else [c]
+    gamma, beta = tf.random.normal(size), tf.random.normal(size)
 
     @tf.function
     def step(x, dy, gamma, beta):
@@ -74,7 +78,7 @@ def _keras_layer(channels: int):
     return layer
 
 
-def keras_peer(shape, backward: bool):
+def keras_peer(shape, backward: bool, scale_shift: bool):
     """Calls the Keras layer, which has its own parameters, and SiLU."""
     import keras
     import tensorflow as tf
@@ -82,18 +86,24 @@ def keras_peer(shape, backward: bool):
     layer = _keras_layer(shape[1])
     n, c, h, w = shape
     x, dy = tf.random.normal([n, h, w, c]), tf.random.normal([n, h, w, c])
+    scale, shift = tf.random.normal([n, 1, 1, c]), tf.random.normal([n, 1, 1, c])
     weights = [layer.gamma.value, layer.beta.value]
+    weights += [scale, shift] if scale_shift else []
+
+    def formula(x):
+        y = layer(x)
+        return keras.ops.silu(y * (1.0 + scale) + shift if scale_shift else y)
 
     @tf.function
     def step(x, dy):
         parameters = []
         for _ in range(calls(shape)):
             if not backward:
-                x = keras.ops.silu(layer(x))
+                x = formula(x)
                 continue
             with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = keras.ops.silu(layer(x))
+                tape.watch((x, scale, shift))
+                y = formula(x)
             x, *more = tape.gradient(y, (x, *weights), dy)
             parameters += more
         return tf.reduce_sum(x[:, 0, 0]), parameters
@@ -157,16 +167,16 @@ def make(case: dict):
     if peer == "copy":
         return copy_peer(shape)
     if peer == "fused":
-        return tensorflow_peer(fused, shape, backward)
+        return tensorflow_peer(fused, shape, backward, case["scale_shift"])
     if peer == "keras":
-        return keras_peer(shape, backward)
+        return keras_peer(shape, backward, case["scale_shift"])
     _, how, layout = peer.split("-")
     return torch_peer(shape, backward, how == "compiled", layout == "last")
 
 
-def measure(workers, shape, backward: bool, rounds: int) -> dict[str, float]:
+def measure(workers, shape, rounds: int, **case) -> dict[str, float]:
     """Returns the shortest seconds of a call for each implementation."""
-    case = {"shape": shape, "backward": backward}
+    case = {"shape": shape, **case}
     results = peers.alternate(workers, case, rounds)
     return {name: each["seconds"] / calls(shape) for name, each in results.items()}
 
@@ -203,7 +213,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--shapes", type=int, default=len(SHAPES))
     parser.add_argument("--peers", default="keras,pytorch")
+    parser.add_argument("--scale_shift", action="store_true")
     args = parser.parse_args()
+    if args.scale_shift:
+        args.peers = "keras"
     if args.worker:
         return peers.serve(make)
     against = {"keras": ["keras"]} if "keras" in args.peers else {}
@@ -218,7 +231,13 @@ def main() -> None:
     times = {}
     for backward, name in enumerate(PASSES):
         times[name] = {
-            shape: measure(workers, shape, bool(backward), args.rounds)
+            shape: measure(
+                workers,
+                shape,
+                args.rounds,
+                backward=bool(backward),
+                scale_shift=args.scale_shift,
+            )
             for shape in SHAPES[: args.shapes]
         }
         report(name, times[name], against)

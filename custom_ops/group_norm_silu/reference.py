@@ -30,7 +30,7 @@ def group_norm_silu(
         x: `[batch, ..., channels]`, rank 3 or more; float32, bfloat16 or float16.
         gamma: float32 `[channels]`, or `[batch, channels]` for each image its own.
         beta: float32 like gamma.
-        bias: `[batch, channels]`, added to every position before the norm.
+        bias: `[batch, channels]`, added to every position first.
         groups: number of groups; must divide the channels.
         epsilon: added to the variance.
         activation: `silu` or `none`.
@@ -39,17 +39,15 @@ def group_norm_silu(
         A tensor with the shape and dtype of x.
     """
     shape, inner = _shapes(x, groups)
-    per_group, ones = inner[-2:], [1] * (len(inner) - 3)
+    each = [-1, *[1] * (len(inner) - 3), *inner[-2:]]
     v = tf.cast(tf.reshape(x, inner), tf.float32)
-    added = tf.zeros(per_group) if bias is None else tf.cast(bias, tf.float32)
-    each = [-1, *ones, *per_group]
+    added = tf.zeros(inner[-2:]) if bias is None else tf.cast(bias, tf.float32)
     added, gamma, beta = (tf.reshape(v, each) for v in (added, gamma, beta))
-    # Moments are computed about the mean of the first row. E[v^2] - E[v]^2 would cancel
-    # where the mean is much larger than the deviation, and computing the mean first
-    # would cost another pass over x. The row belongs to the values of the variance, so
-    # its squared distance from the mean is at most the variance times the number of
-    # rows. Neither results nor gradients depend on this centre.
-    row = v[:, :1] if len(ones) == 2 else v[:, : x.shape[-2]]
+    # Moments are computed about the mean of the first row: E[v^2] - E[v]^2 would cancel
+    # where the mean is much larger than the deviation, and the mean of all rows would
+    # cost another pass over x. The squared distance of the row from the mean is at most
+    # the variance times the rows. Results and gradients do not depend on this centre.
+    row = v[:, :1] if len(inner) == 5 else v[:, : x.shape[-2]]
     centre = tf.reduce_mean(_over_positions(row) + added, axis=-1, keepdims=True)
     v -= tf.stop_gradient(centre) - added
     mean, square = _moments(v)
