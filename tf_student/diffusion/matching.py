@@ -16,7 +16,7 @@ def sid_loss(
 ) -> tf.Tensor:
     """w (f - g) ((f - x) - alpha (f - g)), score identity distillation.
 
-    The loss of Zhou et al. (arXiv 2404.04057, eq. 23), with w = 1 / mean |x - f|. Its
+    The loss of Zhou et al. (arXiv 2404.04057, alg. 1), with w = 1 / mean |x - f|. Its
     gradient flows through both denoisers into x.
 
     Args:
