@@ -68,7 +68,7 @@ def torch_peer(
     import diffusers
     import torch
 
-    from tf_student.convert.diffusers_config import write_config
+    from tf_student.convert.diffusers_written import write_config
 
     torch.set_num_threads(os.cpu_count())
     values = {k: v for k, v in write_config(config).items() if not k.startswith("_")}

@@ -22,7 +22,7 @@ import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.convert.diffusers_config import write_config
+from tf_student.convert.diffusers_written import write_config
 from tf_student.diffusion.losses import global_mean
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
