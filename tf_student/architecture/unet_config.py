@@ -212,6 +212,8 @@ def widths_of(widths: Sequence[int]) -> dict[str, Any]:
 
     The first one is `base_width`.
     """
+    if not min(widths) > 0:
+        refuse("level_widths", "be at least 1", tuple(widths))
     if any(width % widths[0] for width in widths):
         return {"width_multipliers": (1,), "level_widths": tuple(widths)}
     return {"width_multipliers": tuple(width // widths[0] for width in widths)}

@@ -60,7 +60,8 @@ def tensorflow_rows(config: UNetConfig) -> list[Row]:
 def _prefixes(layer: plan.Layer) -> list[str]:
     block = layer.block
     if block is None:
-        return [_TOP[layer.name]]
+        # The layout has no classes.
+        return [_TOP.get(layer.name, layer.name)]
     if block.side == "middle":
         start = f"mid.{_KINDS[block.kind]}_{block.index + 1}"
     elif block.kind in _KINDS:

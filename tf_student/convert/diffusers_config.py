@@ -204,14 +204,20 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
             refuse(name, "names")
     for name, default in _DEFAULTS.items():
         value = values.get(name, default)
-        if name in _CHOICES and value not in _CHOICES[name]:
-            refuse(name, f"one of: {', '.join(map(str, _CHOICES[name]))}")
-        optional = default is None or name == "attention_head_dim"
-        if type(default) is int and type(value) is not int:
-            if not (optional and value is None):
-                refuse(name, "an integer")
-        if default is None and value is not None and type(value) is not int:
-            refuse(name, "an integer or null")
+        if name in _CHOICES:
+            if not isinstance(value, str | int) or value not in _CHOICES[name]:
+                refuse(name, f"one of: {', '.join(map(str, _CHOICES[name]))}")
+        elif default is None or name == "attention_head_dim":
+            if value is not None and (type(value) is not int or value < 1):
+                refuse(name, "an integer or null")
+        elif isinstance(default, bool):
+            if type(value) is not bool:
+                refuse(name, "true or false")
+        elif isinstance(default, float) or name == "freq_shift":
+            if type(value) not in (int, float):
+                refuse(name, "a number")
+        elif type(value) is not int:
+            refuse(name, "an integer")
 
 
 def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:

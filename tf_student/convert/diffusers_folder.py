@@ -32,6 +32,9 @@ def write(
         diffusion: its forward process.
         read: returns the value of the variable at a path of `architecture.plan`.
     """
+    # Both may refuse: before anything is written.
+    network = diffusers_written.write_config(config)
+    process = diffusers_scheduler.write_scheduler(diffusion)
     tensors = rows.revert(diffusers.rows(config), read)
     scheduler = os.path.join(directory, "scheduler")
     tf.io.gfile.makedirs(scheduler)
@@ -40,11 +43,9 @@ def write(
     )
     files.write_json(
         os.path.join(scheduler, "scheduler_config.json"),
-        diffusers_scheduler.write_scheduler(diffusion),
+        process,
     )
-    files.write_json(
-        os.path.join(directory, "config.json"), diffusers_written.write_config(config)
-    )
+    files.write_json(os.path.join(directory, "config.json"), network)
 
 
 def _write_safetensors(path: str, tensors: dict[str, np.ndarray]) -> None:

@@ -18,6 +18,7 @@ _READ = {
     "beta_schedule",
     "trained_betas",
     "prediction_type",
+    "predict_epsilon",
     "rescale_betas_zero_snr",
 }
 # Deterministic samplers do not use a variance; `SamplerConfig` replaces the others.
@@ -54,6 +55,14 @@ def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
         if not known and value not in (None, False):
             raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")
     betas = values.get("trained_betas") or ()
+    if type(betas) not in (list, tuple) or any(not _is_number(b) for b in betas):
+        raise InputError(f"{origin}: `trained_betas` must be numbers.")
+    for name, kind in (("num_train_timesteps", int), ("beta_start", float)):
+        _check_number(values, name, kind, origin)
+    _check_number(values, "beta_end", float, origin)
+    # Until 2022, this said whether the network predicts noise or the image.
+    if values.get("predict_epsilon") is False:
+        values = {"prediction_type": "sample", **values}
     return DiffusionConfig(
         timesteps=values.get("num_train_timesteps", 1000),
         beta_start=values.get("beta_start", 1e-4),
@@ -65,11 +74,24 @@ def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
     )
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _check_number(values: dict[str, Any], name: str, kind: type, origin: str) -> None:
+    value = values.get(name, kind(1))
+    if not _is_number(value) or (kind is int and type(value) is not int):
+        expected = "an integer" if kind is int else "a number"
+        raise InputError(
+            f"{origin}: `{name}` must be {expected}. Received: {name}={value!r}."
+        )
+
+
 def _choice(
     values: dict[str, Any], name: str, default: str, ours: dict[str, str], origin: str
 ) -> str:
     value = values.get(name, default)
-    if value not in ours:
+    if not isinstance(value, str) or value not in ours:
         raise InputError(
             f"{origin}: `{name}` must be one of: {', '.join(ours)}. "
             f"Received: {name}={value!r}."

@@ -44,6 +44,8 @@ def write_config(config: UNetConfig) -> dict[str, Any]:
         written["attn_norm_num_groups"] = config.groups
     if middle == "no_norm" and not config.scale_shift:
         _refuse("middle_attention", middle)
+    if config.frequency_shift % 1:
+        _refuse("frequency_shift", config.frequency_shift)
     if config.widths[0] != config.base_width:
         _refuse("level_widths", config.level_widths)
     return written

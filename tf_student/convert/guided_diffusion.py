@@ -4,7 +4,6 @@ Their files are state dicts of a `UNetModel`, such as `input_blocks.1.0.in_layer
 The names and shapes imply most of the architecture; `Options` has the rest.
 """
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,8 +11,8 @@ from typing import Any, NamedTuple
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig, widths_of
 from tf_student.convert import diffusers
+from tf_student.convert.guided_options import Options
 from tf_student.convert.rows import Row, Shape
-from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 
 _TOP = {
@@ -35,99 +34,11 @@ _NAMES = {
     "qkv": "qkv",
     "out": "proj_out",
 }
-# The arguments of their scripts that no tensor shows.
-_UNSEEN = (
-    "image_size",
-    "num_heads",
-    "num_head_channels",
-    "use_new_attention_order",
-    "dropout",
-    "noise_schedule",
-    "diffusion_steps",
-)
 
 
 def is_layout(shapes: Mapping[str, Shape]) -> bool:
     """Whether the names are those of a `UNetModel`."""
     return "input_blocks.0.0.weight" in shapes
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the tensors of a file do not show, by the names of guided-diffusion.
-
-    Attributes:
-        image_size: height and width of an image; None if it is unknown.
-        num_heads: heads of an attention; None if it is unknown.
-        num_head_channels: channels of a head, in place of `num_heads`.
-        use_new_attention_order: whether q, k and v follow each other for all heads at
-            once; otherwise for each head.
-        dropout: dropout rate.
-        noise_schedule: `linear` or `cosine`.
-        diffusion_steps: T.
-    """
-
-    image_size: int | None = None
-    num_heads: int | None = None
-    num_head_channels: int | None = None
-    use_new_attention_order: bool = False
-    dropout: float = 0.0
-    noise_schedule: str = "linear"
-    diffusion_steps: int = 1000
-
-
-def read_options(values: Any, origin: str) -> Options:
-    """The options that a JSON file of the arguments states.
-
-    Raises:
-        InputError: if it is not an object, or if the timesteps are rescaled.
-    """
-    if not isinstance(values, dict):
-        raise InputError(f"{origin} must hold a JSON object.")
-    given = {name: values[name] for name in _UNSEEN if name in values}
-    # -1 is their default for `num_heads`.
-    if given.get("num_head_channels", 0) == -1:
-        del given["num_head_channels"]
-    options = Options(**given)
-    if values.get("rescale_timesteps") and options.diffusion_steps != 1000:
-        raise InputError(
-            f"{origin}: `rescale_timesteps` is supported for 1000 steps. Received: "
-            f"diffusion_steps={options.diffusion_steps}."
-        )
-    return options
-
-
-def with_given(options: Options, given: Mapping[str, Any]) -> Options:
-    """The options, with those of `UNetConfig` that the user gives."""
-    changes = {
-        theirs: given[ours]
-        for ours, theirs in (
-            ("image_size", "image_size"),
-            ("heads", "num_heads"),
-            ("head_width", "num_head_channels"),
-        )
-        if ours in given
-    }
-    if "heads" in given:
-        changes["num_head_channels"] = None
-    return dataclasses.replace(options, **changes)
-
-
-def read_diffusion(options: Options) -> DiffusionConfig:
-    """The forward process."""
-    steps = options.diffusion_steps
-    if options.noise_schedule not in ("linear", "cosine"):
-        raise InputError(
-            "`noise_schedule` must be linear or cosine. "
-            f"Received: noise_schedule={options.noise_schedule!r}."
-        )
-    return DiffusionConfig(
-        timesteps=steps,
-        # They scale the betas to the number of steps.
-        beta_start=1e-4 * 1000 / steps,
-        beta_end=0.02 * 1000 / steps,
-        schedule=options.noise_schedule,
-    )
 
 
 def infer(shapes: Mapping[str, Shape], options: Options, origin: str) -> UNetConfig:
@@ -149,6 +60,11 @@ def infer(shapes: Mapping[str, Shape], options: Options, origin: str) -> UNetCon
             f"{origin} must have the layout of guided-diffusion (input_blocks, "
             "middle_block, output_blocks, ...)."
         ) from None
+    if seen.channels not in (1, 3) or seen.outputs % seen.channels:
+        raise InputError(
+            f"{origin} must be a network of images without conditions. Received: "
+            f"{seen.channels} channels in, {seen.outputs} out (super-resolution?)."
+        )
     levels, size = seen.levels, _image_size(options, origin)
     if not seen.base == seen.stem == levels[0].width:
         raise InputError(
@@ -161,7 +77,7 @@ def infer(shapes: Mapping[str, Shape], options: Options, origin: str) -> UNetCon
 def _heads(options: Options) -> dict[str, Any]:
     if options.num_head_channels:
         return {"head_width": options.num_head_channels, "dropout": options.dropout}
-    return {"heads": options.num_heads or 1, "dropout": options.dropout}
+    return {"heads": options.num_heads, "dropout": options.dropout}
 
 
 def _architecture(seen: "_Seen", size: int) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def revert(rows: list[Row], read: Callable[[str], np.ndarray]) -> dict[str, np.n
 def _to_ours(array: np.ndarray, row: Row) -> np.ndarray:
     if row.transposed and array.ndim > 1:
         array = array.transpose(*range(2, array.ndim), 1, 0)
-    if row.interleaved:
+    if row.interleaved and array.shape[-1] % (3 * row.interleaved) == 0:
         outside, outputs = array.shape[:-1], array.shape[-1]
         size = outputs // (3 * row.interleaved)
         by_head = array.reshape(*outside, row.interleaved, 3, size)
@@ -112,7 +112,12 @@ def check(rows: list[Row], tensors: Tensors, variables: Mapping[str, Shape]) -> 
     """Raises the first `InputError` of `apply`, without reading the tensors."""
     named = [name for row in rows for name in row.theirs]
     assert len(set(named)) == len(named)
-    assert sorted(row.ours for row in rows) == sorted(variables)
+    ours = {row.ours for row in rows}
+    if unknown := sorted(ours ^ set(variables)):
+        raise InputError(
+            f"{tensors.origin} has a layout without: {_first(unknown)}. Its networks "
+            "have none of the options that need them."
+        )
     faults = []
     if missing := [name for name in named if name not in tensors.shapes]:
         faults.append(f"missing: {_first(missing)}")

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +17,7 @@ from tf_student.convert import (
     diffusers_config,
     diffusers_scheduler,
     guided_diffusion,
+    guided_options,
     tensor_files,
     torch_file,
 )
@@ -66,9 +67,13 @@ def open_source(source: str, **options: Any) -> Published:
         InputError: if the source is missing, damaged or of another layout.
         TypeError: if neither config has one of the options.
     """
+    if "heads" in options:
+        options.setdefault("head_width", 0)
+    if "width_multipliers" in options:
+        options.setdefault("level_widths", ())
+    published = _open(source, options)
     names = {field.name for field in dataclasses.fields(DiffusionConfig)}
     of_process = {name: options.pop(name) for name in names & options.keys()}
-    published = _open(source, options)
     return dataclasses.replace(
         published,
         config=dataclasses.replace(published.config, **options),
@@ -76,7 +81,7 @@ def open_source(source: str, **options: Any) -> Published:
     )
 
 
-def _open(source: str, given: Mapping[str, Any]) -> Published:
+def _open(source: str, given: dict[str, Any]) -> Published:
     path = _download(source) if source.startswith(_HUB) else source
     if tf.io.gfile.isdir(path):
         return _open_folder(path)
@@ -170,7 +175,7 @@ def _open_checkpoint(prefix: str) -> Published:
     return Published(config, DiffusionConfig(), tensors, ddpm.tensorflow_rows)
 
 
-def _open_torch(path: str, given: Mapping[str, Any]) -> Published:
+def _open_torch(path: str, given: dict[str, Any]) -> Published:
     tensors = torch_file.read(path)
     if guided_diffusion.is_layout(tensors.shapes):
         return _open_guided_diffusion(path, tensors, given)
@@ -179,22 +184,22 @@ def _open_torch(path: str, given: Mapping[str, Any]) -> Published:
 
 
 def _open_guided_diffusion(
-    path: str, tensors: Tensors, given: Mapping[str, Any]
+    path: str, tensors: Tensors, given: dict[str, Any]
 ) -> Published:
     beside = os.path.splitext(path)[0] + ".json"
     places = (beside, os.path.join(os.path.dirname(path), "options.json"))
-    options = guided_diffusion.Options()
+    options = guided_options.Options()
     for place in places:
         if os.path.exists(place):
             values = files.read_json(place)
-            options = guided_diffusion.read_options(values, place)
+            options = guided_options.read_options(values, place)
             break
-    options = guided_diffusion.with_given(options, given)
+    options = guided_options.with_given(options, given)
     config = guided_diffusion.infer(tensors.shapes, options, path)
     rows = functools.partial(
         guided_diffusion.rows, new_attention_order=options.use_new_attention_order
     )
-    diffusion = guided_diffusion.read_diffusion(options)
+    diffusion = guided_options.read_diffusion(options)
     return Published(config, diffusion, tensors, rows)
 
 

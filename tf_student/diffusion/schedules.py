@@ -97,5 +97,5 @@ def sampling_timesteps(
         along = half_log_snr(np.maximum(alpha_bars(diffusion), _LEAST_SIGNAL))
         grid = np.linspace(along[-1], along[0], calls)
         steps = np.abs(along[None, :] - grid[:, None]).argmin(axis=1)
-        steps[-1] = 0
+        steps[0], steps[-1] = timesteps - 1, 0
     return np.unique(steps.astype(np.int32))[::-1].copy()

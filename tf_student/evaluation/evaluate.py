@@ -114,7 +114,8 @@ class _Networks:
         """The columns of the table, by name."""
         sources = {"teacher": self._teacher_source(pair_set, strategy)}
         if dpm_calls:
-            best = SamplerConfig("log_snr", dpm_calls, "dpm++2m")
+            clipping = self.sampler.clipping
+            best = SamplerConfig("log_snr", dpm_calls, "dpm++2m", clipping)
             # The sampler of the pairs has its column already.
             if best != self.sampler:
                 name = f"teacher, {best.solver}"

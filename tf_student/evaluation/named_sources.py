@@ -11,7 +11,7 @@ from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation import image_sources, saved_model_source, statistics
 from tf_student.evaluation.image_sources import Source
 from tf_student.models.student import Student
-from tf_student.models.teacher import Teacher
+from tf_student.models.teacher import as_teacher
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.runtime.run_directory import RunDirectory
@@ -69,7 +69,7 @@ class Opener:
         if RunDirectory.open(directory).network == "student":
             generator = Student.load(directory).generator(self.strategy, self.run)
             return image_sources.from_generator(name, generator, 1)
-        teacher = Teacher.load(directory)
+        teacher = as_teacher(directory)
         generator = teacher.generator(self.strategy, self.sampler, self.run)
         calls = teacher.network_calls(self.sampler)
         return image_sources.from_generator(name, generator, calls)

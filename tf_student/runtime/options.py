@@ -66,7 +66,7 @@ def check(config: Any) -> None:
         choices, minimum = field.metadata["choices"], field.metadata["minimum"]
         if choices and value not in choices:
             refuse(field.name, f"be one of: {', '.join(choices)}", value)
-        if minimum is not None and value is not None:
+        if minimum is not None:
             _check_numbers(field.name, value, minimum)
 
 

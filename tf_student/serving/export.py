@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.models.student import Origin, Student
-from tf_student.models.teacher import Teacher
+from tf_student.models.teacher import Teacher, require_unconditional
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 from tf_student.runtime.version import __version__
@@ -101,10 +101,11 @@ def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
 
 
 def _load(network: Teacher | Student | str, weights: str) -> Teacher | Student:
+    kind = Teacher if _is_teacher(network) else Student
+    loaded = kind.load(network) if isinstance(network, str) else network
+    require_unconditional(loaded.unet.config, "network")
     if not isinstance(network, str):
         return network
-    kind = Teacher if _is_teacher(network) else Student
-    loaded = kind.load(network)
     if weights == "last":
         checkpoints.last_weights(network, loaded.unet)
     return loaded
