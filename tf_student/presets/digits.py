@@ -65,6 +65,7 @@ DIGITS_LONG = dataclasses.replace(
     teacher=dataclasses.replace(DIGITS.teacher, steps=2_500, decay_steps=2_400),
     pairs=dataclasses.replace(DIGITS.pairs, pairs=200_000),
     student=dataclasses.replace(DIGITS.student, steps=6_500, decay_steps=6_400),
+    matching=dataclasses.replace(DIGITS.matching, steps=600, decay_steps=400),
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),
 )
 
