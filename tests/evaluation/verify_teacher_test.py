@@ -47,7 +47,7 @@ def test_the_loss_is_that_of_the_noise_at_each_level(verification, demo_run):
 def test_the_text_has_all_figures(verification):
     first, second = verification.text().splitlines()
     assert first.startswith(f"samples: {verification.path}, mean ")
-    assert second.startswith("noise prediction loss: ") and "t=900: " in second
+    assert second.startswith("prediction loss: ") and "t=900: " in second
 
 
 def test_a_teacher_and_its_directory_give_the_same_figures(

@@ -31,8 +31,8 @@ class Verification:
         mean: of the samples' values, 0 to 255.
         deviation: standard deviation of the samples' values.
         saturated: share of the samples' values that are 0 or 255.
-        losses: mean squared error of the predicted noise by time step, which is 1 for a
-            network that always predicts 0; None without real images.
+        losses: mean squared error of the prediction by time step, which for the noise
+            is 1 if the network always predicts 0; None without real images.
     """
 
     path: str
@@ -50,7 +50,7 @@ class Verification:
         if self.losses:
             steps = ", ".join(f"t={t}: {v:.4f}" for t, v in self.losses.items())
             mean = np.mean(list(self.losses.values()))
-            lines.append(f"noise prediction loss: {mean:.4f} ({steps})")
+            lines.append(f"prediction loss: {mean:.4f} ({steps})")
         return "\n".join(lines)
 
 
