@@ -50,7 +50,9 @@ class ClientConfig:
     concurrency: int = option(
         1, "Requests at the same time, each with its own connection.", minimum=1
     )
-    timeout: float = option(60.0, "Seconds to wait for an answer.", minimum=0.001)
+    timeout: float = option(
+        60.0, "Seconds for a request and its whole answer.", minimum=0.001
+    )
 
     def __post_init__(self):
         check(self)
