@@ -48,6 +48,8 @@ def main() -> None:
     if exported.verification:
         print(exported.verification.text())
     print(f"The SavedModel is in {exported.directory}.")
+    if exported.pending:
+        print("After a server has loaded it, `tf-student rollout` moves the labels.")
 
 
 def plan() -> launch.Plan:

@@ -18,6 +18,7 @@ COMMANDS = {
     "interpolate": "draw interpolations between images",
     "evaluate": "measure teacher and student, or compare any two sets of images",
     "export": "write a SavedModel for TF Serving",
+    "rollout": "move the labels of a served model to its newest version",
     "client": "request images from a model server and measure the latency",
     "gallery": "show teacher and student in the browser",
     "demo": "run all of the above on small real images, in minutes",

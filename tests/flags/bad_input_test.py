@@ -43,6 +43,11 @@ def _is_one_line(finished, command, *parts):
         ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
         ("client", "--server=localhost:8501", "server='localhost:8501'"),
         ("client", "--preset=faces", "`preset` must be one of: cifar10, "),
+        ("rollout", "--server=grpc://host:8500", "must begin with http:// or https://"),
+        ("rollout", "--server=http://host:many", "server='http://host:many'"),
+        ("rollout", "--ca_file=/a.pem", "must be empty for a server without TLS"),
+        ("rollout", "--no_wait", "`export_dir` must hold versions of a model"),
+        ("rollout", "--preset=faces", "`preset` must be one of: cifar10, "),
         ("gallery", "--port=99999", "`port` must be at most 65535"),
         ("gallery", "--student_model=/nowhere", "/nowhere has no SavedModel"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
@@ -63,7 +68,7 @@ def test_unknown_command():
     assert finished.stderr == (
         "tf-student: unknown command 'train'; expected one of teacher, "
         "convert, verify-teacher, pairs, distill, match, sample, interpolate, "
-        "evaluate, export, client, gallery, demo, doctor\n"
+        "evaluate, export, rollout, client, gallery, demo, doctor\n"
     )
 
 

@@ -11,6 +11,7 @@ _EXPECTED = {
     "interpolate": ["images: 80\n", "network calls for an image: 1\n"],
     "evaluate": ["images: 31,024\n", "network calls for an image: 20\n"],
     "export": ["parameters: ", "network calls for an image: 20\n", "bytes on disk"],
+    "rollout": ["servers: http://127.0.0.1:8501\n"],
     "client": ["requests: 10\n", "images: 160\n"],
     "gallery": ["address: http://127.0.0.1:8008/\n"],
     "demo": ["parameters: ", "images: "],

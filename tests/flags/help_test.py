@@ -17,6 +17,7 @@ _COMMANDS = (
     "interpolate",
     "evaluate",
     "export",
+    "rollout",
     "client",
     "gallery",
     "demo",

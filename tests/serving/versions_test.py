@@ -1,7 +1,6 @@
 import os
 
 import pytest
-from google.protobuf import text_format
 
 from tf_student.runtime.errors import InputError
 from tf_student.serving import versions
@@ -55,6 +54,17 @@ def test_newest_version_has_a_model(make_models):
     assert versions.newest(str(base)) == str(base / "3")
 
 
+def test_part_of_a_version_is_ignored_and_removed(make_models):
+    """Object stores rename file by file, so a killed export leaves some of them."""
+    base = make_models("1", "2")
+    for name in ("2.tmp-0123abcd", "3", "3.tmp-0123abcd"):
+        (base / name / "variables").mkdir(parents=True)
+    (base / "3.tmp-0123abcd" / "saved_model.pb").touch()
+    assert versions.numbers(str(base)) == [1, 2]
+    versions.remove_leftovers(str(base))
+    assert sorted(os.listdir(base)) == ["1", "2"]
+
+
 @pytest.mark.parametrize("name", ["", "absent"])
 def test_no_newest_version_without_a_model(tmp_path, name):
     assert versions.newest(str(tmp_path / name)) is None
@@ -85,27 +95,58 @@ def test_single_version_is_stable(tmp_path):
     assert lines[lines.index('key: "stable"') + 1] == "value: 4"
 
 
-def test_last_two_versions_are_served_with_labels(tmp_path):
-    text = _settings(tmp_path, 4, 5, 9)
+def test_new_version_is_served_before_it_has_a_label(tmp_path):
+    _settings(tmp_path, 4)
+    text = _settings(tmp_path, 5)
     assert "one version" not in text
     lines = _without_comments(text)
     assert [line for line in lines if line.startswith("versions")] == [
+        "versions: 4",
         "versions: 5",
-        "versions: 9",
     ]
-    assert lines[lines.index('key: "stable"') + 1] == "value: 5"
-    assert lines[lines.index('key: "canary"') + 1] == "value: 9"
+    assert lines.count("version_labels {") == 1
+    assert lines[lines.index('key: "stable"') + 1] == "value: 4"
 
 
-def test_models_config_is_the_servers_own_message(tmp_path):
-    """The protocol's package has only a part of the server's messages."""
-    config = pytest.importorskip("tensorflow_serving.config.model_server_config_pb2")
-    text = _settings(tmp_path, 1, 2)
-    parsed = text_format.Parse(text, config.ModelServerConfig())
-    (model,) = parsed.model_config_list.config
-    assert (model.name, model.base_path) == ("digits", "/models/digits")
-    assert list(model.model_version_policy.specific.versions) == [1, 2]
-    assert dict(model.version_labels) == {"stable": 1, "canary": 2}
+def test_labels_of_an_earlier_release_are_kept(tmp_path):
+    """0.1 wrote both labels with each export."""
+    (tmp_path / "models.config").write_text(_VERSION_0_1)
+    lines = _without_comments(_settings(tmp_path, 4, 5, 6))
+    assert [line for line in lines if line.startswith("versions")] == [
+        "versions: 4",
+        "versions: 5",
+        "versions: 6",
+    ]
+    assert lines[lines.index('key: "stable"') + 1] == "value: 4"
+    assert lines[lines.index('key: "canary"') + 1] == "value: 5"
+
+
+_VERSION_0_1 = """\
+# For `tensorflow_model_server --model_config_file`; every export overwrites it. Labels
+# of versions that are still being loaded need
+# --allow_version_labels_for_unavailable_models=true.
+model_config_list {
+  config {
+    name: "digits"
+    base_path: "/models/digits"
+    model_platform: "tensorflow"
+    model_version_policy {
+      specific {
+        versions: 4
+        versions: 5
+      }
+    }
+    version_labels {
+      key: "stable"
+      value: 4
+    }
+    version_labels {
+      key: "canary"
+      value: 5
+    }
+  }
+}
+"""
 
 
 def test_batching_is_written_once(tmp_path):

@@ -33,11 +33,13 @@ class Exported:
         warm: whether the version has warm-up requests.
         verification: how far the model's images are from the network's; None without
             `ExportConfig.verify`.
+        pending: whether a rollout would give the version a label.
     """
 
     directory: str
     warm: bool
     verification: verification.Verification | None
+    pending: bool = False
 
 
 def export(
@@ -172,7 +174,9 @@ def _write(
         check=check,
     )
     warm = config.warmup != "none" and warmup.available()
-    return Exported(version, warm, results[0] if results else None)
+    listed = versions.read_list(directory)
+    pending = listed is not None and listed != listed.rolled_out()
+    return Exported(version, warm, results[0] if results else None, pending)
 
 
 def _verify(

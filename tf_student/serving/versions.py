@@ -4,38 +4,14 @@ import os
 
 import tensorflow as tf
 
-from tf_student.runtime import files
+from tf_student.runtime import atomic, files
 from tf_student.runtime.errors import InputError
-from tf_student.serving import metadata
+from tf_student.serving import metadata, model_list
 
 MODELS, BATCHING = "models.config", "batching.config"
+# The file without which a server cannot load a version.
+LAST_FILE = "saved_model.pb"
 
-_ONE_VERSION = """\
-# The model has one version. The next export adds its own with the label `canary`.
-"""
-_MODELS = """\
-# For `tensorflow_model_server --model_config_file`; every export overwrites it. Labels
-# of versions that are still being loaded need
-# --allow_version_labels_for_unavailable_models=true.
-{note}model_config_list {{
-  config {{
-    name: "{name}"
-    base_path: "/models/{name}"
-    model_platform: "tensorflow"
-    model_version_policy {{
-      specific {{
-{versions}
-      }}
-    }}
-{labels}
-  }}
-}}
-"""
-_LABEL = """\
-    version_labels {{
-      key: "{label}"
-      value: {version}
-    }}"""
 _BATCHING = """\
 # For `tensorflow_model_server --enable_batching --batching_parameters_file`; exports do
 # not overwrite it. With batching, the server joins requests along the first dimension
@@ -48,11 +24,30 @@ num_batch_threads {{ value: 2 }}
 
 
 def numbers(base: str) -> list[int]:
-    """The existing versions in ascending order; other names are ignored."""
+    """The existing versions in ascending order; other names are ignored.
+
+    Also ignores versions that an export to an object store did not finish.
+    """
     if not tf.io.gfile.isdir(base):
         return []
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(base)]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    names = {name.rstrip("/") for name in tf.io.gfile.listdir(base)}
+    found = {name for name in names if _is_number(name)}
+    return sorted(int(name) for name in found - _unfinished(base, names))
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _unfinished(base: str, names: set[str]) -> set[str]:
+    """Versions of which only a part has left its temporary directory."""
+    begun = {name.rpartition(atomic.MARK)[0] for name in names if atomic.MARK in name}
+    return {
+        name
+        for name in names & begun
+        if _is_number(name)
+        and not tf.io.gfile.exists(os.path.join(base, name, LAST_FILE))
+    }
 
 
 def newest(directory: str) -> str | None:
@@ -97,35 +92,43 @@ def choose(base: str, version: int, name: str) -> str:
 
 
 def remove_leftovers(base: str) -> None:
-    """Removes temporary files and directories of interrupted exports."""
-    names = {name.partition(".tmp-")[0] for name in tf.io.gfile.listdir(base)}
-    own = {name for name in names if name.isascii() and name.isdigit()}
+    """Removes what interrupted exports left behind."""
+    names = {name.rstrip("/") for name in tf.io.gfile.listdir(base)}
+    # Before the temporary directories, which tell them from finished versions.
+    for name in _unfinished(base, names):
+        tf.io.gfile.rmtree(os.path.join(base, name))
+    own = set(filter(_is_number, (name.partition(atomic.MARK)[0] for name in names)))
     files.remove_leftovers(base, own | {MODELS, BATCHING})
+
+
+def read_list(base: str) -> model_list.ModelList | None:
+    """The versions and labels in `models.config`; None without the file."""
+    path = os.path.join(base, MODELS)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "r") as file:
+        return model_list.parse(file.read())
+
+
+def write_list(base: str, name: str, listed: model_list.ModelList) -> None:
+    """Writes `models.config` for a model."""
+    files.write_text(os.path.join(base, MODELS), listed.text(name))
 
 
 def write_settings(base: str, name: str, limit: int) -> None:
     """Writes `models.config` and, if it is missing, `batching.config`.
 
-    The server loads the last two versions. The older one has the label `stable`, the
-    newer one `canary`; a single version is `stable`.
+    The server will load the new version besides those with labels. No label moves: only
+    the label `stable` of a model's first version is new.
 
     Args:
         base: the model's directory.
         name: of the model.
         limit: largest number of images in a request, which also limits a batch.
     """
-    last = numbers(base)[-2:]
-    labels = dict(zip(("stable", "canary"), last, strict=False))
-    text = _MODELS.format(
-        note=_ONE_VERSION if len(last) == 1 else "",
-        name=name,
-        versions="\n".join(f"        versions: {version}" for version in last),
-        labels="\n".join(
-            _LABEL.format(label=label, version=version)
-            for label, version in labels.items()
-        ),
-    )
-    files.write_text(os.path.join(base, MODELS), text)
+    existing, before = numbers(base), read_list(base)
+    listed = before.with_exports(existing) if before else None
+    write_list(base, name, listed or model_list.first_list(existing))
     path = os.path.join(base, BATCHING)
     if not tf.io.gfile.exists(path):
         files.write_text(path, _BATCHING.format(size=min(64, limit)))
