@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from tf_student.flags import config_flags, output
 
+from tf_student.runtime import atomic
 from tf_student.runtime.errors import (
     DivergedError,
     InputError,
@@ -28,6 +29,10 @@ EXIT_UNVERIFIED = 4
 # EX_TEMPFAIL: running the same command again continues.
 EXIT_PREEMPTED = 75
 EXIT_INTERRUPTED = 130
+# Exit codes after which a repetition does not help.
+FINAL = (EXIT_INPUT, EXIT_DIVERGED, EXIT_UNVERIFIED)
+# The environment variable with the path of a file for such errors.
+ERROR_FILE = "TF_STUDENT_ERROR_FILE"
 
 # What a command would do, and its costs by name.
 Plan = tuple[str, dict[str, Any]]
@@ -76,7 +81,8 @@ def _execute(
         explained = _explain(error)
         if explained is None:
             raise
-        _fail(*explained)
+        # A file system that does not respond may do so later.
+        _fail(*explained, final=type(error).__name__ != "UnavailableError")
 
 
 def _explain(error: Exception) -> tuple[str, int] | None:
@@ -115,10 +121,32 @@ def _print_help(listing: str) -> NoReturn:
     sys.exit(0)
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
+    """Prints why the command ends, and ends it.
+
+    Args:
+        message: one line.
+        code: the exit code.
+        final: whether the same command would end with the same error again, unless the
+            code says that it would not.
+    """
     command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    print(f"tf-student {command}: {message}", file=sys.stderr)
+    line = f"tf-student {command}: {message}"
+    print(line, file=sys.stderr)
+    if final and code in FINAL:
+        _leave_marker(f"{code} {line}\n")
     sys.exit(code)
+
+
+def _leave_marker(text: str) -> None:
+    """Writes an error into the file that a script of a scheduler names, if any.
+
+    Schedulers that end the other tasks of a job may report the exit code of those.
+    """
+    path = os.environ.get(ERROR_FILE)
+    if path:
+        with contextlib.suppress(OSError):
+            atomic.write_bytes(path, text.encode("utf-8", "replace"))
 
 
 def _log_plainly() -> None:
@@ -155,7 +183,8 @@ def _is_file_system_error(error: Exception) -> bool:
         errors.OutOfRangeError,
         errors.UnavailableError,
     )
-    return isinstance(error, kinds)
+    scheme = isinstance(error, errors.UnimplementedError) and "scheme" in str(error)
+    return isinstance(error, kinds) or scheme
 
 
 def costs() -> ModuleType:

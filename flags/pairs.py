@@ -37,7 +37,9 @@ def _preset() -> Preset:
 
 
 def _engine() -> EngineConfig:
-    return config_flags.resolve(worker_from(os.environ, flags.FLAGS.num_workers))
+    index, count = flags.FLAGS.worker_index, flags.FLAGS.num_workers
+    given = index is not None and count is not None
+    return config_flags.resolve(worker_from({} if given else os.environ, count))
 
 
 def main() -> None:
@@ -108,25 +110,55 @@ def worker_from(
     Raises:
         InputError: if the environment has an index but no number of workers.
     """
-    index = environment.get("JOB_COMPLETION_INDEX")
-    count, first, step = environment.get("NUM_WORKERS"), "0", "1"
     if "SLURM_ARRAY_TASK_ID" in environment:
-        index = environment["SLURM_ARRAY_TASK_ID"]
-        count = environment.get("SLURM_ARRAY_TASK_COUNT")
-        first = environment.get("SLURM_ARRAY_TASK_MIN", "0")
-        step = environment.get("SLURM_ARRAY_TASK_STEP", "1")
-    if index is None:
+        return _task_of_array(environment, num_workers)
+    if "JOB_COMPLETION_INDEX" not in environment:
         return EngineConfig()
-    if num_workers is not None:
-        count = str(num_workers)
+    index = _integer(environment, "JOB_COMPLETION_INDEX")
+    if num_workers is None:
+        num_workers = _integer(environment, "NUM_WORKERS")
+    return EngineConfig(worker_index=index, num_workers=num_workers)
+
+
+def _task_of_array(
+    environment: Mapping[str, str], num_workers: int | None
+) -> EngineConfig:
+    """Returns the worker of a task of a Slurm job array.
+
+    The tasks of a whole array are the workers in their order. Some tasks of an array,
+    which repeat the failed ones, have the index of a worker as their ID.
+    """
+    task = _integer(environment, "SLURM_ARRAY_TASK_ID")
+    first = _integer(environment, "SLURM_ARRAY_TASK_MIN", 0)
+    last = _integer(environment, "SLURM_ARRAY_TASK_MAX", -1)
+    step = max(1, _integer(environment, "SLURM_ARRAY_TASK_STEP", 1))
+    tasks = _integer(environment, "SLURM_ARRAY_TASK_COUNT", num_workers)
+    has_gaps = last >= 0 and (last - first) // step + 1 != tasks
+    if has_gaps and num_workers is None:
+        raise InputError(
+            "`num_workers` must be given for a job array with gaps, whose task IDs are "
+            "the indices of workers. Received: SLURM_ARRAY_TASK_COUNT="
+            f"{tasks} from {first} to {last}."
+        )
+    if has_gaps or num_workers not in (None, tasks):
+        return EngineConfig(worker_index=task, num_workers=num_workers or 0)
+    return EngineConfig(worker_index=(task - first) // step, num_workers=tasks)
+
+
+def _integer(
+    environment: Mapping[str, str], name: str, default: int | None = None
+) -> int:
+    """Returns an environment variable that is a number."""
+    value = environment.get(name)
+    if value is None and default is not None:
+        return default
     try:
-        position, workers = (int(index) - int(first)) // int(step), int(count or "")
+        return int(value or "")
     except ValueError as error:
         raise InputError(
-            "`num_workers`, or the environment variable NUM_WORKERS, must be a number "
-            f"in a job with an index. Received: index={index}, num_workers={count}."
+            f"The environment variable {name} must be a number in a job with an index, "
+            f"unless --num_workers replaces it. Received: {name}={value}."
         ) from error
-    return EngineConfig(worker_index=position, num_workers=workers)
 
 
 if __name__ == "__main__":

@@ -4,52 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from tf_student.flags import pairs
 
 from tests.flags import conftest
 from tests.flags.commands import fork
-from tf_student.pairs.pairs_config import EngineConfig
-from tf_student.runtime.errors import InputError
 
 SHARD = "pairs-train.tfrecord-00002-of-00018"
-
-
-def test_a_process_without_an_index_makes_everything():
-    assert pairs.worker_from({}) == EngineConfig()
-
-
-def test_a_task_of_a_slurm_array_knows_its_part():
-    environment = {
-        "SLURM_ARRAY_TASK_ID": "7",
-        "SLURM_ARRAY_TASK_MIN": "5",
-        "SLURM_ARRAY_TASK_COUNT": "4",
-    }
-    expected = EngineConfig(worker_index=2, num_workers=4)
-    assert pairs.worker_from(environment) == expected
-    environment |= {"SLURM_ARRAY_TASK_ID": "17", "SLURM_ARRAY_TASK_STEP": "4"}
-    expected = EngineConfig(worker_index=3, num_workers=4)
-    assert pairs.worker_from(environment) == expected
-
-
-def test_a_pod_of_a_kubernetes_indexed_job_knows_its_part():
-    environment = {"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "8"}
-    expected = EngineConfig(worker_index=3, num_workers=8)
-    assert pairs.worker_from(environment) == expected
-    del environment["NUM_WORKERS"]
-    assert pairs.worker_from(environment, 8) == expected
-
-
-def test_an_index_needs_a_number_of_workers():
-    with pytest.raises(InputError, match="must be a number in a job with an index"):
-        pairs.worker_from({"JOB_COMPLETION_INDEX": "3"})
-    with pytest.raises(InputError, match="index=3, num_workers=many"):
-        pairs.worker_from({"JOB_COMPLETION_INDEX": "3", "NUM_WORKERS": "many"})
-
-
-def test_an_index_of_an_array_must_be_below_the_number_of_workers():
-    environment = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "8"}
-    with pytest.raises(InputError, match="`worker_index` must be below"):
-        pairs.worker_from(environment, 4)
 
 
 @pytest.fixture(scope="module")
