@@ -62,3 +62,67 @@ def test_a_wrong_option_is_one_line(plan, tmp_path):
     options = ["direct_num_workers=many"]
     with pytest.raises(InputError, match="Apache Beam pipeline failed"):
         beam.write_pairs(str(tmp_path / "beam"), plan(), None, options)
+
+
+_PYTHON = """Error processing instruction 1. Original traceback is
+Traceback (most recent call last):
+  File "/lib/sdk_worker.py", line 300, in _execute
+    response = task()
+ValueError: no teacher here
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/lib/common.py", line 1500, in process
+RuntimeError: no teacher here [while running 'ParDo']
+"""
+_JAVA = """
+java.lang.RuntimeException: Error received from SDK harness for instruction 2
+\tat org.apache.beam.runners.FnApiControlClient.onNext(FnApiControlClient.java:180)
+\tat java.base/java.lang.Thread.run(Thread.java:840)
+Caused by: java.io.IOException: no space
+\t... 1 more
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("no runner", "no runner"),
+        ("first\nsecond", "first"),
+        (_PYTHON, "ValueError: no teacher here"),
+        (
+            _JAVA,
+            "java.lang.RuntimeException: Error received from SDK harness for "
+            "instruction 2",
+        ),
+        (f"Pipeline failed in state FAILED: {_JAVA.strip()}", None),
+        ("at org.apache.A.b(A.java:1)\n... 1 more\nno more workers", "no more workers"),
+        ("at the end", "at the end"),
+        ("", "RuntimeError"),
+        ('  File "a"\n', "RuntimeError"),
+    ],
+    ids=lambda value: "",
+)
+def test_reason_is_the_first_line_that_has_one(message, reason):
+    expected = reason or message.partition("\n")[0]
+    assert beam._reason(RuntimeError(message)) == expected
+
+
+_DASK = "runner=apache_beam.runners.dask.dask_runner.DaskRunner"
+
+
+@pytest.mark.parametrize(
+    ("options", "added"),
+    [
+        ([], []),
+        (["runner=FlinkRunner", "job_name=dask"], []),
+        ([_DASK, "dask_client_address=a:1"], ["dask_partition_size=1"]),
+        (["runner=DaskRunner"], ["dask_partition_size=1"]),
+        ([_DASK, "dask_partition_size=3"], []),
+        ([_DASK, "dask_npartitions=3"], []),
+    ],
+    ids=lambda value: "",
+)
+def test_workers_of_dask_get_one_shard_at_a_time(options, added):
+    assert beam._completed(options) == options + added

@@ -1,5 +1,6 @@
 """Generates the shards of a pair set with any runner of Apache Beam."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +12,12 @@ from apache_beam.utils import shared
 from tf_student.pairs import manifests, writer
 from tf_student.pairs.interface import Sample
 from tf_student.runtime.errors import InputError
+
+# Lines without a reason: empty ones, indented ones, headings of tracebacks.
+_PLACE = re.compile(
+    r"\s|$|at \S+\(|\.\.\. \d+ more|Traceback \(|.*[Tt]raceback is:?\s*$|"
+    r"During handling of the above|The above exception was"
+)
 
 # Opens a sampler; returns it with the number of pairs to sample at once.
 OpenSampler = Callable[[], tuple[Sample, int]]
@@ -42,19 +49,42 @@ def write_pairs(
     todo = writer.prepare(directory, manifest, manifest.shards)
     write = _WriteShard(directory, manifest, open_sampler)
     try:
-        arguments = PipelineOptions([f"--{option}" for option in options])
+        arguments = PipelineOptions([f"--{o}" for o in _completed(options)])
         with apache_beam.Pipeline(options=arguments) as pipeline:
             # Without reshuffling, a runner may give all shards to one worker.
             shards = pipeline | apache_beam.Create(todo) | apache_beam.Reshuffle()
             _ = shards | apache_beam.ParDo(write)
     # Runners raise errors of their own, and a wrong option exits.
     except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
-            f"The Apache Beam pipeline failed: {lines[-1]} Finished shards are kept. "
-            "The same command continues."
+            f"The Apache Beam pipeline failed: {_reason(error)} Finished shards are "
+            "kept. The same command continues."
         ) from error
     return writer.finish(directory, manifest)
+
+
+def _completed(options: Sequence[str]) -> list[str]:
+    """The options, with one shard at a time for a worker of Dask.
+
+    Dask's own guess gives all shards to one worker.
+    """
+    names = {option.partition("=")[0] for option in options}
+    dask = any(o.startswith("runner=") and "dask" in o.lower() for o in options)
+    if dask and not names & {"dask_partition_size", "dask_npartitions"}:
+        return [*options, "dask_partition_size=1"]
+    return list(options)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of a message that says why, and not where, a pipeline failed.
+
+    Runners put tracebacks of Python and stack traces of Java into their messages.
+    """
+    lines = str(error).splitlines()
+    return next(
+        (line.strip() for line in lines if not _PLACE.match(line)),
+        type(error).__name__,
+    )
 
 
 class _SharedSampler:
