@@ -55,10 +55,19 @@ def replacing(path: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def replacing_directory(path: str) -> Iterator[str]:
+def replacing_directory(path: str, last: str = "") -> Iterator[str]:
     """Yields a temporary directory to fill, which becomes `path` at the end.
 
     `path` must not exist. After an exception, the temporary directory is removed.
+
+    Object stores have no directories that could be renamed, so there the files get
+    their names one after the other. A process that is killed meanwhile leaves some of
+    them under `path`, and the temporary directory with the others.
+
+    Args:
+        path: the directory.
+        last: the file in it that gets its name after all others and without which
+            `path` counts as unfinished.
     """
     temporary = atomic.temporary_name(path)
     try:
@@ -67,12 +76,34 @@ def replacing_directory(path: str) -> Iterator[str]:
         for folder, _, names in tf.io.gfile.walk(temporary):
             for name in names:
                 atomic.flush_to_disk(os.path.join(folder, name))
-        tf.io.gfile.rename(temporary, path)
+        if is_remote(path):
+            _move_files(temporary, path, last)
+        else:
+            tf.io.gfile.rename(temporary, path)
     except BaseException:
         with contextlib.suppress(tf.errors.OpError):
             if tf.io.gfile.exists(temporary):
                 tf.io.gfile.rmtree(temporary)
         raise
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names a file system by its scheme, such as `gs://bucket/run`."""
+    return "://" in path
+
+
+def _move_files(source: str, target: str, last: str) -> None:
+    """Moves the files of a directory, `last` after all others."""
+    moves = []
+    for folder, _, names in tf.io.gfile.walk(source):
+        relative = os.path.relpath(folder, source)
+        into = target if relative == "." else os.path.join(target, relative)
+        tf.io.gfile.makedirs(into)
+        moves += [(os.path.join(folder, n), os.path.join(into, n)) for n in names]
+    end = os.path.join(target, last)
+    for old, new in sorted(moves, key=lambda move: move[1] == end):
+        tf.io.gfile.rename(old, new)
+    tf.io.gfile.rmtree(source)
 
 
 def write_text(path: str, text: str) -> None:

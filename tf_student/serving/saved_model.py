@@ -23,7 +23,9 @@ def write(
 ) -> str:
     """Writes `<base>/<version>/` atomically, and then the server's settings.
 
-    Removes leftovers of interrupted exports from `base` first.
+    Removes leftovers of interrupted exports from `base` first. On an object store,
+    where directories cannot be renamed, `saved_model.pb` is the last file that appears,
+    and the settings name the version only after it.
 
     Args:
         base: the model's directory.
@@ -47,7 +49,7 @@ def write(
     with files.locked(base):
         directory = versions.choose(base, version, about.name)
         versions.remove_leftovers(base)
-        with files.replacing_directory(directory) as temporary:
+        with files.replacing_directory(directory, versions.LAST_FILE) as temporary:
             _write(temporary, model, about, warm)
             check(temporary)
         versions.write_settings(base, about.name, about.max_count)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.diffusion import interpolation, noise
+from tf_student.runtime import files
 from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, native
 
@@ -65,7 +66,7 @@ def verify(
     """Compares an exported version with its network.
 
     Args:
-        directory: of the SavedModel, on a local disk.
+        directory: of the SavedModel; from an object store it is copied first.
         generate: the network, from float32 noise to float images.
         shape: `(height, width, channels)` of an image.
         dtype: of the model; it determines the tolerance.
@@ -80,15 +81,29 @@ def verify(
     expected = _expected(inputs, generate, shape)
     skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
+        local = _local_copy(directory, scratch)
         try:
-            images = _run_isolated(directory, inputs, library, scratch, thorough)
+            images = _run_isolated(local, inputs, library, scratch, thorough)
             if thorough and not skipped:
-                images |= _run_in_cpp(directory, inputs, library, scratch)
+                images |= _run_in_cpp(local, inputs, library, scratch)
         except RuntimeError as error:
             raise VerificationError(str(error)) from error
     largest = _largest_distance(directory, images, expected, TOLERANCE[dtype])
     loaders = tuple(dict.fromkeys(loader for loader, _ in images))
     return Verification(loaders, largest, skipped)
+
+
+def _local_copy(directory: str, scratch: str) -> str:
+    """An absolute path of a local directory, or of a copy on the local disk."""
+    if not files.is_remote(directory):
+        return os.path.abspath(directory)
+    copy = os.path.join(scratch, "model")
+    for folder, _, names in tf.io.gfile.walk(directory):
+        into = os.path.join(copy, folder[len(directory) :].strip("/"))
+        os.makedirs(into, exist_ok=True)
+        for name in names:
+            tf.io.gfile.copy(os.path.join(folder, name), os.path.join(into, name))
+    return copy
 
 
 def _largest_distance(
@@ -159,7 +174,7 @@ def _run_isolated(
     for name, path in paths.items():
         np.savez(path, **inputs[name])  # type: ignore[arg-type]
     request = {
-        "directory": os.path.abspath(directory),
+        "directory": directory,
         "inputs": paths,
         "library": library,
         # saved_model_cli cannot load a library.
@@ -197,7 +212,7 @@ def _run_in_cpp(
         outputs[name] = os.path.join(scratch, f"{name}.bin")
         words = [native.argument(key, value, scratch) for key, value in values.items()]
         requests.append(" ".join([name, outputs[name], *words]))
-    statuses = native.run(program, os.path.abspath(directory), requests, library)
+    statuses = native.run(program, directory, requests, library)
     images = {}
     for name, status in zip(inputs, statuses, strict=True):
         if not status.startswith("OK uint8 "):
