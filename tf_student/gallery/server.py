@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable, Collection
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,6 +14,11 @@ from tf_student.runtime.errors import InputError
 # Two threads serve the page itself while requests run and wait in the queue.
 _PAGE_THREADS = 2
 _HEADER_BYTES = 16 * 1024
+# Open connections. Below the 1024 files that a process may usually open.
+_CONNECTIONS = 500
+# For a request to arrive whole, and then for its answer to be read. The model's own
+# time does not count.
+_SECONDS = 20
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -69,7 +75,7 @@ def serve(
         InputError: if the address is not free, or the extra `gallery` is missing.
     """
     try:
-        import waitress
+        import waitress  # noqa: F401
 
         from tf_student.gallery import app
     except ModuleNotFoundError as error:
@@ -83,16 +89,44 @@ def serve(
         page = app.make_app(
             open_models(), hosts=trusted_hosts(config), max_images=config.max_images
         )
-        server = waitress.create_server(
-            page,
-            sockets=[listening],
-            threads=1 + app.WAITING + _PAGE_THREADS,
-            max_request_header_size=_HEADER_BYTES,
-            max_request_body_size=1,
-            ident=None,
-        )
+        server = make_server(page, listening)
         ready(f"http://{_bracketed(config.host)}:{listening.getsockname()[1]}/")
         server.run()
+
+
+def make_server(page: Any, listening: socket.socket, *, seconds: int = _SECONDS) -> Any:
+    """Creates the server, which bounds the number and the time of connections.
+
+    Args:
+        page: the application.
+        listening: a socket that listens.
+        seconds: for a request to arrive whole, and for its answer to be read.
+
+    Returns:
+        A server of waitress; `run()` serves until it is interrupted.
+    """
+    import waitress
+
+    from tf_student.gallery import app, bounded_channel
+
+    server = waitress.create_server(
+        page,
+        sockets=[listening],
+        threads=1 + app.WAITING + _PAGE_THREADS,
+        max_request_header_size=_HEADER_BYTES,
+        max_request_body_size=1,
+        connection_limit=_CONNECTIONS,
+        backlog=_CONNECTIONS,
+        channel_timeout=seconds,
+        cleanup_interval=1,
+        # A thread would wait for a slow reader of a longer answer.
+        outbuf_high_watermark=2**30,
+        # `select` does not support many connections.
+        asyncore_use_poll=True,
+        ident=None,
+    )
+    server.channel_class = bounded_channel.BoundedChannel
+    return server
 
 
 def _listen(config: GalleryConfig) -> socket.socket:
