@@ -82,7 +82,7 @@ def online(
     train: TrainConfig,
 ) -> dict[str, int]:
     """Returns the additional cost of generating the pairs on demand."""
-    calls = len(schedules.sampling_timesteps(sampler, diffusion))
+    calls = schedules.network_calls(sampler, diffusion)
     images = train.steps * train.batch_size + pairs.held_out_pairs
     return {
         "images of the teacher": images,
@@ -100,8 +100,7 @@ def sampling(
     student: bool = False,
 ) -> dict[str, int]:
     """Returns the cost of drawing `count` images with the teacher or the student."""
-    timesteps = schedules.sampling_timesteps(sampler, diffusion)
-    calls = 1 if student else len(timesteps)
+    calls = 1 if student else schedules.network_calls(sampler, diffusion)
     return {
         "parameters": memory.parameters(unet),
         "images": count,

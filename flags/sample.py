@@ -2,6 +2,7 @@
 
     tf-student sample --preset=digits --network=both --count=64
     tf-student sample --preset=digits --network=matched
+    tf-student sample --preset=digits_classes --network=matched --labels=0,1,2
 
 Writes the grid samples.png and a folder of PNG files to the work directory.
 """
@@ -54,7 +55,7 @@ def plan() -> launch.Plan:
         preset.unet,
         preset.diffusion,
         preset.sampler,
-        config.count,
+        config.images,
         student=flags.FLAGS.network in ("student", "matched"),
     )
     return f"draw images into {config_flags.work_dir()}", cost

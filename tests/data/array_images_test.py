@@ -63,3 +63,40 @@ def test_an_array_of_anything_but_images_is_an_error(tmp_path, array, received):
         f"{path} must hold uint8 images [n, height, width, channels]. "
         f"Received: {received}."
     )
+
+
+def test_labels_of_an_npz(tmp_path):
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.array([2, 0, 1], np.uint8))
+    image_set = load(tmp_path / "a.npz")
+    assert image_set.classes == 3
+    assert list(image_set.labels().as_numpy_iterator()) == [2, 0, 1]
+
+
+def test_each_split_may_have_labels_of_its_own(tmp_path):
+    arrays = {"train": np.zeros((3, 8, 8, 3), np.uint8), "train_labels": [1, 1, 0]}
+    arrays |= {"test": np.zeros((2, 8, 8, 3), np.uint8), "test_labels": [0, 1]}
+    np.savez(tmp_path / "a.npz", **arrays)
+    for split, expected in {"train": [1, 1, 0], "test": [0, 1]}.items():
+        labels = load(tmp_path / "a.npz", split=split).labels()
+        assert list(labels.as_numpy_iterator()) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 1], "one for each of 3 images. Received: int64 [2], smallest 0."),
+        ([0, -1, 1], "Received: int64 [3], smallest -1."),
+        ([0.0, 1.0, 2.0], "must be integers of at least 0"),
+        ([0, 1, 9], "numbered from 0 without gaps. Received: label 9 for 3 images."),
+    ],
+)
+def test_labels_that_cannot_be(tmp_path, labels, expected):
+    np.savez(tmp_path / "a.npz", images=np.zeros((3, 8, 8, 3), np.uint8), labels=labels)
+    assert expected in refusal(lambda: load(tmp_path / "a.npz"))
+
+
+def test_the_digits_have_labels():
+    image_set = load("digits", (8, 8, 1))
+    assert image_set.classes == 10
+    assert list(image_set.labels().take(10).as_numpy_iterator()) == list(range(10))

@@ -64,3 +64,22 @@ def test_a_folder_without_images_is_an_error(tmp_path):
         "`dataset` must be a folder with .png, .jpg, .jpeg, .bmp files. "
         f"Received: dataset={tmp_path}."
     )
+
+
+def test_subfolders_are_classes_in_the_order_of_their_names(tmp_path):
+    for folder, count in {"zebra": 1, "ant": 2, "cat": 1}.items():
+        for number in range(count):
+            write_png(
+                tmp_path / folder / f"{number}.png", np.zeros((8, 8, 3), np.uint8)
+            )
+    image_set = load(tmp_path)
+    assert image_set.classes == 3
+    assert list(image_set.labels().as_numpy_iterator()) == [0, 0, 1, 2]
+
+
+def test_an_image_outside_the_subfolders_leaves_no_classes(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    write_png(tmp_path / "b" / "a.png", np.zeros((8, 8, 3), np.uint8))
+    image_set = load(tmp_path)
+    assert image_set.classes == 0
+    assert "must have labels" in refusal(image_set.labels)

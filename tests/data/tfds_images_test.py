@@ -102,3 +102,22 @@ def test_a_shuffled_stream_of_tfds_resumes(celeb_a):
     image_set = load("celeb_a", (64, 64, 3), data_dir=celeb_a)
     whole = take(image_set.shuffled(seed=1, start=0), 14)
     assert take(image_set.shuffled(seed=1, start=5), 9) == whole[5:]
+
+
+def test_labels_stay_with_their_images(tmp_path):
+    """Also in the shuffled stream, whose elements have two parts."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)
+
+    def examples(self, *arguments):
+        for number, image in enumerate(images):
+            yield number, {"image": image, "label": number % 10}
+
+    builder = tfds.testing.DummyMnist(data_dir=str(tmp_path))
+    with mock.patch.object(type(builder), "_generate_examples", examples):
+        builder.download_and_prepare()
+    image_set = load("dummy_mnist", (28, 28, 1), data_dir=str(tmp_path))
+    assert image_set.classes == 10
+    labels = {image.tobytes(): number % 10 for number, image in enumerate(images)}
+    for _, element in image_set.shuffled(seed=1, start=0).take(40):
+        image = image_set.decode(element).numpy()
+        assert labels[image.tobytes()] == int(image_set.label(element))

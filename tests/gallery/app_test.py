@@ -64,6 +64,7 @@ def test_models_are_described(client):
     assert client.get("/models", base_url=BASE).json == {
         "models": {"student": [8, 8, 3], "teacher": [8, 8, 3]},
         "max_images": 8,
+        "classes": {"student": 0, "teacher": 0},
     }
 
 
@@ -110,7 +111,11 @@ def test_interpolation_is_drawn(client, models):
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("", "The parameters must be, each of them once: model, seed, count."),
+        (
+            "",
+            "The parameters must be, each of them once: model, seed, count, and "
+            "perhaps label.",
+        ),
         ("model=student&seed=1", "each of them once"),
         ("model=student&seed=1&count=2&count=3", "each of them once"),
         ("model=student&seed=1&count=2&size=3", "each of them once"),

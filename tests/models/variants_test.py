@@ -13,7 +13,6 @@ from tf_student.architecture import plan
 from tf_student.models.blocks import ResBlock, SelfAttention
 from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding
 from tf_student.models.resampling import Downsample
-from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.models.unet import UNet
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import to_dict
@@ -109,12 +108,6 @@ def test_labels_are_given_if_there_are_classes(classes, given):
         unet(x, t, tf.constant([0, 1]) if given else None)
 
 
-def test_commands_refuse_a_teacher_with_classes():
-    teacher = Teacher(UNet(dataclasses.replace(TINY, classes=3)))
-    with pytest.raises(InputError, match=r"`teacher` must have no classes\. .*=3\."):
-        as_teacher(teacher)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -124,6 +117,8 @@ def test_commands_refuse_a_teacher_with_classes():
         ({"frequency_shift": 9.0}, "`frequency_shift` must be below base_width / 2"),
         ({"level_widths": (8, 9)}, "`groups` must divide the channels"),
         ({"classes": -1}, "`classes` must be at least 0"),
+        ({"label_dropout": 0.1}, "`label_dropout` must be 0 without classes"),
+        ({"classes": 3, "label_dropout": 1.0}, "`label_dropout` must be below 1"),
     ],
 )
 def test_options_that_contradict_are_an_error(options, message):

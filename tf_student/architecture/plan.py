@@ -130,7 +130,7 @@ def layers(config: UNetConfig) -> list[Layer]:
         Layer("dense_1", "dense", 4 * width, 4 * width, "embedding"),
     ]
     if config.classes:
-        planned.append(Layer("class_table", "table", config.classes, 4 * width))
+        planned.append(Layer("class_table", "table", config.label_rows, 4 * width))
     for block in blocks(config):
         planned += _layers_of(block, 4 * width, config.scale_shift)
     return [

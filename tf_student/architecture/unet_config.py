@@ -128,6 +128,14 @@ class UNetConfig:
         advanced=True,
         added=True,
     )
+    label_dropout: float = option(
+        0.0,
+        "Share of the teacher's training examples without a class. Above 0, the "
+        "network has a null class, which classifier-free guidance needs.",
+        minimum=0,
+        advanced=True,
+        added=True,
+    )
     learned_variance: bool = option(
         False,
         "Whether the network has further output channels for a variance, which "
@@ -146,8 +154,11 @@ class UNetConfig:
                     "`groups` must divide the channels. "
                     f"Received: groups={self.groups}, channels={width}."
                 )
-        if not self.dropout < 1:
-            refuse("dropout", "be below 1", self.dropout)
+        for name in ("dropout", "label_dropout"):
+            if not getattr(self, name) < 1:
+                refuse(name, "be below 1", getattr(self, name))
+        if self.label_dropout and not self.classes:
+            refuse("label_dropout", "be 0 without classes", self.label_dropout)
 
     def _check_sizes(self) -> None:
         levels = len(self.widths)
@@ -188,6 +199,11 @@ class UNetConfig:
         if self.up_attention_resolutions is None:
             return self.attention_resolutions
         return self.up_attention_resolutions
+
+    @property
+    def label_rows(self) -> int:
+        """Rows of the table of class embeddings; the last may be the null class."""
+        return self.classes + bool(self.label_dropout)
 
     @property
     def output_channels(self) -> int:

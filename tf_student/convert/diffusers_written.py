@@ -32,7 +32,7 @@ def write_config(config: UNetConfig) -> dict[str, Any]:
         "layers_per_block": config.blocks_per_level,
         "norm_eps": config.norm_epsilon,
         "norm_num_groups": config.groups,
-        "num_class_embeds": config.classes or None,
+        "num_class_embeds": config.label_rows or None,
         "out_channels": config.output_channels,
         "resnet_time_scale_shift": "scale_shift" if config.scale_shift else "default",
         "sample_size": config.image_size,

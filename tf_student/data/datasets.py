@@ -31,7 +31,8 @@ def load(data: DataConfig, image_shape: Shape | None = None) -> ImageSet:
     (1797, (8, 8, 1))
     """
     if data.dataset == "digits":
-        return array_images.from_array(digits()[0], "digits", image_shape)
+        images, labels = digits()
+        return array_images.from_array(images, "digits", image_shape, labels)
     if data.dataset.endswith(".npz"):
         return array_images.from_npz(data, image_shape)
     if tf.io.gfile.isdir(data.dataset):

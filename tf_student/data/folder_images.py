@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from tf_student.data import resize
+from tf_student.data.array_images import label_of_index
 from tf_student.data.image_set import ImageSet, Shape
 from tf_student.runtime.errors import InputError, first_line
 
@@ -14,6 +16,9 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
     """Returns all images in a folder and in the folders below it, sorted by path.
+
+    If every image lies in a subfolder, the subfolders are the classes, in the order of
+    their names.
 
     Args:
         folder: where to look for .png, .jpg, .jpeg and .bmp files.
@@ -33,22 +38,35 @@ def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
 
     shape = image_shape or _checked_shape(opened, paths[:1])
 
-    def decode(path: tf.Tensor) -> tf.Tensor:
+    def decode_file(path: tf.Tensor) -> tf.Tensor:
         image = tf.ensure_shape(opened(path), [None, None, shape[-1]])
         if image_shape:
             return resize.fit(image, shape)
         return tf.ensure_shape(image, shape)
 
+    table, labels = tf.constant(paths), _labels(folder, paths)
     return ImageSet(
         name=folder,
         count=len(paths),
-        elements=tf.data.Dataset.from_tensor_slices(paths),
-        decode=decode,
+        elements=tf.data.Dataset.range(len(paths)),
+        decode=lambda index: decode_file(table[index]),
         window=len(paths),
         shape=shape,
         preparation=resize.describe(shape, None if image_shape else shape),
-        diagnose=lambda: _checked_shape(decode, paths),
+        diagnose=lambda: _checked_shape(decode_file, paths),
+        classes=0 if labels is None else int(labels.max()) + 1,
+        label=None if labels is None else label_of_index(labels),
     )
+
+
+def _labels(folder: str, paths: list[str]) -> np.ndarray | None:
+    """The class of each image; None if an image lies in the folder itself."""
+    parents = [os.path.dirname(path) for path in paths]
+    within = [os.path.relpath(parent, folder) for parent in parents]
+    first = [parts.split(os.sep)[0] for parts in within]
+    if os.curdir in first:
+        return None
+    return np.unique(first, return_inverse=True)[1]
 
 
 def _image_paths(folder: str) -> list[str]:

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from tf_student.data import streams
+from tf_student.runtime.errors import InputError
 
 # Height, width and channels of an image.
 Shape = tuple[int, int, int]
@@ -18,26 +20,58 @@ class ImageSet:
     Attributes:
         name: the name of the images in reports.
         count: the number of images.
-        elements: the images in their cheapest form: indices, paths or encoded bytes.
+        elements: the images in their cheapest form: indices, or a dict with encoded
+            bytes.
         decode: maps an element to an image, uint8 `[height, width, channels]`.
         window: the number of elements that are kept in memory and shuffled together.
         shape: `(height, width, channels)` of every decoded image.
         preparation: how images of another size are resized, for reports.
         diagnose: raises an `InputError` that names an unreadable image, if one exists.
+        classes: number of classes; 0: the images have no labels.
+        label: maps an element to its label, int32 in [0, classes - 1].
     """
 
     name: str
     count: int
     elements: tf.data.Dataset
-    decode: Callable[[tf.Tensor], tf.Tensor]
+    decode: Callable[[Any], tf.Tensor]
     window: int
     shape: Shape
     preparation: str
     diagnose: Callable[[], object] = lambda: None
+    classes: int = 0
+    label: Callable[[Any], tf.Tensor] | None = None
 
     def images(self) -> tf.data.Dataset:
         """All images once, uint8 `[height, width, channels]`, in their fixed order."""
         return streams.untuned(self.elements.map(self.decode, tf.data.AUTOTUNE))
+
+    def labels(self) -> tf.data.Dataset:
+        """The label of each image once, int32, in the order of `images`.
+
+        Raises:
+            InputError: if the images have no labels.
+        """
+        return streams.untuned(self.elements.map(self.checked_label()))
+
+    def checked_label(self, classes: int = 0) -> Callable[[Any], tf.Tensor]:
+        """`label`, for a network with this number of classes; 0: any number.
+
+        Raises:
+            InputError: if the images have no labels, or another number of classes.
+        """
+        if self.label is None:
+            raise InputError(
+                f"{self.name} must have labels. An .npz file has them in the array "
+                "`labels`, a folder in the names of its subfolders, and a TFDS dataset "
+                "in the feature `label`."
+            )
+        if classes and classes != self.classes:
+            raise InputError(
+                f"`classes` must be the number of classes of {self.name}. Expected: "
+                f"{self.classes}, received: classes={classes}."
+            )
+        return self.label
 
     def shuffled(self, *, seed: int, start: int) -> tf.data.Dataset:
         """An endless stream of elements in which each epoch has another order.

@@ -93,12 +93,15 @@ def shuffle_windows(
         epoch: int64 scalar; each epoch has other permutations.
     """
 
-    def permute(number: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+    def permute(number: tf.Tensor, window: Any) -> Any:
         # Seeds of tf.random have two numbers; folding adds the third.
         key = tf.random.experimental.stateless_fold_in(
             tf.stack([tf.constant(seed, tf.int64), epoch]), number
         )
-        return tf.random.experimental.stateless_shuffle(window, key)
+        # The parts of an element stay together, because equal keys give equal orders.
+        return tf.nest.map_structure(
+            lambda part: tf.random.experimental.stateless_shuffle(part, key), window
+        )
 
     return dataset.batch(size).enumerate().map(permute).unbatch()
 

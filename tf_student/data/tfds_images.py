@@ -34,23 +34,32 @@ def from_tfds(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     feature, shape = _image_feature(builder, data, image_shape)
     crop = _CROPS.get(builder.name) if image_shape else None
 
-    def decode(encoded: tf.Tensor) -> tf.Tensor:
-        image = feature.decode_example(encoded)
+    def decode(element: dict[str, tf.Tensor]) -> tf.Tensor:
+        image = feature.decode_example(element["image"])
         if crop:
             image = tf.image.crop_to_bounding_box(image, *crop)
         return resize.fit(image, shape) if image_shape else image
 
+    features = builder.info.features
+    labelled = "label" in features and isinstance(
+        features["label"], tfds.features.ClassLabel
+    )
+    names = ["image", "label"] if labelled else ["image"]
     examples = builder.as_dataset(
         data.split, decoders={"image": tfds.decode.SkipDecoding()}
     )
     return ImageSet(
         name=f"{data.dataset} ({data.split})",
         count=builder.info.splits[data.split].num_examples,
-        elements=examples.map(lambda example: example["image"]),
+        elements=examples.map(lambda example: {k: example[k] for k in names}),
         decode=decode,
         window=_WINDOW,
         shape=shape,
         preparation=resize.describe(shape, feature.shape, crop),
+        classes=features["label"].num_classes if labelled else 0,
+        label=(lambda element: tf.cast(element["label"], tf.int32))
+        if labelled
+        else None,
     )
 
 

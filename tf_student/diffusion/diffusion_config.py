@@ -114,6 +114,13 @@ class SamplerConfig:
         advanced=True,
         added=True,
     )
+    guidance: float = option(
+        1.0,
+        "Weight of classifier-free guidance (arXiv 2207.12598), for a network with "
+        "classes; 1: none.",
+        minimum=0,
+        added=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -63,6 +63,11 @@ def half_log_snr(alpha_bars: T) -> T:
     return 0.5 * (tf.math.log(alpha_bars) - tf.math.log1p(-alpha_bars))
 
 
+def network_calls(sampler: SamplerConfig, diffusion: DiffusionConfig) -> int:
+    """Network calls for an image; guidance needs two at each time step."""
+    return len(sampling_timesteps(sampler, diffusion)) * (1 + (sampler.guidance != 1))
+
+
 def sampling_timesteps(
     sampler: SamplerConfig, diffusion: DiffusionConfig
 ) -> np.ndarray:

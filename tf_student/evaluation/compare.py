@@ -80,7 +80,8 @@ def _reference(
 
 
 def _same_noise(a: Source, b: Source, count: int) -> Callable[[], SameNoise] | None:
-    """Generates images of the same noise if both are generators of one size."""
-    if a.generate and b.generate and a.shape == b.shape:
+    """Generates images of the same noise if both are generators of the same kind."""
+    alike = (a.shape, a.classes) == (b.shape, b.classes)
+    if a.generate and b.generate and alike:
         return functools.partial(same_noise.generate, a, b, count)
     return None

@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from tf_student.evaluation import metrics
+from tf_student.evaluation.class_metrics import ClassReference
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.feature_reader import FeatureReader
 from tf_student.evaluation.features import Features
@@ -59,6 +60,7 @@ def measure(
     reference: metrics.Reference,
     reader: FeatureReader,
     config: EvaluateConfig,
+    by_class: ClassReference,
 ) -> Contender:
     """Measures a source against the real images.
 
@@ -68,13 +70,18 @@ def measure(
         reference: the real images.
         reader: extracts the features.
         config: the number and the size of the ranges.
+        by_class: the real images by class.
     """
     starts = range_starts(source, config)
     values, statistics = [], []
     for number, start in enumerate(starts):
         label = f"{name} {number + 1}/{len(starts)}"
         images = reader.read(source, label, start, config.samples)
-        values.append(reference.measure(images, infinity=config.fid_infinity))
+        value = reference.measure(images, infinity=config.fid_infinity)
+        if source.labels is not None:
+            labels = source.labels(start, config.samples)
+            value |= by_class.measure(images, labels)
+        values.append(value)
         statistics.append(metrics.statistics_of(images))
         if not number:
             first = images
@@ -96,10 +103,11 @@ def _milliseconds(source: Source) -> float:
     if source.generate is None or source.shape is None:
         return 0.0
     z = np.zeros((source.batch, *source.shape), np.float32)
-    source.generate(z)
+    inputs = (z, np.zeros(source.batch, np.int32)) if source.classes else z
+    source.generate(inputs)
     times = []
     for _ in range(_TIMED_CALLS):
         start = time.perf_counter()
-        source.generate(z)
+        source.generate(inputs)
         times.append(time.perf_counter() - start)
     return min(times) / source.batch * 1e3

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_student.data import streams
 from tf_student.data.data_config import DataConfig
+from tf_student.diffusion import noise
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation import (
     extractors,
@@ -114,8 +115,9 @@ class _Networks:
         """The columns of the table, by name."""
         sources = {"teacher": self._teacher_source(pair_set, strategy)}
         if dpm_calls:
-            clipping = self.sampler.clipping
-            best = SamplerConfig("log_snr", dpm_calls, "dpm++2m", clipping)
+            best = dataclasses.replace(
+                self.sampler, spacing="log_snr", calls=dpm_calls, solver="dpm++2m"
+            )
             # The sampler of the pairs has its column already.
             if best != self.sampler:
                 name = f"teacher, {best.solver}"
@@ -162,7 +164,18 @@ class _Networks:
             with streams.diagnosed(pair_set.diagnose):
                 yield from images.batch(self.run.device_batch).as_numpy_iterator()
 
-        return dataclasses.replace(source, read=read)
+        # The labels of the stored images, which are those of training noise.
+        stored = image_sources.drawn_labels(
+            pair_set.manifest.pairs.pairs_seed, noise.TRAINING, self.teacher.classes
+        )
+
+        def labels(first: int, count: int) -> np.ndarray:
+            beyond = first + count > pair_set.manifest.pairs.pairs
+            drawn = source.labels if beyond else stored
+            assert drawn is not None
+            return drawn(first, count)
+
+        return dataclasses.replace(source, read=read, labels=stored and labels)
 
 
 def _same_noise(
@@ -178,6 +191,6 @@ def _same_noise(
         return dataclasses.replace(images, names=_NAMES)
     with streams.diagnosed(pair_set.diagnose):
         held_out = list(pair_set.held_out().take(count).as_numpy_iterator())
-    z, stored = (np.stack(parts) for parts in zip(*held_out, strict=True))
+    inputs, stored = tf.nest.map_structure(lambda *parts: np.stack(parts), *held_out)
     assert student.generate is not None
-    return SameNoise(_NAMES, (stored, student.generate(z)))
+    return SameNoise(_NAMES, (stored, student.generate(inputs)))

@@ -15,6 +15,7 @@ from tf_student.evaluation import (
     pictures,
     similarity,
 )
+from tf_student.evaluation.class_metrics import ClassReference
 from tf_student.evaluation.contender import Contender
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.feature_reader import FeatureReader
@@ -80,8 +81,11 @@ class Measurement:
         count = self.config.samples if real.count is None else real.count
         real_features = self._reader.read(real, "real", 0, count)
         reference = metrics.Reference(real_features)
+        by_class = _by_class(sources, real, real_features, count)
         contenders = {
-            name: contender.measure(name, source, reference, self._reader, self.config)
+            name: contender.measure(
+                name, source, reference, self._reader, self.config, by_class
+            )
             for name, source in sources.items()
         }
         statistics = {name: c.statistics[0] for name, c in contenders.items()}
@@ -129,6 +133,19 @@ class Measurement:
         features = first.activations, second.activations
         alike, cosine = similarity.compare(pairs.images, features)
         return alike, pictures.pairs(pairs.names, pairs.images, cosine)
+
+
+def _by_class(
+    sources: dict[str, Source],
+    real: Source,
+    real_features: Features | Statistics,
+    count: int,
+) -> ClassReference:
+    classes = max(source.classes for source in sources.values())
+    labels = real.labels
+    if labels is None or real.classes != classes:
+        return ClassReference(real_features, classes, None)
+    return ClassReference(real_features, classes, lambda: labels(0, count))
 
 
 def _half_split(real_features: Features | Statistics) -> float | None:

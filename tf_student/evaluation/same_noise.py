@@ -3,7 +3,9 @@
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
 
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import noise
 from tf_student.evaluation.image_sources import Source
 
@@ -27,6 +29,7 @@ class SameNoise:
 def generate(a: Source, b: Source, count: int) -> SameNoise:
     """Generates `count` images of the same noise with both generators."""
     assert a.generate is not None and b.generate is not None
-    assert a.shape is not None and a.shape == b.shape
-    z = noise.normal(0, _FIRST_INDEX + np.arange(count), a.shape).numpy()
-    return SameNoise((a.name, b.name), (a.generate(z), b.generate(z)))
+    assert a.shape is not None and (a.shape, a.classes) == (b.shape, b.classes)
+    drawn = network_inputs.batch(0, _FIRST_INDEX + np.arange(count), a.shape, a.classes)
+    inputs = tf.nest.map_structure(lambda tensor: tensor.numpy(), drawn)
+    return SameNoise((a.name, b.name), (a.generate(inputs), b.generate(inputs)))

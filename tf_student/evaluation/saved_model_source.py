@@ -2,15 +2,19 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import noise
-from tf_student.evaluation.image_sources import Source
+from tf_student.diffusion.inputs import Inputs
+from tf_student.evaluation.image_sources import Source, drawn_labels
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.serving import metadata
+from tf_student.serving.signatures import LABELS
 
 
 def load(path: str, run: RunConfig) -> Source:
@@ -24,33 +28,66 @@ def load(path: str, run: RunConfig) -> Source:
         InputError: if the signature is missing or has other inputs or outputs.
     """
     model = tf.saved_model.load(path)
+    classes, limit = _about(path)
     signature = model.signatures.get("serving_default")
-    input_name, output_name, shape = _interface(path, signature)
-    batch = run.device_batch
-    if metadata.exists(path):
-        # An export rejects larger requests.
-        batch = min(batch, metadata.read(path).max_count)
+    input_name, output_name, shape = _interface(path, signature, classes)
+    # An export rejects larger requests.
+    batch = min(run.device_batch, limit or run.device_batch)
 
-    def generate(z: np.ndarray) -> np.ndarray:
+    def generate(inputs: Inputs) -> np.ndarray:
         # The function of the signature needs its model to stay alive.
         assert model is not None
-        parts = (tf.constant(z[i : i + batch]) for i in range(0, len(z), batch))
+        parts = _parts(inputs, input_name, batch)
         return np.concatenate(
-            [signature(**{input_name: part})[output_name].numpy() for part in parts]
+            [signature(**part)[output_name].numpy() for part in parts]
         )
 
     def read(first: int, count: int) -> Iterator[np.ndarray]:
         for start in range(first, first + count, batch):
             size = min(batch, first + count - start)
             indices = tf.range(start, start + size, 1, tf.int64) + noise.EVALUATION
-            yield generate(noise.normal(0, indices, shape).numpy())
+            drawn = network_inputs.batch(0, indices, shape, classes)
+            yield generate(tf.nest.map_structure(lambda tensor: tensor.numpy(), drawn))
 
-    return Source(os.path.normpath(path), read, shape, None, "", generate, batch)
+    return Source(
+        os.path.normpath(path),
+        read,
+        shape,
+        None,
+        "",
+        generate,
+        batch,
+        classes=classes,
+        labels=drawn_labels(0, noise.EVALUATION, classes),
+    )
 
 
-def _interface(path: str, signature) -> tuple[str, str, tuple[int, int, int]]:
+def _about(path: str) -> tuple[int, int]:
+    """Number of classes, and the largest number of images; 0 if it is unknown."""
+    if not metadata.exists(path):
+        return 0, 0
+    about = metadata.read(path)
+    return about.classes, about.max_count
+
+
+def _parts(inputs: Inputs, name: str, batch: int) -> Iterator[dict[str, tf.Tensor]]:
+    """The arguments of the signature for each batch."""
+    z, labels = network_inputs.split(inputs)
+    arrays = {name: z} if labels is None else {name: z, LABELS: labels}
+    for start in range(0, len(z), batch):
+        yield {
+            key: tf.constant(array[start : start + batch])
+            for key, array in arrays.items()
+        }
+
+
+def _interface(
+    path: str, signature: Any, classes: int
+) -> tuple[str, str, tuple[int, int, int]]:
     """The names of the input and the output, and the shape of an image."""
-    inputs = signature.structured_input_signature[1] if signature else {}
+    inputs = dict(signature.structured_input_signature[1]) if signature else {}
+    if classes:
+        inputs.pop(LABELS, None)
     if len(inputs) != 1 or len(signature.structured_outputs) != 1:
         raise InputError(
             f"{path} must have the signature serving_default with one input, noise, "

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_student.data import datasets, grids, images
 from tf_student.data.data_config import DataConfig
+from tf_student.data.image_set import ImageSet
 from tf_student.diffusion import losses, noise, schedules
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation.evaluation_config import VerifyConfig
@@ -112,28 +113,40 @@ def _losses(
     steps = [part // 2 + level * part for level in range(_LEVELS)]
     losses_of_batches: dict[int, list[np.ndarray]] = {step: [] for step in steps}
     first = noise.TEACHER
-    for pixels in real_images.images().take(config.real_images).batch(_BATCH):
+    for batch in _examples(teacher, real_images, config.real_images):
+        pixels, *labels = batch
         indices = np.arange(first, first + len(pixels))
         eps = noise.normal(config.seed, indices, pixels.shape[1:])
         first += len(pixels)
         for step, parts in losses_of_batches.items():
-            parts.append(loss(pixels, eps, tf.constant(step)).numpy())
+            parts.append(loss(pixels, eps, tf.constant(step), *labels).numpy())
     return {
         step: float(np.concatenate(parts).mean())
         for step, parts in losses_of_batches.items()
     }
 
 
-def _loss_function(
-    teacher: Teacher,
-) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
-    """From uint8 images, noise and one time step to the loss of each image."""
+def _examples(teacher: Teacher, real: ImageSet, count: int) -> tf.data.Dataset:
+    """Batches of images; with classes, of images and labels."""
+    parts = [real.images()]
+    if teacher.classes:
+        real.checked_label(teacher.classes)
+        parts.append(real.labels())
+    return tf.data.Dataset.zip(*parts).take(count).batch(_BATCH).map(_as_tuple)
+
+
+def _as_tuple(*parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    return parts
+
+
+def _loss_function(teacher: Teacher) -> Callable[..., tf.Tensor]:
+    """From uint8 images, noise, a time step and labels to the loss of each image."""
     alpha_bars = schedules.alpha_bars(teacher.diffusion)
 
     @tf.function
-    def loss(pixels, eps, t):
+    def loss(pixels, eps, t, *labels):
         return losses.noise_loss(
-            lambda x, t: teacher.unet(x, t, training=False),
+            lambda x, t: teacher.unet(x, t, *labels, training=False),
             images.to_float(pixels),
             eps,
             tf.fill([tf.shape(pixels)[0]], t),

@@ -58,15 +58,19 @@ class Model(Protocol):
     Attributes:
         shape: `(height, width, channels)` of an image.
         limit: largest number of images in a call; None if it is unknown.
+        classes: number of classes; 0: the model has none.
     """
 
     shape: tuple[int, int, int]
     limit: int | None
+    classes: int
 
-    def sample(self, seed: int, count: int) -> TimedImages:
-        """Draws images of a seed."""
+    def sample(self, seed: int, count: int, label: int) -> TimedImages:
+        """Draws images of a seed and a class; label -1: of any class."""
 
-    def interpolate(self, seed_a: int, seed_b: int, steps: int) -> TimedImages:
+    def interpolate(
+        self, seed_a: int, seed_b: int, steps: int, label: int
+    ) -> TimedImages:
         """Draws an interpolation between the first images of two seeds."""
 
 
@@ -103,35 +107,48 @@ def _add_models(app: flask.Flask, models: Mapping[str, Model], max_images: int) 
     @app.get("/models")
     def describe():
         shapes = {name: list(model.shape) for name, model in models.items()}
-        return {"models": shapes, "max_images": max_images}
+        classes = {name: model.classes for name, model in models.items()}
+        return {"models": shapes, "max_images": max_images, "classes": classes}
 
     @app.get("/sample")
     def sample():
-        parameters = Parameters("model", "seed", "count")
+        parameters = Parameters("model", "seed", "count", optional="label")
         model = models[parameters.choice("model", models)]
         seed = parameters.integer("seed", 0, LARGEST_SEED)
         count = parameters.integer("count", 1, max_images)
+        label = parameters.label(model.classes)
         with queue.turn():
-            return _answer(model.sample(seed, count))
+            return _answer(model.sample(seed, count, label))
 
     @app.get("/interpolate")
     def interpolate():
-        parameters = Parameters("model", "seed_a", "seed_b", "steps")
+        parameters = Parameters("model", "seed_a", "seed_b", "steps", optional="label")
         model = models[parameters.choice("model", models)]
         seeds = [parameters.integer(s, 0, LARGEST_SEED) for s in ("seed_a", "seed_b")]
         steps = parameters.integer("steps", 2, max_images)
+        label = parameters.label(model.classes)
         with queue.turn():
-            return _answer(model.interpolate(*seeds, steps))
+            return _answer(model.interpolate(*seeds, steps, label))
 
 
 class Parameters:
-    """The parameters of the request: the expected names, each of them once."""
+    """The parameters of the request: the expected names, each of them once.
 
-    def __init__(self, *names: str):
+    Args:
+        *names: that must be given.
+        optional: another one, which may be given.
+    """
+
+    def __init__(self, *names: str, optional: str):
         query = flask.request.args
-        if sorted(name for name, _ in query.items(multi=True)) != sorted(names):
+        given = sorted(name for name, _ in query.items(multi=True))
+        if given not in (sorted(names), sorted([*names, optional])):
             expected = ", ".join(names)
-            flask.abort(400, f"The parameters must be, each of them once: {expected}.")
+            flask.abort(
+                400,
+                f"The parameters must be, each of them once: {expected}, and perhaps "
+                f"{optional}.",
+            )
         self._query = query
 
     def choice(self, name: str, allowed: Iterable[str]) -> str:
@@ -148,6 +165,14 @@ class Parameters:
         if not re.fullmatch("[0-9]{1,19}", value) or not least <= int(value) <= most:
             self._refuse(name, f"an integer from {least} to {most}")
         return int(value)
+
+    def label(self, classes: int) -> int:
+        """The class, if one is given, and -1 otherwise."""
+        if "label" not in self._query:
+            return -1
+        if not classes:
+            flask.abort(400, "`label` must not be given for a model without classes.")
+        return self.integer("label", 0, classes - 1)
 
     def _refuse(self, name: str, expected: str) -> None:
         value = ascii(self._query[name][:40])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_student.runtime.errors import InputError, first_line
 from tf_student.serving import metadata, versions
+from tf_student.serving.class_signatures import ANY
 
 _SIGNATURES = ("interpolate", "sample")
 
@@ -37,6 +38,7 @@ class ExportedModel:
         shape: `(height, width, channels)` of an image.
         limit: largest number of images in a call, from the metadata; None without
             metadata.
+        classes: number of classes, from the metadata.
 
     Raises:
         InputError: if the directory has no SavedModel, the model lacks a signature, or
@@ -57,6 +59,7 @@ class ExportedModel:
             )
         about = metadata.read(path) if metadata.exists(path) else None
         self.limit = about.max_count if about else None
+        self.classes = about.classes if about else 0
         try:
             # The signatures do not keep the variables alive; this reference does.
             self._loaded = tf.saved_model.load(path)
@@ -77,8 +80,8 @@ class ExportedModel:
     def _warm_up(self, path: str) -> tuple[int, int, int]:
         """Calls both signatures, and returns the shape of an image."""
         try:
-            images = self._sample(seed=_int64(0), count=_int32(2))["images"]
-            self._interpolate(seed_a=_int64(0), seed_b=_int64(1), steps=_int32(2))
+            images = self._sample(**self._seeded(0, 2, ANY))["images"]
+            self._interpolate(**self._walk(0, 1, 2, ANY))
         except (KeyError, TypeError, tf.errors.OpError) as error:
             reason = _reason(str(error))
             raise InputError(f"{path} cannot draw a seed: {reason}") from error
@@ -90,30 +93,49 @@ class ExportedModel:
             )
         return tuple(shape[1:])
 
-    def sample(self, seed: int, count: int) -> TimedImages:
+    def sample(self, seed: int, count: int, label: int = ANY) -> TimedImages:
         """Draws `count` images of a seed.
 
-        Raises:
-            InputError: if the model refuses the seed or the count.
-        """
-        return self._draw(lambda: self._sample(seed=_int64(seed), count=_int32(count)))
+        Args:
+            seed: of the noise.
+            count: number of images.
+            label: their class; -1, or a model without classes: any.
 
-    def interpolate(self, seed_a: int, seed_b: int, steps: int) -> TimedImages:
+        Raises:
+            InputError: if the model refuses the seed, the count or the label.
+        """
+        return self._draw(lambda: self._sample(**self._seeded(seed, count, label)))
+
+    def interpolate(
+        self, seed_a: int, seed_b: int, steps: int, label: int = ANY
+    ) -> TimedImages:
         """Draws an interpolation between the first images of two seeds.
 
         Args:
             seed_a: seed of the first image.
             seed_b: seed of the last image.
             steps: number of images, both ends included.
+            label: their class; -1: that of the first image.
 
         Raises:
-            InputError: if the model refuses a seed or the number of steps.
+            InputError: if the model refuses a seed, the number of steps or the label.
         """
-        return self._draw(
-            lambda: self._interpolate(
-                seed_a=_int64(seed_a), seed_b=_int64(seed_b), steps=_int32(steps)
-            )
-        )
+        walk = self._walk(seed_a, seed_b, steps, label)
+        return self._draw(lambda: self._interpolate(**walk))
+
+    def _seeded(self, seed: int, count: int, label: int) -> dict[str, tf.Tensor]:
+        """The inputs of the signature `sample`."""
+        if self.classes:
+            return {"seed": _int64(seed), "labels": tf.fill([count], _int32(label))}
+        return {"seed": _int64(seed), "count": _int32(count)}
+
+    def _walk(
+        self, seed_a: int, seed_b: int, steps: int, label: int
+    ) -> dict[str, tf.Tensor]:
+        """The inputs of the signature `interpolate`."""
+        ends = {"seed_a": _int64(seed_a), "seed_b": _int64(seed_b)}
+        chosen = {"label": _int32(label)} if self.classes else {}
+        return {**ends, "steps": _int32(steps), **chosen}
 
     def _draw(self, call: Callable[[], dict[str, tf.Tensor]]) -> TimedImages:
         begun = time.perf_counter()

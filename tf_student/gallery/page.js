@@ -2,7 +2,7 @@
 "use strict";
 
 const LARGEST_SEED = 2n ** 63n - 1n;
-const LABELS = ["student", "matched", "teacher"];
+const NAMES = ["student", "matched", "teacher"];
 
 async function ask(path, parameters = {}, signal = undefined) {
   const answer = await fetch(`${path}?${new URLSearchParams(parameters)}`, {signal});
@@ -30,8 +30,9 @@ function save(url, name) {
 
 // The images and the time of a model in a section.
 class Card {
-  constructor(name, shape, parent) {
+  constructor(name, shape, classes, parent) {
     this.name = name;
+    this.classes = classes;
     const [height, width] = shape;
     this.root = document.getElementById("model").content.cloneNode(true).firstElementChild;
     this.root.dataset.model = name;
@@ -102,12 +103,13 @@ class Card {
 
 // A form, and a card for the images of each model.
 class Section {
-  constructor(root, path, models) {
+  constructor(root, path, models, classes) {
     this.path = path;
     this.form = root.querySelector("form");
     this.error = root.querySelector(".error");
-    this.cards = LABELS.filter((name) => name in models).map(
-      (name) => new Card(name, models[name], root.querySelector(".models")));
+    this.cards = NAMES.filter((name) => name in models).map((name) => new Card(
+      name, models[name], classes[name], root.querySelector(".models")));
+    this.addClasses(Math.max(...Object.values(classes)));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.draw();
@@ -116,6 +118,18 @@ class Section {
       this.seeds().forEach((input) => { input.value = randomSeed(); });
       this.draw();
     });
+  }
+
+  // Shows the picker of a class if a model has classes.
+  addClasses(count) {
+    const select = this.form.elements.label;
+    if (!count) return;
+    const numbers = [...Array(count).keys()];
+    select.replaceChildren(
+      new Option("any", ""), ...numbers.map((number) => new Option(number, number)));
+    select.disabled = false;
+    select.parentElement.hidden = false;
+    select.addEventListener("change", () => this.draw());
   }
 
   seeds() {
@@ -136,13 +150,16 @@ class Section {
     if (!this.valid()) return;
     this.running?.abort();
     const {signal} = this.running = new AbortController();
-    const parameters = Object.fromEntries(new FormData(this.form));
-    const title = this.seeds().map((input) => `seed${input.value}`).join("-");
+    const {label, ...parameters} = Object.fromEntries(new FormData(this.form));
+    let title = this.seeds().map((input) => `seed${input.value}`).join("-");
+    if (label) title += `-class${label}`;
     this.error.hidden = true;
     for (const card of this.cards) card.wait("drawing …");
     try {
       for (const card of this.cards) {
-        const drawn = await ask(this.path, {model: card.name, ...parameters}, signal);
+        const chosen = label && card.classes ? {label} : {};
+        const drawn = await ask(
+          this.path, {model: card.name, ...parameters, ...chosen}, signal);
         card.show(drawn, title);
         this.shown();
       }
@@ -161,8 +178,8 @@ class Section {
 
 // One request draws all images; the slider only selects one of them.
 class Interpolation extends Section {
-  constructor(root, path, models) {
-    super(root, path, models);
+  constructor(root, path, models, classes) {
+    super(root, path, models, classes);
     this.slider = root.querySelector("input[type=range]");
     this.position = root.querySelector("output");
     this.slider.addEventListener("input", () => this.select());
@@ -209,10 +226,10 @@ function fill(select, sizes, most, preferred) {
 }
 
 async function open() {
-  const {models, max_images: most} = await ask("models");
-  const draw = new Section(document.getElementById("draw"), "sample", models);
+  const {models, max_images: most, classes} = await ask("models");
+  const draw = new Section(document.getElementById("draw"), "sample", models, classes);
   const interpolation = new Interpolation(
-    document.getElementById("interpolate"), "interpolate", models);
+    document.getElementById("interpolate"), "interpolate", models, classes);
   fill(draw.form.elements.count, [1, 4, 8, 16, 24], most, 16);
   fill(interpolation.form.elements.steps, [2, 4, 8, 16, 24], most, 8);
   await draw.draw();

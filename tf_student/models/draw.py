@@ -6,16 +6,17 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.data import grids
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import interpolation, noise
 from tf_student.diffusion.diffusion_config import SamplerConfig
-from tf_student.models.draw_config import InterpolateConfig, SampleConfig
+from tf_student.models.draw_config import COLUMNS, InterpolateConfig, SampleConfig
+from tf_student.models.generator import Generator
 from tf_student.models.student import Student, as_student
 from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.runtime import devices
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
-_COLUMNS = 16
 _WIDTH = 768
 
 
@@ -38,7 +39,7 @@ def draw_samples(
         student: a student or its run directory; None omits it.
         directory: where to write the files.
         matched: a student after `match_distribution`, or its run directory.
-        config: number and seed of the images.
+        config: number, seed and classes of the images.
         sampler: the teacher's sampler.
         run: how to use the devices.
 
@@ -46,7 +47,8 @@ def draw_samples(
         The path of the grid.
 
     Raises:
-        InputError: if all networks are None, or if one cannot be loaded.
+        InputError: if all networks are None, or if one cannot be loaded or lacks the
+            classes.
 
     Example:
 
@@ -54,15 +56,14 @@ def draw_samples(
     ...              sampler=SamplerConfig(calls=2))
     'runs/digits/samples.png'
     """
-    if teacher is None and student is None and matched is None:
-        raise InputError("`teacher` or `student` must be a network. Received: None.")
-    students = {"student": student, "matched": matched}
-    drawn = _draw(teacher, students, config, sampler, run)
+    drawn = _draw(
+        teacher, {"student": student, "matched": matched}, config, sampler, run
+    )
     for name, images in drawn.items():
         _write_images(os.path.join(directory, "samples", name), images)
     path = os.path.join(directory, "samples.png")
-    rows = grids.alternate_rows(list(drawn.values()), _COLUMNS)
-    grids.write_png(path, grids.grid(rows, _COLUMNS), width=_WIDTH)
+    rows = grids.alternate_rows(list(drawn.values()), COLUMNS)
+    grids.write_png(path, grids.grid(rows, COLUMNS), width=_WIDTH)
     return path
 
 
@@ -74,14 +75,20 @@ def _draw(
     run: RunConfig,
 ) -> dict[str, np.ndarray]:
     """Images of each network by its name."""
-    count, seed = config.count, config.seed
+    count, seed, labels = config.images, config.seed, config.image_labels
+    if teacher is None and not any(students.values()):
+        raise InputError("`teacher` or `student` must be a network. Received: None.")
     drawn = {}
     if teacher is not None:
         network = as_teacher(teacher)
-        drawn["teacher"] = network.sample(count, seed, sampler=sampler, run=run)
+        drawn["teacher"] = network.sample(
+            count, seed, labels=labels, sampler=sampler, run=run
+        )
     for name, student in students.items():
         if student is not None:
-            drawn[name] = as_student(student).generate(count, seed, run=run)
+            drawn[name] = as_student(student).generate(
+                count, seed, labels=labels, run=run
+            )
     return drawn
 
 
@@ -112,7 +119,7 @@ def draw_interpolations(
         The path of the file.
 
     Raises:
-        InputError: if the student cannot be loaded.
+        InputError: if the student cannot be loaded or lacks the classes.
 
     Example:
 
@@ -121,16 +128,29 @@ def draw_interpolations(
     'runs/digits/interpolation.png'
     """
     generator = as_student(student).generator(devices.open_devices(run), run)
+    images = generator(_between(generator, config))
+    tf.io.gfile.makedirs(directory)
+    path = os.path.join(directory, "interpolation.png")
+    grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
+    return path
+
+
+def _between(generator: Generator, config: InterpolateConfig) -> network_inputs.Inputs:
+    """The inputs of all rows, from the first row to the last."""
+    indices = noise.EVALUATION + np.arange(2 * config.rows)
+    ends = noise.normal(config.seed, indices, generator.shape)
     weights = tf.linspace(0.0, 1.0, config.columns)
-    ends = noise.normal(
-        config.seed, noise.EVALUATION + np.arange(2 * config.rows), generator.shape
-    )
     rows = [
         interpolation.slerp(ends[2 * row], ends[2 * row + 1], weights)
         for row in range(config.rows)
     ]
-    tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, "interpolation.png")
-    images = generator(tf.concat(rows, axis=0).numpy())
-    grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
-    return path
+    z = tf.concat(rows, axis=0).numpy()
+    classes = generator.classes
+    if config.labels:
+        network_inputs.check_labels(config.labels, len(config.labels), classes)
+        labels = np.resize(config.labels, config.rows)
+    elif classes:
+        labels = network_inputs.labels(config.seed, indices[::2], classes).numpy()
+    else:
+        return z
+    return z, np.repeat(labels, config.columns).astype(np.int32)

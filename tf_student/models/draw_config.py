@@ -4,6 +4,10 @@ import dataclasses
 
 from tf_student.runtime.options import check, option
 
+# Images in a row of a grid.
+COLUMNS = 16
+_COUNT = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class SampleConfig:
@@ -15,11 +19,34 @@ class SampleConfig:
     0
     """
 
-    count: int = option(64, "Number of images.", minimum=1)
+    count: int = option(
+        0,
+        "Number of images; 0: 64, or 16 for each of --labels.",
+        minimum=0,
+    )
     seed: int = option(0, "Seed of the noise.", minimum=0)
+    labels: tuple[int, ...] = option(
+        (),
+        "Classes, for networks that have them: a row of 16 images for each, in turn. "
+        "Without them, the class of each image is drawn from seed and index.",
+        minimum=0,
+    )
 
     def __post_init__(self):
         check(self)
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return self.count or COLUMNS * len(self.labels) or _COUNT
+
+    @property
+    def image_labels(self) -> list[int] | None:
+        """The class of each image; None draws it from the seed."""
+        if not self.labels:
+            return None
+        rows = [row % len(self.labels) for row in range(-(-self.images // COLUMNS))]
+        return [self.labels[row] for row in rows for _ in range(COLUMNS)][: self.images]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +64,12 @@ class InterpolateConfig:
         10, "Images of an interpolation, including both ends.", minimum=2
     )
     seed: int = option(0, "Seed of the noise.", minimum=0)
+    labels: tuple[int, ...] = option(
+        (),
+        "Classes of the rows, in turn, for networks that have them. Without them, the "
+        "class of a row is that of its first image.",
+        minimum=0,
+    )
 
     def __post_init__(self):
         check(self)

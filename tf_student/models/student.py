@@ -1,6 +1,7 @@
 """The one-step generator (Luhman & Luhman, arXiv 2101.02388, sec. 3)."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -10,6 +11,7 @@ import tensorflow as tf
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.diffusion import noise, predictions, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.diffusion.inputs import split
 from tf_student.models import weights_file
 from tf_student.models.generator import Generator
 from tf_student.models.unet import UNet
@@ -40,8 +42,9 @@ class Student(keras.Model):
     is its estimate of the image at the last time step: with a at T - 1,
     G(z) = sqrt(a) z - sqrt(1 - a) v(z, T - 1), or G(z) = x_0(z, T - 1).
 
-    It is a Keras model. Call with float32 noise `[batch, size, size, channels]`;
-    returns float32 images of the same shape, about [-1, 1].
+    It is a Keras model. Call with float32 noise `[batch, size, size, channels]`, or,
+    for a network with classes, with the pair of noise and int32 labels `[batch]`;
+    returns float32 images of the shape of the noise, about [-1, 1].
 
     Args:
         unet: eps, whose weights are the student's weights; a copy of the teacher's
@@ -145,7 +148,12 @@ class Student(keras.Model):
         )
 
     def generate(
-        self, n: int, seed: int = 0, *, run: RunConfig | None = None
+        self,
+        n: int,
+        seed: int = 0,
+        *,
+        labels: Sequence[int] | None = None,
+        run: RunConfig | None = None,
     ) -> np.ndarray:
         """Generates the images of a seed.
 
@@ -155,6 +163,8 @@ class Student(keras.Model):
             n: number of images.
             seed: seed of the noise, which is a function of the seed and of an image's
                 index, on any machine.
+            labels: the class of each image, for a network with classes; None draws it
+                from the seed and the image's index.
             run: how to use the devices, and the compute type; None computes in the
                 student's own. All visible GPUs share the work.
 
@@ -162,7 +172,7 @@ class Student(keras.Model):
             uint8 `[n, height, width, channels]`.
 
         Raises:
-            InputError: if `n` is negative.
+            InputError: if `n` is negative, or if labels are not those of classes.
 
         Example:
 
@@ -172,26 +182,34 @@ class Student(keras.Model):
         run = run or RunConfig(dtype=self.unet.compute_dtype)
         strategy = devices.open_devices(run)
         generator = self.generator(strategy, devices.for_count(run, n, strategy))
-        return generator.from_seed(seed, noise.EVALUATION, n)
+        return generator.from_seed(seed, noise.EVALUATION, n, labels)
 
     def generator(self, strategy: tf.distribute.Strategy, run: RunConfig) -> Generator:
-        """A function from noise to uint8 images on all replicas of a strategy."""
+        """A function from the network's inputs to uint8 images on all replicas."""
         policy = devices.policy(run.dtype)
         student = self
         if strategy.num_replicas_in_sync > 1 or self.unet.dtype_policy.name != policy:
             with strategy.scope():
                 unet = self.unet.copy(dtype=policy)
                 student = Student(unet, self.diffusion, dtype=policy)
-        return Generator(strategy, student, self.image_shape, run=run)
+        return Generator(
+            strategy, student, self.image_shape, classes=self.classes, run=run
+        )
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0: the network has none."""
+        return self.unet.config.classes
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(height, width, channels)` of an image."""
         return self.unet.config.image_shape
 
-    def call(self, z, training=False, seed=None):
+    def call(self, inputs, training=False, seed=None):
+        z, labels = split(inputs)
         t = tf.fill([tf.shape(z)[0]], self.diffusion.timesteps - 1)
-        output = self.unet(z, t, training=training, seed=seed)
+        output = self.unet(z, t, labels, training=training, seed=seed)
         if self.diffusion.prediction == "epsilon":
             return z - output
         x_0, _ = predictions.x_0_and_eps(
@@ -202,8 +220,9 @@ class Student(keras.Model):
         )
         return x_0
 
-    def compute_output_shape(self, z_shape):
-        return z_shape
+    def compute_output_shape(self, inputs_shape):
+        of_pair = isinstance(inputs_shape[0], tuple | list)
+        return inputs_shape[0] if of_pair else inputs_shape
 
     def get_config(self):
         return {

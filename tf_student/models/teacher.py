@@ -1,14 +1,15 @@
 """The many-step diffusion model that a student is distilled from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.diffusion import noise, samplers, schedules
+from tf_student.diffusion import guidance, noise, samplers, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.diffusion.inputs import Inputs, split
 from tf_student.models import pretrained, weights_file
 from tf_student.models.generator import Generator
 from tf_student.models.unet import UNet
@@ -117,7 +118,7 @@ class Teacher:
 
     def sampler(
         self, config: SamplerConfig = SamplerConfig()
-    ) -> Callable[[tf.Tensor], tf.Tensor]:
+    ) -> Callable[[Inputs], tf.Tensor]:
         """The teacher's deterministic sampler.
 
         Args:
@@ -125,20 +126,25 @@ class Teacher:
 
         Returns:
             A function from float32 noise `[batch, height, width, channels]` to float32
-            images of the same shape, about [-1, 1].
+            images of the same shape, about [-1, 1]; for a network with classes, from
+            the pair of noise and int32 labels `[batch]`.
+
+        Raises:
+            InputError: if `config.guidance` needs a null class that the network lacks.
 
         Example:
 
         >>> sample = teacher.sampler(SamplerConfig("quadratic", 100))
         >>> images = sample(tf.random.normal([4, *teacher.image_shape]))
         """
-        return samplers.make_sampler(_output_of(self.unet), self.diffusion, config)
+        return _sampler(self.unet, self.diffusion, config)
 
     def sample(
         self,
         n: int,
         seed: int = 0,
         *,
+        labels: Sequence[int] | None = None,
         sampler: SamplerConfig = SamplerConfig(),
         run: RunConfig | None = None,
     ) -> np.ndarray:
@@ -150,6 +156,8 @@ class Teacher:
             n: number of images.
             seed: seed of the noise; a student starts from the same noise for the same
                 seed.
+            labels: the class of each image, for a network with classes; None draws it
+                from the seed and the image's index.
             sampler: solver, spacing and number of steps.
             run: how to use the devices, and the compute type; None computes in the
                 teacher's own. All visible GPUs share the work.
@@ -158,7 +166,7 @@ class Teacher:
             uint8 `[n, height, width, channels]`.
 
         Raises:
-            InputError: if `n` is negative.
+            InputError: if `n` is negative, or if labels are not those of classes.
 
         Example:
 
@@ -169,7 +177,7 @@ class Teacher:
         strategy = devices.open_devices(run)
         run = devices.for_count(run, n, strategy)
         generator = self.generator(strategy, sampler, run)
-        return generator.from_seed(seed, noise.EVALUATION, n)
+        return generator.from_seed(seed, noise.EVALUATION, n, labels)
 
     def generator(
         self,
@@ -177,17 +185,24 @@ class Teacher:
         sampler: SamplerConfig,
         run: RunConfig,
     ) -> Generator:
-        """A function from noise to uint8 images on all replicas of a strategy."""
+        """A function from the network's inputs to uint8 images on all replicas."""
         policy, unet = devices.policy(run.dtype), self.unet
         if strategy.num_replicas_in_sync > 1 or unet.dtype_policy.name != policy:
             with strategy.scope():
                 unet = unet.copy(dtype=policy)
-        sample = samplers.make_sampler(_output_of(unet), self.diffusion, sampler)
-        return Generator(strategy, sample, self.image_shape, run=run)
+        sample = _sampler(unet, self.diffusion, sampler)
+        return Generator(
+            strategy, sample, self.image_shape, classes=self.classes, run=run
+        )
 
     def network_calls(self, sampler: SamplerConfig) -> int:
-        """Number of network calls for an image."""
-        return len(schedules.sampling_timesteps(sampler, self.diffusion))
+        """Number of network calls for an image; guidance needs twice as many."""
+        return schedules.network_calls(sampler, self.diffusion)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0: the network has none."""
+        return self.unet.config.classes
 
     @property
     def fingerprint(self) -> str:
@@ -201,14 +216,8 @@ class Teacher:
 
 
 def as_teacher(teacher: Teacher | str) -> Teacher:
-    """Loads a teacher from its run directory, unless it is one already.
-
-    Raises:
-        InputError: if it has classes, which the commands do not support.
-    """
-    loaded = teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
-    require_unconditional(loaded.unet.config, "teacher")
-    return loaded
+    """Loads a teacher from its run directory, unless it is one already."""
+    return teacher if isinstance(teacher, Teacher) else Teacher.load(teacher)
 
 
 def require_unconditional(config: UNetConfig, name: str) -> None:
@@ -219,5 +228,27 @@ def require_unconditional(config: UNetConfig, name: str) -> None:
         )
 
 
-def _output_of(unet: UNet) -> samplers.Network:
-    return lambda x, t: unet(x, t, training=False)
+def _sampler(
+    unet: UNet, diffusion: DiffusionConfig, config: SamplerConfig
+) -> Callable[[Inputs], tf.Tensor]:
+    if config.guidance != 1 and not unet.config.label_dropout:
+        raise InputError(
+            "`guidance` must be 1 for a network without a null class, which training "
+            f"with `label_dropout` gives it. Received: guidance={config.guidance}."
+        )
+
+    def sample(inputs: Inputs) -> tf.Tensor:
+        z, labels = split(inputs)
+        return samplers.make_sampler(network(labels), diffusion, config)(z)
+
+    def network(labels: tf.Tensor | None) -> samplers.Network:
+        if labels is None:
+            return lambda x, t: unet(x, t, training=False)
+        return guidance.guided(
+            lambda x, t, labels: unet(x, t, labels, training=False),
+            labels,
+            guidance=config.guidance,
+            null_label=unet.config.classes,
+        )
+
+    return sample

@@ -112,7 +112,7 @@ class UNet(keras.Model):
         self.embedding.build((None,))
         if config.classes:
             self.class_table = keras.layers.Embedding(
-                config.classes, 4 * config.base_width, dtype=policy
+                config.label_rows, 4 * config.base_width, dtype=policy
             )
             self.class_table.build((None,))
         self.stem = conv(config.base_width, 3, policy)

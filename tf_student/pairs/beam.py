@@ -9,6 +9,7 @@ import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils import shared
 
+from tf_student.diffusion.inputs import Inputs
 from tf_student.pairs import manifests, writer
 from tf_student.pairs.interface import Sample
 from tf_student.runtime.errors import InputError
@@ -94,9 +95,9 @@ class _SharedSampler:
         self._sample, self.batch = open_sampler()
         self._lock = threading.Lock()
 
-    def __call__(self, z: np.ndarray) -> np.ndarray:
+    def __call__(self, inputs: Inputs) -> np.ndarray:
         with self._lock:
-            return self._sample(z)
+            return self._sample(inputs)
 
 
 class _WriteShard(apache_beam.DoFn):

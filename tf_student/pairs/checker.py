@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.diffusion import noise
+from tf_student.diffusion.inputs import Inputs
 from tf_student.pairs import manifests, records, shard_index
 from tf_student.pairs.interface import Sample
 from tf_student.runtime import files
@@ -98,14 +99,16 @@ def check(directory: str, sample: Sample, *, images: int) -> Findings:
 
 
 def _errors(
-    chosen: dict[str, tuple[np.ndarray, np.ndarray]], sample: Sample
+    chosen: dict[str, tuple[Inputs, np.ndarray]], sample: Sample
 ) -> dict[str, np.ndarray]:
     """Absolute differences of stored and re-generated images, by shard."""
     if not chosen:
         return {}
     # All at once, because a sampler pads a batch to its fixed size.
-    images = sample(np.concatenate([z for z, _ in chosen.values()])).astype(int)
-    ends = np.cumsum([len(z) for z, _ in chosen.values()])[:-1]
+    inputs = [part for part, _ in chosen.values()]
+    joined = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *inputs)
+    images = sample(joined).astype(int)
+    ends = np.cumsum([len(stored) for _, stored in chosen.values()])[:-1]
     return {
         name: np.abs(part - stored)
         for (name, (_, stored)), part in zip(
@@ -130,8 +133,8 @@ def _spread(
 
 def _first_pairs(
     directory: str, manifest: manifests.Manifest, shard: manifests.Shard, count: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Noise and images of a shard's first pairs; None if they cannot be read."""
+) -> tuple[Inputs, np.ndarray] | None:
+    """Inputs and images of a shard's first pairs; None if they cannot be read."""
     serialized = tf.data.TFRecordDataset(os.path.join(directory, shard.name))
     try:
         pairs = [records.decode(r, manifest) for r in serialized.take(count)]
@@ -145,4 +148,7 @@ def _first_pairs(
     else:
         seed, shape = manifest.pairs.pairs_seed, manifest.image_shape
         z = noise.normal(seed, indices, shape).numpy()
-    return z, np.stack([pair["image"] for pair in pairs])
+    images = np.stack([pair["image"] for pair in pairs])
+    if not manifest.classes:
+        return z, images
+    return (z, np.stack([pair["label"] for pair in pairs])), images

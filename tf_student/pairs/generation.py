@@ -24,6 +24,7 @@ def plan_pairs(
         sampler,
         config,
         run,
+        teacher.classes,
     )
 
 

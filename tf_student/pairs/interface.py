@@ -7,15 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.data import streams
+from tf_student.diffusion.inputs import Inputs
 from tf_student.pairs.manifests import Manifest
 
-# From float32 noise `[n, height, width, channels]` to uint8 images of that shape.
-Sample = Callable[[np.ndarray], np.ndarray]
+# From float32 noise `[n, height, width, channels]`, or the pair of it and int32 labels
+# `[n]`, to uint8 images of the shape of the noise.
+Sample = Callable[[Inputs], np.ndarray]
 
 
 @runtime_checkable
 class Pairs(Protocol):
     """Pairs of noise and teacher images; see `PairSet` and `OnlinePairs`.
+
+    With classes, the pair of noise and int32 labels takes the place of noise.
 
     Attributes:
         manifest: describes the pairs.

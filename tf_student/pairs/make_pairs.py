@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tf_student.diffusion.diffusion_config import SamplerConfig
-from tf_student.models.teacher import Teacher, as_teacher
+from tf_student.models.teacher import Teacher, as_teacher, require_unconditional
 from tf_student.pairs import (
     checker,
     generation,
@@ -149,6 +149,7 @@ def import_pairs(
     >>> pairs = import_pairs(teacher, "arrays", "runs/b")
     """
     opened, teacher = import_sources.open_source(source), as_teacher(teacher)
+    require_unconditional(teacher.unet.config, "teacher")
     _check_shape(source, opened.image_shape, teacher)
     config = dataclasses.replace(
         config,

@@ -67,6 +67,7 @@ class Manifest:
         shards: all files, in order.
         imported: whether the pairs were imported. The sampler is then what the user
             said, and is not checked.
+        classes: number of the teacher's classes, one of which each pair has; 0: none.
     """
 
     teacher: str
@@ -79,6 +80,7 @@ class Manifest:
     noise_sha256: str
     shards: tuple[Shard, ...]
     imported: bool = False
+    classes: int = 0
 
     @property
     def complete(self) -> bool:
@@ -97,6 +99,7 @@ def plan(
     sampler: SamplerConfig,
     pairs: PairsConfig,
     run: RunConfig,
+    classes: int = 0,
 ) -> Manifest:
     """Plans a pair set, of which no file exists yet.
 
@@ -107,6 +110,7 @@ def plan(
         sampler: solver and steps of the teacher's sampler.
         pairs: counts, seed and encoding.
         run: compute type and device batch.
+        classes: number of the teacher's classes.
 
     Raises:
         InputError: if PNG does not support the number of channels.
@@ -127,6 +131,7 @@ def plan(
         device_batch=run.device_batch,
         noise_sha256=digest,
         shards=_shards(pairs),
+        classes=classes,
     )
 
 
@@ -186,7 +191,7 @@ def fingerprint(manifest: Manifest) -> str:
 
 
 def _values(manifest: Manifest) -> dict[str, Any]:
-    return {
+    values = {
         "version": VERSION,
         "teacher": manifest.teacher,
         "image_shape": list(manifest.image_shape),
@@ -199,6 +204,8 @@ def _values(manifest: Manifest) -> dict[str, Any]:
         "imported": manifest.imported,
         "shards": [dataclasses.asdict(shard) for shard in manifest.shards],
     }
+    # Without classes, a manifest is what the versions before wrote.
+    return {**values, "classes": manifest.classes} if manifest.classes else values
 
 
 def read(directory: str) -> Manifest:
@@ -228,6 +235,7 @@ def read(directory: str) -> Manifest:
             noise_sha256=values["noise_sha256"],
             shards=tuple(Shard(**shard) for shard in values["shards"]),
             imported=values.get("imported", False),
+            classes=values.get("classes", 0),
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged: {error!r}.") from error
@@ -240,7 +248,7 @@ def differences(old: Manifest, new: Manifest) -> str:
         A sentence; empty if the manifests agree in everything but the state of shards.
     """
     names = ("teacher", "image_shape", "dtype", "device_batch", "imported")
-    for name in (*names, "noise_sha256"):
+    for name in (*names, "classes", "noise_sha256"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
             return f"Expected: {name}={before!r}, received: {after!r}."

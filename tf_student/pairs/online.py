@@ -8,7 +8,8 @@ import tensorflow as tf
 from absl import logging
 
 from tf_student.data import streams
-from tf_student.diffusion import noise
+from tf_student.diffusion import inputs as network_inputs
+from tf_student.diffusion.inputs import Inputs
 from tf_student.pairs import fit_batches, manifests, order
 from tf_student.pairs.interface import Sample
 
@@ -85,13 +86,18 @@ class OnlinePairs:
         """All held-out pairs once, in the order of their indices.
 
         Returns:
-            A dataset of (noise float32, image uint8), `[height, width, channels]`.
+            A dataset of (noise float32, image uint8), `[height, width, channels]`; see
+            `Pairs` for classes.
         """
         images = tf.data.Dataset.from_tensor_slices(self._held_out_images)
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
+        classes = self.manifest.classes
         # Storing the noise would take four times the memory of the images.
         stream = tf.data.Dataset.zip(self._held_out_indices(), images).map(
-            lambda index, image: (noise.draw(seed, index, shape), image),
+            lambda index, image: (
+                network_inputs.draw(seed, index, shape, classes),
+                image,
+            ),
             tf.data.AUTOTUNE,
         )
         return streams.untuned(stream)
@@ -133,21 +139,28 @@ class OnlinePairs:
         return np.concatenate([images for _, images in batches.as_numpy_iterator()])
 
     def _sampled(self, indices: tf.data.Dataset) -> tf.data.Dataset:
-        """Batches of (noise, images) of indices; noise is drawn in the background."""
+        """Batches of (inputs, images) of indices; noise is drawn in the background."""
         seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
         drawn = indices.batch(self._batch).map(
-            lambda i: noise.normal(seed, i, shape), tf.data.AUTOTUNE
+            lambda i: network_inputs.batch(seed, i, shape, self.manifest.classes),
+            tf.data.AUTOTUNE,
         )
 
-        def with_images(z: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            images = tf.numpy_function(self._sample_batch, [z], tf.uint8)
-            return z, tf.ensure_shape(images, z.shape)
+        def with_images(*inputs: tf.Tensor) -> tuple[Inputs, tf.Tensor]:
+            images = tf.numpy_function(self._sample_batch, inputs, tf.uint8)
+            images = tf.ensure_shape(images, inputs[0].shape)
+            return _joined(inputs), images
 
         return streams.untuned(drawn.prefetch(1).map(with_images))
 
-    def _sample_batch(self, z: np.ndarray) -> np.ndarray:
+    def _sample_batch(self, *inputs: np.ndarray) -> np.ndarray:
         # Held-out and training pairs may be requested at once, from the same devices.
         with self._lock:
             if self._closed:
                 raise RuntimeError("The pairs are closed.")
-            return self._sample(z)
+            return self._sample(_joined(inputs))
+
+
+def _joined(inputs: tuple) -> Inputs:
+    """Noise, or the pair of noise and labels, from one or two arrays."""
+    return inputs if len(inputs) > 1 else inputs[0]

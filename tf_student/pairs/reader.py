@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_student.data import streams
 from tf_student.diffusion import noise
+from tf_student.diffusion.inputs import Inputs
 from tf_student.pairs import fit_batches, manifests, order, records, shard_index
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
@@ -66,7 +67,8 @@ class PairSet:
 
         Returns:
             A dataset of (noise, image), both float32
-            `[batch_size, height, width, channels]`, images in [-1, 1].
+            `[batch_size, height, width, channels]`, images in [-1, 1]. If the teacher
+            has classes, the pair of noise and int32 labels takes the place of noise.
 
         Raises:
             ValueError: if `batch_size` is below 1 or above the number of pairs.
@@ -123,7 +125,8 @@ class PairSet:
             part: this worker's part of the stream.
 
         Returns:
-            A dataset of (noise float32, image uint8), `[height, width, channels]`.
+            A dataset of (noise float32, image uint8), `[height, width, channels]`,
+            with labels as in `dataset`.
 
         Example:
 
@@ -191,12 +194,15 @@ class PairSet:
         stream = tf.data.TFRecordDataset(paths).map(decode, tf.data.AUTOTUNE)
         return streams.untuned(stream)
 
-    def _pair(self, record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _pair(self, record: tf.Tensor) -> tuple[Inputs, tf.Tensor]:
         pair = records.decode(record, self.manifest)
         if self.manifest.pairs.store_noise:
-            return pair["noise"], pair["image"]
-        seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
-        return noise.draw(seed, pair["index"], shape), pair["image"]
+            z = pair["noise"]
+        else:
+            seed, shape = self.manifest.pairs.pairs_seed, self.manifest.image_shape
+            z = noise.draw(seed, pair["index"], shape)
+        inputs = (z, pair["label"]) if self.manifest.classes else z
+        return inputs, pair["image"]
 
     def _path(self, shard: manifests.Shard) -> str:
         return os.path.join(self.directory, shard.name)

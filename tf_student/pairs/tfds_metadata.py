@@ -18,6 +18,8 @@ def write(directory: str, manifest: manifests.Manifest) -> None:
         else tfds.features.Image(shape=shape, encoding_format="png")
     )
     features = {"index": tfds.features.Scalar(np.int64), "image": image}
+    if manifest.classes:
+        features["label"] = tfds.features.ClassLabel(num_classes=manifest.classes)
     if pairs.store_noise:
         features["noise"] = tfds.features.Tensor(
             shape=shape, dtype=np.float32, encoding=raw

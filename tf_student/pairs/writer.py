@@ -11,7 +11,7 @@ import tensorflow as tf
 import tqdm
 
 from tf_student.data import streams
-from tf_student.diffusion import noise
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.pairs import manifests, records, shard_index, tfds_metadata
 from tf_student.pairs.interface import Sample
 from tf_student.runtime import files
@@ -209,14 +209,17 @@ def _tick(bar: tqdm.tqdm, stop: StopSignal, pairs: int) -> None:
         raise Preempted("Finished shards are kept. The same command continues.")
 
 
-def _noise_batches(
+def _input_batches(
     manifest: manifests.Manifest, shard: manifests.Shard, batch: int
 ) -> tf.data.Dataset:
-    """(indices, noise) of a shard, drawn while the devices sample."""
+    """(indices, inputs) of a shard, drawn while the devices sample."""
     end = shard.first_index + shard.pairs
     indices = tf.data.Dataset.range(shard.first_index, end).batch(batch)
     seed, shape = manifest.pairs.pairs_seed, manifest.image_shape
-    batches = indices.map(lambda i: (i, noise.normal(seed, i, shape)), tf.data.AUTOTUNE)
+    batches = indices.map(
+        lambda i: (i, network_inputs.batch(seed, i, shape, manifest.classes)),
+        tf.data.AUTOTUNE,
+    )
     return streams.untuned(batches.prefetch(1))
 
 
@@ -227,17 +230,23 @@ def _records(
     batch: int,
     tick: Callable[[int], None],
 ) -> Iterator[bytes]:
-    def encoded(indices, images, z):
-        stored = z if manifest.pairs.store_noise else [None] * len(z)
-        for index, image, kept in zip(indices, images, stored, strict=True):
-            yield records.encode(int(index), image, kept, manifest.pairs.encoding)
+    def encoded(indices, images, inputs):
+        z, labels = network_inputs.split(inputs)
+        nothing = [None] * len(z)
+        stored = z if manifest.pairs.store_noise else nothing
+        labels = nothing if labels is None else labels.tolist()
+        for index, *parts in zip(indices, images, stored, labels, strict=True):
+            image, kept, label = parts
+            encoding = manifest.pairs.encoding
+            yield records.encode(int(index), image, kept, encoding, label)
 
     previous: Iterable[bytes] = ()
     # A batch is encoded and written while the devices sample the next one.
     with concurrent.futures.ThreadPoolExecutor(1) as devices:
-        for indices, z in _noise_batches(manifest, shard, batch).as_numpy_iterator():
-            images = devices.submit(sample, z)
+        batches = _input_batches(manifest, shard, batch).as_numpy_iterator()
+        for indices, inputs in batches:
+            images = devices.submit(sample, inputs)
             yield from previous
-            previous = encoded(indices, images.result(), z)
-            tick(len(z))
+            previous = encoded(indices, images.result(), inputs)
+            tick(len(indices))
         yield from previous

@@ -1,6 +1,6 @@
 """All presets by name."""
 
-from tf_student.presets.digits import DIGITS, DIGITS_LONG, MNIST
+from tf_student.presets.digits import DIGITS, DIGITS_CLASSES, DIGITS_LONG, MNIST
 from tf_student.presets.paper import CELEBA64, CIFAR10, LSUN_BEDROOM, LSUN_CHURCH
 from tf_student.presets.preset import Preset
 from tf_student.runtime.errors import InputError
@@ -12,6 +12,7 @@ PRESETS = {
     "lsun_church": LSUN_CHURCH,
     "digits": DIGITS,
     "digits_long": DIGITS_LONG,
+    "digits_classes": DIGITS_CLASSES,
     "mnist": MNIST,
 }
 

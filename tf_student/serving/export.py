@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.models.student import Origin, Student
-from tf_student.models.teacher import Teacher, require_unconditional
+from tf_student.models.teacher import Teacher
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 from tf_student.runtime.version import __version__
@@ -18,6 +18,7 @@ from tf_student.serving import (
     versions,
     warmup,
 )
+from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.export_config import ExportConfig
 from tf_student.serving.metadata import Metadata
 from tf_student.serving.signatures import ServedModel
@@ -105,7 +106,6 @@ def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
 def _load(network: Teacher | Student | str, weights: str) -> Teacher | Student:
     kind = Teacher if _is_teacher(network) else Student
     loaded = kind.load(network) if isinstance(network, str) else network
-    require_unconditional(loaded.unet.config, "network")
     if not isinstance(network, str):
         return network
     if weights == "last":
@@ -137,6 +137,7 @@ def _describe(
         teacher=origin.teacher,
         pairs=origin.pairs,
         objective=origin.objective,
+        classes=network.classes,
         tf_student=__version__,
         tensorflow=tf.__version__,
     )
@@ -149,7 +150,10 @@ def _serve(
     network = half_precision.with_dtype(network, about.dtype)
     generate = network.sampler(sampler) if isinstance(network, Teacher) else network
     variables = [variable.value for variable in network.unet.variables]
-    return ServedModel(generate, variables, about.image_shape, about.max_count)
+    parts = (generate, variables, about.image_shape, about.max_count)
+    if about.classes:
+        return ServedClasses(*parts, about.classes)
+    return ServedModel(*parts)
 
 
 def _write(
@@ -186,6 +190,7 @@ def _verify(
         version,
         model.generate,
         about.image_shape,
+        classes=about.classes,
         dtype=about.dtype,
         library=ops.library_path() if about.ops == "fused" else None,
         thorough=thorough,

@@ -73,8 +73,9 @@ def _run_commands(request: dict) -> dict:
     place = ["--dir", request["directory"]]
     shown = _run_command("show", *place, "--all")
     run = ["run", *place, "--tag_set", "serve", "--signature_def", "sample"]
-    inputs = f"seed={request['inputs']['sample']}[seed]"
-    inputs += f";count={request['inputs']['sample']}[count]"
+    values = request["inputs"]["sample"]
+    with np.load(values) as arrays:
+        inputs = ";".join(f"{name}={values}[{name}]" for name in arrays)
     folder = os.path.dirname(request["results"])
     _run_command(*run, "--inputs", inputs, "--outdir", folder, "--overwrite")
     return {"show": shown, "run": np.load(os.path.join(folder, "images.npy"))}

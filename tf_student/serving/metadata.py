@@ -32,6 +32,7 @@ class Metadata:
         teacher: fingerprint of the teacher that the student was distilled from; empty
             if it is unknown.
         pairs: fingerprint of the pairs that it was trained on; empty if it is unknown.
+        classes: number of classes, from which a request chooses; 0: none.
         objective: of the distribution matching that followed: `sid`, `dmd`, or empty.
         tf_student: version of this library that wrote the model.
         tensorflow: version of TensorFlow that wrote the model.
@@ -52,8 +53,9 @@ class Metadata:
     pairs: str
     tf_student: str
     tensorflow: str
-    # Version 0.1 did not write it.
+    # Version 0.1 did not write these.
     objective: str = ""
+    classes: int = 0
 
 
 def write(directory: str, metadata: Metadata) -> None:

@@ -67,7 +67,7 @@ def _write(
     metadata.write(directory, about)
     if warmed and warmup.available():
         counts = (1, min(16, about.max_count))
-        warmup.write(directory, about.name, about.image_shape, warmed, counts)
+        warmup.write(directory, about, warmed, counts)
 
 
 @contextlib.contextmanager

@@ -6,13 +6,18 @@ import tensorflow as tf
 
 from tf_student.data import images
 from tf_student.diffusion import interpolation, noise
+from tf_student.diffusion.inputs import Inputs
 
 _SEED = tf.TensorSpec([], tf.int64, "seed")
 _COUNT = tf.TensorSpec([], tf.int32, "count")
+# Name of the input of a model with classes.
+LABELS = "labels"
 
 
 class ServedModel(tf.Module):
-    """A generator with its signatures, which share one copy of the network.
+    """A generator without classes, with its signatures.
+
+    The signatures share one copy of the network.
 
     Seeds are int64 scalars of at least 0; counts are int32 scalars from 1 to `limit`.
     Other values are an InvalidArgument status whose message has the expected ones.
@@ -27,7 +32,7 @@ class ServedModel(tf.Module):
 
     def __init__(
         self,
-        generate: Callable[[tf.Tensor], tf.Tensor],
+        generate: Callable[[Inputs], tf.Tensor],
         variables: Sequence[tf.Variable],
         shape: tuple[int, int, int],
         limit: int,
@@ -36,7 +41,7 @@ class ServedModel(tf.Module):
         self.weights = list(variables)
         self._shape, self._limit = tuple(shape), limit
         # Wrapped in a function, because a layer as an attribute would be stored too.
-        self.generate = lambda z: generate(z)
+        self.generate = lambda inputs: generate(inputs)
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """New functions by name; tracing them uses the currently selected operations.
@@ -72,7 +77,7 @@ class ServedModel(tf.Module):
         # A server does not check the shape of a client's noise.
         z = tf.ensure_shape(noise, [None, *self._shape])
         must = f"`noise` must have 1 to {self._limit} rows."
-        with tf.control_dependencies([_within(tf.shape(z)[0], 1, self._limit, must)]):
+        with tf.control_dependencies([within(tf.shape(z)[0], 1, self._limit, must)]):
             return {"images": self._uint8_images(tf.identity(z))}
 
     def _sample(self, seed, count):
@@ -80,38 +85,41 @@ class ServedModel(tf.Module):
 
     def _png(self, output: str):
         def png(seed, count):
-            batch = self._images(seed, count)
-            pngs = tf.map_fn(tf.io.encode_png, batch, fn_output_signature=tf.string)
-            return {output: pngs}
+            return {output: encode_pngs(self._images(seed, count))}
 
         return png
 
     def _interpolate(self, seed_a, seed_b, steps):
-        steps = _scalar(steps, 2, self._limit, "steps")
+        steps = scalar(steps, 2, self._limit, "steps")
         ends = [self._noise(seed_a, 1, "seed_a"), self._noise(seed_b, 1, "seed_b")]
         walk = interpolation.slerp(ends[0][0], ends[1][0], tf.linspace(0.0, 1.0, steps))
         return {"images": self._uint8_images(walk)}
 
     def _images(self, seed, count):
-        count = _scalar(count, 1, self._limit, "count")
+        count = scalar(count, 1, self._limit, "count")
         return self._uint8_images(self._noise(seed, count, "seed"))
 
     def _noise(self, seed, count, name):
-        seed = _scalar(seed, 0, tf.int64.max, name)
+        seed = scalar(seed, 0, tf.int64.max, name)
         indices = noise.EVALUATION + tf.range(tf.cast(count, tf.int64))
         return noise.normal(seed, indices, self._shape)
 
 
-def _scalar(value, low, high, name):
+def encode_pngs(images):
+    """The images as PNG files, string `[n]`."""
+    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
+
+
+def scalar(value, low, high, name):
     """The value, which fails when it runs unless it is a scalar in the range."""
     value = tf.ensure_shape(value, [])
     must = f"`{name}` must be {low} to {high}."
-    with tf.control_dependencies([_within(value, low, high, must)]):
+    with tf.control_dependencies([within(value, low, high, must)]):
         return tf.identity(value)
 
 
-def _within(value, low, high, must):
+def within(value, low, high, must):
     """An assertion that the value is in the range; `must` starts its message."""
-    low, high = tf.constant(low, value.dtype), tf.constant(high, value.dtype)
+    low, high = tf.cast(low, value.dtype), tf.cast(high, value.dtype)
     fits = (low <= value) & (value <= high)
     return tf.debugging.Assert(fits, [f"{must} Received:", value])

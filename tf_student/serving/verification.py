@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import interpolation, noise
 from tf_student.runtime import files
 from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, native
+from tf_student.serving.class_signatures import ANY
 
 _SEEDS, _COUNT = (7, 8), 3
 # The largest accepted distance in [-1, 1], for results near the middle of two uint8
@@ -56,9 +58,10 @@ class Verification:
 
 def verify(
     directory: str,
-    generate: Callable[[tf.Tensor], tf.Tensor],
+    generate: Callable[[network_inputs.Inputs], tf.Tensor],
     shape: tuple[int, int, int],
     *,
+    classes: int = 0,
     dtype: str = "float32",
     library: str | None = None,
     thorough: bool = True,
@@ -67,8 +70,10 @@ def verify(
 
     Args:
         directory: of the SavedModel; from an object store it is copied first.
-        generate: the network, from float32 noise to float images.
+        generate: the network, from float32 noise, or from the pair of noise and
+            labels, to float images.
         shape: `(height, width, channels)` of an image.
+        classes: number of classes of the model; 0: none.
         dtype: of the model; it determines the tolerance.
         library: shared library of the fused op, for a model that needs it.
         thorough: whether to use `saved_model_cli` and C++ too, and not only the loader
@@ -77,7 +82,7 @@ def verify(
     Raises:
         VerificationError: if the model cannot be loaded or draws other images.
     """
-    inputs = _inputs(shape)
+    inputs = _inputs(shape, classes)
     expected = _expected(inputs, generate, shape)
     skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
@@ -127,21 +132,32 @@ def _largest_distance(
     return largest
 
 
-def _inputs(shape: tuple[int, int, int]) -> _Inputs:
+def _inputs(shape: tuple[int, int, int], classes: int) -> _Inputs:
     """The inputs of each signature."""
     first, second = map(np.int64, _SEEDS)
-    z = noise.normal(first, noise.EVALUATION + np.arange(_COUNT), shape).numpy()
+    indices = noise.EVALUATION + np.arange(_COUNT)
+    z = noise.normal(first, indices, shape).numpy()
     count = np.int32(_COUNT)
+    walk = {"seed_a": first, "seed_b": second, "steps": count}
+    if not classes:
+        return {
+            "serving_default": {"noise": z},
+            "sample": {"seed": first, "count": count},
+            "interpolate": walk,
+        }
+    labels = network_inputs.labels(first, indices, classes).numpy()
+    # -1 asks for the classes that the seed draws.
+    asked = np.where(np.arange(_COUNT) == 0, ANY, labels).astype(np.int32)
     return {
-        "serving_default": {"noise": z},
-        "sample": {"seed": first, "count": count},
-        "interpolate": {"seed_a": first, "seed_b": second, "steps": count},
+        "serving_default": {"noise": z, "labels": labels},
+        "sample": {"seed": first, "labels": asked},
+        "interpolate": {**walk, "label": np.int32(ANY)},
     }
 
 
 def _expected(
     inputs: _Inputs,
-    generate: Callable[[tf.Tensor], tf.Tensor],
+    generate: Callable[[network_inputs.Inputs], tf.Tensor],
     shape: tuple[int, int, int],
 ) -> dict[str, np.ndarray]:
     """The network's images as floats in [0, 255], before rounding to uint8."""
@@ -150,12 +166,20 @@ def _expected(
     walk = interpolation.slerp(
         tf.constant(z[0]), tf.constant(other[0]), tf.linspace(0.0, 1.0, _COUNT)
     )
-    draw = tf.function(lambda z: (generate(z) + 1.0) * 127.5)
-    drawn = np.clip(draw(tf.constant(z)).numpy(), 0.0, 255.0)
+    draw = tf.function(lambda inputs: (generate(inputs) + 1.0) * 127.5)
+    given = inputs["serving_default"].get("labels")
+    labels = None if given is None else np.asarray(given)
+
+    def clipped(z: tf.Tensor, labels: np.ndarray | None) -> np.ndarray:
+        both = z if labels is None else (z, tf.constant(labels))
+        return np.clip(draw(both).numpy(), 0.0, 255.0)
+
+    drawn = clipped(tf.constant(z), labels)
+    along = None if labels is None else np.repeat(labels[:1], _COUNT)
     return {
         "serving_default": drawn,
         "sample": drawn,
-        "interpolate": np.clip(draw(walk).numpy(), 0.0, 255.0),
+        "interpolate": clipped(walk, along),
     }
 
 

@@ -26,8 +26,7 @@ def available() -> bool:
 
 def write(
     directory: str,
-    name: str,
-    image_shape: tuple[int, int, int],
+    about: metadata.Metadata,
     signatures: list[str],
     counts: tuple[int, ...],
 ) -> None:
@@ -35,8 +34,7 @@ def write(
 
     Args:
         directory: of the SavedModel.
-        name: of the model.
-        image_shape: `(height, width, channels)`.
+        about: the metadata of the model.
         signatures: the signatures to warm up.
         counts: numbers of images; each signature gets one request for each of them.
     """
@@ -45,20 +43,22 @@ def write(
     with tf.io.TFRecordWriter(os.path.join(folder, _FILE)) as writer:
         for signature in signatures:
             for count in counts:
-                log = _log(name, signature, _inputs(signature, count, image_shape))
+                log = _log(about.name, signature, _inputs(signature, count, about))
                 # The order of map fields is otherwise arbitrary.
                 writer.write(log.SerializeToString(deterministic=True))
 
 
 def _inputs(
-    signature: str, count: int, image_shape: tuple[int, int, int]
+    signature: str, count: int, about: metadata.Metadata
 ) -> dict[str, np.ndarray | np.generic]:
+    labels = {"labels": np.zeros(count, np.int32)} if about.classes else {}
     if signature == "serving_default":
-        return {"noise": np.zeros((count, *image_shape), np.float32)}
+        return {"noise": np.zeros((count, *about.image_shape), np.float32), **labels}
     if signature == "interpolate":
+        label = {"label": np.int32(0)} if about.classes else {}
         ends = {"seed_a": np.int64(0), "seed_b": np.int64(1)}
-        return {**ends, "steps": np.int32(max(2, count))}
-    return {"seed": np.int64(0), "count": np.int32(count)}
+        return {**ends, "steps": np.int32(max(2, count)), **label}
+    return {"seed": np.int64(0), **(labels or {"count": np.int32(count)})}
 
 
 def _log(name: str, signature: str, inputs: dict[str, np.ndarray | np.generic]):

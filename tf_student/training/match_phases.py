@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_student.data import images as pixels
 from tf_student.diffusion import losses, matching, predictions, schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.diffusion.inputs import Inputs, split
 from tf_student.models.unet import UNet
 from tf_student.runtime.errors import DivergedError
 from tf_student.training.match_config import MatchConfig
@@ -79,11 +80,12 @@ class MatchPhases:
     ) -> PhaseLoss:
         """The objective on generated images, at a random time of each."""
         x = self.state.model(batch["z"], training=True, seed=seed)
+        _, labels = split(batch["z"])
         noised = self._noised(x, self._times(seed, tf.shape(x)[0]), _fold_in(seed, 1))
         of_teacher, features = self.teacher.with_features(
-            noised.x_t, noised.t, training=True, seed=seed
+            noised.x_t, noised.t, labels, training=True, seed=seed
         )
-        of_fake = self._fake(noised.x_t, noised.t, seed)
+        of_fake = self._fake(noised.x_t, noised.t, labels, seed)
         real, fake = noised.estimate(of_teacher), noised.estimate(of_fake)
         if self.config.objective == "sid":
             total = matching.sid_loss(x, real, fake, alpha=self.config.alpha)
@@ -112,16 +114,18 @@ class MatchPhases:
         """The noise-prediction loss of the fake score on generated images."""
         seed = _fold_in(seed, 100 + update)
         x = carried["x"]
+        _, labels = split(batch["z"])
         if update:
             z = tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 0))
-            x = tf.stop_gradient(self.state.model(z, training=True, seed=seed))
+            inputs = z if labels is None else (z, labels)
+            x = tf.stop_gradient(self.state.model(inputs, training=True, seed=seed))
         every = (0, self._diffusion.timesteps)
         t = tf.random.stateless_uniform(
             tf.shape(x)[:1], _fold_in(seed, 1), *every, tf.int32
         )
         return PhaseLoss(
             losses.noise_loss(
-                lambda x, t: self._fake(x, t, seed),
+                lambda x, t: self._fake(x, t, labels, seed),
                 x,
                 tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 2)),
                 t,
@@ -137,9 +141,15 @@ class MatchPhases:
         seed = _fold_in(seed, 200)
         discriminator = self.state.helpers[DISCRIMINATOR].network
         t = self._times(seed, tf.shape(carried["x"])[0])
+        _, labels = split(batch["z"])
+        of_real, real_labels = split(batch["real"])
+        shown = (
+            (pixels.to_float(of_real), real_labels),
+            (carried["x"], labels),
+        )
         real, fake = (
-            discriminator(self._features(x, t, _fold_in(seed, 1 + number)))
-            for number, x in enumerate((pixels.to_float(batch["real"]), carried["x"]))
+            discriminator(self._features(x, t, y, _fold_in(seed, 1 + number)))
+            for number, (x, y) in enumerate(shown)
         )
         right = (tf.cast(real > 0, tf.float32) + tf.cast(fake < 0, tf.float32)) / 2
         return PhaseLoss(
@@ -173,12 +183,17 @@ class MatchPhases:
     def _noised(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> "_Noised":
         return _noised(x, t, seed, self._diffusion)
 
-    def _fake(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.state.helpers[FAKE].network(x, t, training=True, seed=seed)
+    def _fake(
+        self, x: tf.Tensor, t: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
+    ) -> tf.Tensor:
+        fake = self.state.helpers[FAKE].network
+        return fake(x, t, labels, training=True, seed=seed)
 
-    def _features(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> list[tf.Tensor]:
+    def _features(
+        self, x: tf.Tensor, t: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
+    ) -> list[tf.Tensor]:
         """The teacher's features of images with noise."""
-        return self.teacher.encode(self._noised(x, t, seed).x_t, t)
+        return self.teacher.encode(self._noised(x, t, seed).x_t, t, labels)
 
     def _regression(self, batch: Carried, seed: tf.Tensor) -> tf.Tensor:
         """The mean absolute difference to the images of the pairs, `[examples]`."""
@@ -212,19 +227,25 @@ class _Noised(NamedTuple):
 
 
 def measure(
-    x: tf.Tensor, teacher: UNet, config: MatchConfig, diffusion: DiffusionConfig
+    student: Callable[[Inputs], tf.Tensor],
+    inputs: Inputs,
+    teacher: UNet,
+    config: MatchConfig,
+    diffusion: DiffusionConfig,
 ) -> Measures:
-    """Measures images as the steps do.
+    """Measures a student's images as the steps do.
 
     Args:
-        x: generated images.
+        student: the student.
+        inputs: of the student.
         teacher: the frozen UNet.
         config: the times of the student's loss.
         diffusion: the teacher's process.
     """
-    seed = tf.constant([0, 0])
+    seed, x = tf.constant([0, 0]), student(inputs)
+    _, labels = split(inputs)
     noised = _noised(x, _times(seed, len(x), config, diffusion), seed, diffusion)
-    error = noised.error(teacher(noised.x_t, noised.t))
+    error = noised.error(teacher(noised.x_t, noised.t, labels))
     return Measures(*(float(tf.reduce_mean(v)) for v in (error, _spread(x))))
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_student.data import grids, streams
 from tf_student.data.image_set import ImageSet
+from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import noise
 from tf_student.models.generator import Generator
 from tf_student.models.student import Student
@@ -80,9 +81,10 @@ class MatchTask:
 
         Returns:
             A dataset of dicts: `z` float32; with regression `pair_z` float32 and
-            `pair_image` uint8; with an adversarial loss `real` uint8.
+            `pair_image` uint8; with an adversarial loss `real` uint8. With classes,
+            `z`, `pair_z` and `real` are pairs whose second part is an int32 label.
         """
-        streams_by_name = {"z": self._noise(start, part)}
+        streams_by_name = {"z": self._inputs(start, part)}
         if self.pairs is not None:
             pairs = self.pairs.train(seed=self.seed, start=start, part=part)
             streams_by_name["pair"] = pairs
@@ -91,17 +93,24 @@ class MatchTask:
         zipped = tf.data.Dataset.zip(streams_by_name)
         return streams.untuned(zipped.map(_flat))
 
-    def _noise(self, start: int, part: streams.Part) -> tf.data.Dataset:
+    def _inputs(self, start: int, part: streams.Part) -> tf.data.Dataset:
         positions = tf.data.Dataset.range(start, streams.FOREVER)
-        shape = self.start.image_shape
+        shape, classes = self.start.image_shape, self.start.classes
         return part.of(positions).map(
-            lambda position: noise.draw(self.seed, noise.MATCHING + position, shape),
+            lambda position: network_inputs.draw(
+                self.seed, noise.MATCHING + position, shape, classes
+            ),
             tf.data.AUTOTUNE,
         )
 
     def _real(self, real: ImageSet, start: int, part: streams.Part) -> tf.data.Dataset:
         stream = part.of(real.shuffled(seed=self.seed, start=start))
-        return stream.map(lambda _, element: real.decode(element), tf.data.AUTOTUNE)
+        if not self.start.classes:
+            return stream.map(lambda _, element: real.decode(element), tf.data.AUTOTUNE)
+        label = real.checked_label(self.start.classes)
+        return stream.map(
+            lambda _, element: (real.decode(element), label(element)), tf.data.AUTOTUNE
+        )
 
     def phases(self, state: TrainState, config: TrainConfig) -> list[Phase]:
         """The updates of the student, of its fake score and of a discriminator."""
@@ -110,11 +119,14 @@ class MatchTask:
 
     def _start(self) -> match_phases.Measures:
         """The measures of images of the student at the start."""
-        z = noise.normal(
-            self.seed, noise.SELECTION + np.arange(_GRID), self.start.image_shape
+        inputs = network_inputs.batch(
+            self.seed,
+            noise.SELECTION + np.arange(_GRID),
+            self.start.image_shape,
+            self.start.classes,
         )
         return match_phases.measure(
-            self.start(z), self.teacher, self.config, self.start.diffusion
+            self.start, inputs, self.teacher, self.config, self.start.diffusion
         )
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
@@ -144,8 +156,15 @@ class MatchTask:
             # Only the chief evaluates, so it cannot share the work with other workers.
             alone = devices.has_other_workers(self.strategy)
             strategy = tf.distribute.get_strategy() if alone else self.strategy
-            shape = student.image_shape
-            self._generators.append(Generator(strategy, student, shape, run=self.run))
+            self._generators.append(
+                Generator(
+                    strategy,
+                    student,
+                    student.image_shape,
+                    classes=student.classes,
+                    run=self.run,
+                )
+            )
         return self._generators[0]
 
     def diagnose(self) -> None:

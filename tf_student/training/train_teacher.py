@@ -4,7 +4,7 @@ from tf_student.architecture.unet_config import UNetConfig
 from tf_student.data import datasets
 from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
-from tf_student.models.teacher import Teacher, require_unconditional
+from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
 from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
@@ -33,7 +33,7 @@ def train_teacher(
 
     Args:
         directory: gets `model.keras`, checkpoints, metrics and image grids.
-        data: the real images.
+        data: the real images, which need labels if the network has classes.
         unet: the architecture.
         diffusion: the forward process.
         train: batch size, steps and optimizer.
@@ -55,7 +55,6 @@ def train_teacher(
     >>> teacher = train_teacher("runs/digits/new_teacher", unet=teacher.unet.config,
     ...                         train=TrainConfig(steps=2, batch_size=4))
     """
-    require_unconditional(unet, "unet")
     strategy = devices.open_devices(run, train.seed, workers=True)
     setup = TrainRun(directory, strategy, train, log, run, progress)
     return _train(data, unet, diffusion, sampler, setup)
@@ -70,8 +69,10 @@ def _train(
 ) -> Teacher:
     policy, seed = devices.policy(setup.run.dtype), setup.train.seed
     image_set = datasets.load(data, unet.image_shape)
+    if unet.classes:
+        image_set.checked_label(unet.classes)
     state = train_network(
-        TeacherTask(image_set, data, diffusion, sampler, unet.image_shape, seed),
+        TeacherTask(image_set, data, diffusion, sampler, unet, seed),
         lambda: UNet(unet, recompute=setup.run.recompute, dtype=policy),
         setup,
         command="teacher",

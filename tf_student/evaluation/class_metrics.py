@@ -1,0 +1,85 @@
+"""Scores of images with labels: whether their classes are right, and FID by class."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tf_student.evaluation import frechet, statistics
+from tf_student.evaluation.features import Features
+from tf_student.evaluation.metrics import Value
+from tf_student.evaluation.statistics import Statistics
+
+ACCURACY, INTRA_FID = "class accuracy", "intra-class FID"
+
+
+class ClassReference:
+    """The real images by class.
+
+    Args:
+        real: features of the real images, or only their statistics.
+        classes: number of classes of the generated images; 0: they have none.
+        labels: returns the label of each real image; None if they have none, or
+            another number of classes.
+    """
+
+    def __init__(
+        self,
+        real: Features | Statistics,
+        classes: int,
+        labels: Callable[[], np.ndarray] | None,
+    ):
+        self.classes = classes
+        self._real: list[frechet.Reference] = []
+        if not classes or labels is None or not isinstance(real, Features):
+            return
+        by_class = _by_class(real, labels(), classes)
+        if by_class is not None:
+            self._real = [frechet.Reference(stats) for stats in by_class]
+
+    def measure(
+        self, generated: Features | Statistics, labels: np.ndarray
+    ) -> dict[str, Value]:
+        """Scores of one range of images.
+
+        Args:
+            generated: features of the images.
+            labels: the class that each image should have, `[n]`.
+
+        Returns:
+            `class accuracy`, the share of images that the extractor assigns to their
+            class, if it has as many outputs as there are classes; and `intra-class
+            FID`, the mean over the classes of the FID between their images (Miyato &
+            Koyama, arXiv 1802.05637, sec. 5), if every class has more generated and
+            real images than features.
+        """
+        values: dict[str, Value] = {}
+        if not self.classes or isinstance(generated, Statistics):
+            return values
+        if generated.logits.shape[1] == self.classes:
+            right = generated.logits.argmax(axis=1) == labels
+            values[ACCURACY] = (float(np.mean(right)), None)
+        by_class = self._real and _by_class(generated, labels, self.classes)
+        if by_class:
+            distances = [
+                reference.distance(stats)
+                for reference, stats in zip(self._real, by_class, strict=True)
+            ]
+            values[INTRA_FID] = (float(np.mean(distances)), None)
+        return values
+
+
+def _by_class(
+    features: Features, labels: np.ndarray, classes: int
+) -> list[Statistics] | None:
+    """Statistics of each class; None if a class has too few images for them."""
+    dimensions = features.activations.shape[1]
+    if np.bincount(labels, minlength=classes).min() <= dimensions:
+        return None
+    return [
+        statistics.of(
+            features.activations[np.flatnonzero(labels == label)],
+            f"{features.name}, class {label}",
+            features.extractor,
+        )
+        for label in range(classes)
+    ]
