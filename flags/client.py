@@ -2,6 +2,7 @@
 
     tf-student client --server=http://127.0.0.1:8501 --count=16 --requests=100
     tf-student client --server=grpc://127.0.0.1:8500 --signature=serving_default
+    tf-student client --preset=digits_classes --labels=3,7
 
 REST needs no TensorFlow on this machine; gRPC does.
 """

@@ -43,6 +43,12 @@ class ClientConfig:
         choices=("png", "serving_default"),
     )
     count: int = option(16, "Images of each request.", minimum=1)
+    labels: tuple[int, ...] = option(
+        (),
+        "Classes of the images, in turn, for a model with classes; -1: the class that "
+        "the seed draws, which is the default.",
+        minimum=-1,
+    )
     seed: int = option(
         0, "Seed of the first request; it increases by 1 per request.", minimum=0
     )
@@ -71,8 +77,26 @@ class ClientConfig:
             refuse("version", f"be below {2**63}", self.version)
         if self.count >= 2**31:
             refuse("count", f"be below {2**31}", self.count)
+        if self.labels and max(self.labels) >= 2**31:
+            refuse("labels", f"be below {2**31}", self.labels)
         if self.seed + self.requests > 2**63:
             refuse("seed", f"be below {2**63} in every request", self.seed)
+
+    def image_labels(self, has_classes: bool) -> list[int] | None:
+        """The label of each image of a request; None for a model without classes.
+
+        Raises:
+            InputError: if labels are given in vain, or missing beside noise.
+        """
+        if not has_classes:
+            if self.labels:
+                refuse("labels", "be empty for a model without classes", self.labels)
+            return None
+        labels = self.labels or (-1,)
+        if self.signature == "serving_default" and min(labels) < 0:
+            must = "be given, from 0, for a model with classes that gets noise"
+            refuse("labels", must, self.labels)
+        return [labels[number % len(labels)] for number in range(self.count)]
 
 
 def _is_address(server: str) -> bool:

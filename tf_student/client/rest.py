@@ -19,7 +19,7 @@ class Connection:
         config: the server and the model.
 
     Raises:
-        InputError: if `ca_file` has no certificates.
+        InputError: if `ca_file` has no certificates, or labels do not fit the model.
         ServerError: if the server does not describe the model's images, or they are too
             large.
     """
@@ -34,7 +34,9 @@ class Connection:
         if config.label:
             self._path += f"/labels/{config.label}"
         try:
-            self._shape = self._read_shape()
+            inputs = self._read_inputs()
+            self._shape = self._image_shape(inputs)
+            self._labels = config.image_labels("labels" in inputs)
         except BaseException:
             self.close()
             raise
@@ -59,14 +61,16 @@ class Connection:
 
         noise = arrays.noise(seed, count, self._shape).tolist()
         limit = limits.list_bytes(count, self._shape)
-        outputs = self._predict("serving_default", {"noise": noise}, limit)
+        inputs = {"noise": noise, **self._chosen(count)}
+        outputs = self._predict("serving_default", inputs, limit)
         images = arrays.from_lists(outputs, count, self._shape, self._server)
         return arrays.pngs(images)
 
     def _from_seed(self, seed: int, count: int) -> list[bytes]:
         limit = limits.base64_bytes(count, self._shape)
         # The output's name ends in `_bytes`, which makes the server use base64.
-        outputs = self._predict("png_json", {"seed": seed, "count": count}, limit)
+        many: dict[str, Any] = self._chosen(count) or {"count": count}
+        outputs = self._predict("png_json", {"seed": seed, **many}, limit)
         try:
             return [base64.b64decode(v["b64"], validate=True) for v in outputs]
         except (KeyError, TypeError, ValueError) as error:
@@ -74,21 +78,34 @@ class Connection:
                 f"{self._server} must return PNGs as `outputs`."
             ) from error
 
-    def _read_shape(self) -> limits.Shape:
-        """The shape of an image, from the model's metadata."""
+    def _chosen(self, count: int) -> dict[str, list[int]]:
+        """The labels as an input, if the model has classes."""
+        return {} if self._labels is None else {"labels": self._labels[:count]}
+
+    def _read_inputs(self) -> dict[str, Any]:
+        """The inputs of `serving_default` by name, from the model's metadata."""
         answer = self._http.request(
             "GET", f"{self._path}/metadata", limit=limits.MAX_DESCRIPTION
         )
         try:
             signatures = answer["metadata"]["signature_def"]["signature_def"]
-            spec = signatures["serving_default"]["inputs"]["noise"]["tensor_shape"]
+            return dict(signatures["serving_default"]["inputs"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._without_noise() from error
+
+    def _image_shape(self, inputs: dict[str, Any]) -> limits.Shape:
+        try:
+            spec = inputs["noise"]["tensor_shape"]
             sizes = [dimension["size"] for dimension in spec["dim"]]
         except (KeyError, TypeError) as error:
-            raise ServerError(
-                f"{self._server} must have the signature `serving_default` with the "
-                "input `noise`."
-            ) from error
+            raise self._without_noise() from error
         return limits.image_shape(sizes, self._count, self._server)
+
+    def _without_noise(self) -> ServerError:
+        return ServerError(
+            f"{self._server} must have the signature `serving_default` with the input "
+            "`noise`."
+        )
 
     def _predict(self, signature: str, inputs: dict[str, Any], limit: int) -> Any:
         # `inputs` is the format by columns. `instances`, the format by rows, would turn

@@ -26,7 +26,7 @@ class Connection:
         config: the server and the model.
 
     Raises:
-        InputError: if `ca_file` cannot be read.
+        InputError: if `ca_file` cannot be read, or labels do not fit the model.
         ServerError: if the server does not describe the model's images, or they are too
             large.
     """
@@ -37,7 +37,8 @@ class Connection:
         # A channel has one limit for all of its answers.
         self._channel = _open(config, limits.MAX_DESCRIPTION)
         with contextlib.closing(self._channel):
-            self._shape = self._read_shape()
+            self._shape, has_classes = self._read_inputs()
+        self._labels = config.image_labels(has_classes)
         limit = limits.binary_bytes(config.count, self._shape)
         self._channel = _open(config, limit)
 
@@ -58,7 +59,9 @@ class Connection:
 
     def _from_noise(self, seed: int, count: int) -> list[bytes]:
         noise = arrays.noise(seed, count, self._shape)
-        output = self._predict("serving_default", {"noise": noise})
+        output = self._predict(
+            "serving_default", {"noise": noise, **self._chosen(count)}
+        )
         values = math.prod((count, *self._shape))
         content = len(output.tensor_content), len(output.int_val)
         right = _is(output, tf.uint8, (count, *self._shape))
@@ -72,11 +75,8 @@ class Connection:
             ) from error
 
     def _from_seed(self, seed: int, count: int) -> list[bytes]:
-        scalars = {
-            "seed": np.asarray(seed, "int64"),
-            "count": np.asarray(count, "int32"),
-        }
-        output = self._predict("png", scalars)
+        many = self._chosen(count) or {"count": np.asarray(count, "int32")}
+        output = self._predict("png", {"seed": np.asarray(seed, "int64"), **many})
         files = list(output.string_val)
         if not _is(output, tf.string, (len(files),)):
             raise ServerError(f"{self._config.server} must return PNGs as its output.")
@@ -96,8 +96,14 @@ class Connection:
             )
         return outputs[0]
 
-    def _read_shape(self) -> limits.Shape:
-        """The shape of an image, from the model's metadata."""
+    def _chosen(self, count: int) -> dict[str, np.ndarray]:
+        """The labels as an input, if the model has classes."""
+        if self._labels is None:
+            return {}
+        return {"labels": np.asarray(self._labels[:count], "int32")}
+
+    def _read_inputs(self) -> tuple[limits.Shape, bool]:
+        """The shape of an image, and whether the model has classes."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._model(), metadata_field=["signature_def"]
         )
@@ -114,7 +120,8 @@ class Connection:
                 "with the input `noise`."
             )
         sizes = [dimension.size for dimension in inputs["noise"].tensor_shape.dim]
-        return limits.image_shape(sizes, self._config.count, self._config.server)
+        shape = limits.image_shape(sizes, self._config.count, self._config.server)
+        return shape, "labels" in inputs
 
     def _model(self, signature: str = "") -> model_pb2.ModelSpec:
         spec = model_pb2.ModelSpec(name=self._config.model, signature_name=signature)
