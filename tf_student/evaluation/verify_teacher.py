@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tf_student.data import datasets, grids, images
+from tf_student.data import datasets, grids, images, streams
 from tf_student.data.data_config import DataConfig
 from tf_student.diffusion import losses, noise, schedules
 from tf_student.diffusion.diffusion_config import SamplerConfig
@@ -112,12 +112,13 @@ def _losses(
     steps = [part // 2 + level * part for level in range(_LEVELS)]
     losses_of_batches: dict[int, list[np.ndarray]] = {step: [] for step in steps}
     first = noise.TEACHER
-    for pixels in real_images.images().take(config.real_images).batch(_BATCH):
-        indices = np.arange(first, first + len(pixels))
-        eps = noise.normal(config.seed, indices, pixels.shape[1:])
-        first += len(pixels)
-        for step, parts in losses_of_batches.items():
-            parts.append(loss(pixels, eps, tf.constant(step)).numpy())
+    with streams.diagnosed(real_images.diagnose):
+        for pixels in real_images.images().take(config.real_images).batch(_BATCH):
+            indices = np.arange(first, first + len(pixels))
+            eps = noise.normal(config.seed, indices, pixels.shape[1:])
+            first += len(pixels)
+            for step, parts in losses_of_batches.items():
+                parts.append(loss(pixels, eps, tf.constant(step)).numpy())
     return {
         step: float(np.concatenate(parts).mean())
         for step, parts in losses_of_batches.items()
