@@ -204,7 +204,8 @@ def test_the_size_of_a_conversion(ours, theirs):
     }
 
 
-def test_the_chosen_weights_are_part_of_the_configuration(tmp_path):
+def test_the_chosen_weights_are_part_of_the_configuration(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
     arrays = ddpm_network.ported(ddpm_network.example()[0])
     raw = torch_writer.state_dict(arrays)
     average = torch_writer.state_dict(arrays, first=len(arrays))
@@ -214,6 +215,9 @@ def test_the_chosen_weights_are_part_of_the_configuration(tmp_path):
     torch_writer.write_archive(path, opcodes, values)
     teacher = convert_weights(path, str(tmp_path / "ema"))
     assert np.abs(teacher.unet.named_variables()["stem.kernel"]).max() > 0
+    assert "a checkpoint of DDIM's PyTorch code. Weights: EMA, key net_ema." in (
+        caplog.text
+    )
     teacher = convert_weights(path, str(tmp_path / "raw"), weights="net")
     assert np.abs(teacher.unet.named_variables()["stem.kernel"]).max() == 0
     stored = json.loads((tmp_path / "raw" / "config.json").read_text())["convert"]
