@@ -6,9 +6,10 @@
 
 Reads diffusers folders of a UNet2DModel, TensorFlow checkpoints of DDPM, PyTorch
 checkpoints in the layout of DDIM, state dicts of improved- and guided-diffusion, and
-.h5 files of the Denoising Student. The flags of the network and of the forward process
-override what a file states or implies. The run directory
-of a teacher or a student is written as a diffusers folder.
+.h5 files of the Denoising Student. Of several networks in a source the EMA weights are
+read, or those that --weights names; --dry_run says which. The flags of the network and
+of the forward process override what a file states or implies. The run directory of a
+teacher or a student is written as a diffusers folder.
 """
 
 from typing import Any
@@ -24,6 +25,12 @@ config_flags.define_string(
     "from", None, "Required: the weights, a path or hf:owner/name."
 )
 config_flags.define_string("to", None, "Required: the directory to write.")
+config_flags.define_string(
+    "weights",
+    "",
+    "Which of several networks in the source: a key, a folder or a variant (default: "
+    "the EMA weights).",
+)
 config_flags.define(UNetConfig, DiffusionConfig, source="from the weights")
 
 
@@ -36,9 +43,10 @@ def _path(name: str) -> str:
 
 
 def _overrides() -> dict[str, Any]:
-    """Returns the options of the network and of the process that are set."""
+    """Returns --weights, and the options of network and process that are set."""
+    weights = {"weights": flags.FLAGS.weights} if flags.FLAGS.weights else {}
     unet = config_flags.overrides(UNetConfig)
-    return {**unet, **config_flags.overrides(DiffusionConfig)}
+    return {**weights, **unet, **config_flags.overrides(DiffusionConfig)}
 
 
 def main() -> None:
@@ -51,7 +59,7 @@ def main() -> None:
 
 
 def plan() -> launch.Plan:
-    """Returns the size of the conversion."""
+    """Returns what the source is, and the size of the conversion."""
     source, directory = _path("from"), _path("to")
     cost = launch.costs().conversion(source, **_overrides())
     return f"convert {source} to {directory}", cost

@@ -146,17 +146,44 @@ def pairs(
     }
 
 
-def conversion(source: str, **options: Any) -> dict[str, int]:
-    """Returns the size of a conversion from the names and shapes of the tensors."""
+def conversion(source: str, **options: Any) -> dict[str, Any]:
+    """Returns what a source is, and the size of its conversion.
+
+    The names and shapes of the tensors are compared with the network; their values are
+    not read.
+    """
     if RunDirectory.exists(source):
         config = RunDirectory.open(source).config("unet", UNetConfig)
+        known: dict[str, Any] = {"source": "a run of this library"}
     else:
         published = sources.open_source(source, **options)
         config = published.config
         rows.check(published.rows(config), published.tensors, plan.variables(config))
+        diffusion = published.diffusion
+        known = {
+            "source": published.kind,
+            "weights": published.tensors.note,
+            "prediction": diffusion.prediction,
+            "schedule": _schedule(diffusion),
+            "classes": config.classes or "none",
+        }
     count = memory.parameters(config)
     return {
+        **known,
         "image size": config.image_size,
         "parameters": count,
         "bytes on disk (about)": 4 * count,
     }
+
+
+def _schedule(diffusion: DiffusionConfig) -> str:
+    steps = f"over {diffusion.timesteps:,} steps"
+    if diffusion.zero_terminal_snr:
+        steps += ", scaled to zero terminal SNR"
+    if diffusion.betas:
+        first, last = diffusion.betas[0], diffusion.betas[-1]
+        return f"the betas of the source, {first:.4g} to {last:.4g} {steps}"
+    if diffusion.schedule == "cosine":
+        return f"cosine {steps}"
+    ends = f"{diffusion.beta_start:.4g} to {diffusion.beta_end:.4g}"
+    return f"{diffusion.schedule}, betas from {ends} {steps}"

@@ -147,8 +147,17 @@ def test_what_diffusers_cannot_do_is_refused(options, message):
         ({"up_block_types": ["UpBlock2D"] * 3}, "a type for each of the 4 levels"),
         ({"down_block_types": ["SkipDownBlock2D"] * 4}, "Received: SkipDownBlock2D."),
         ({"use_magic": True}, "an unsupported option: use_magic=True."),
-        ({"sample_size": None}, "`sample_size` must be an integer"),
+        ({"sample_size": None}, "does not state `sample_size`"),
+        ({"sample_size": 10**9}, "`sample_size` must be an integer"),
         ({"sample_size": [32, 64]}, "`sample_size` must be an integer"),
+        (
+            {
+                "block_out_channels": [32] * 20_000,
+                "down_block_types": ["DownBlock2D"] * 20_000,
+                "up_block_types": ["UpBlock2D"] * 20_000,
+            },
+            "must name at most 16 levels. Received: width_multipliers=20000",
+        ),
         ({"block_out_channels": []}, "`block_out_channels` must be positive"),
         ({"block_out_channels": [0, 0]}, "`block_out_channels` must be positive"),
         ({"down_block_types": None}, "`down_block_types` must be names"),
@@ -159,6 +168,33 @@ def test_what_the_network_cannot_do_is_refused_by_name(change, message):
     with pytest.raises(InputError) as error:
         diffusers_config.read_config(CIFAR10 | change, "config.json")
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("size", [[32, 32], None])
+def test_an_image_size_as_a_pair_or_from_the_user(size):
+    values = CIFAR10 | {"sample_size": size}
+    config = diffusers_config.read_config(values, "config.json", None if size else 32)
+    assert config == diffusers_config.read_config(CIFAR10, "config.json")
+
+
+def test_what_training_writes_about_an_average_is_ignored():
+    average = {"decay": 0.9999, "optimization_step": 500, "use_ema_warmup": True}
+    config = diffusers_config.read_config(CIFAR10 | average, "config.json")
+    assert config == diffusers_config.read_config(CIFAR10, "config.json")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"_class_name": "DPMSolverMultistepScheduler", "solver_order": 2},
+        {"lambda_min_clipped": float("-inf"), "final_sigmas_type": "zero"},
+        {"_class_name": "UniPCMultistepScheduler", "disable_corrector": []},
+        {"_class_name": "EulerDiscreteScheduler", "timestep_type": "discrete"},
+    ],
+)
+def test_options_of_faster_samplers_say_nothing_of_the_process(options):
+    process = diffusers_scheduler.read_scheduler(SCHEDULER | options, "s.json")
+    assert process == DiffusionConfig()
 
 
 def test_what_diffusers_assumes_is_assumed():
@@ -213,6 +249,13 @@ def test_each_process_is_read_and_written(change, expected):
         ({"trained_betas": [None]}, "`trained_betas` must be numbers"),
         ({"trained_betas": [0.1, 0.2]}, "`betas` must have a value for each time step"),
         ({"rescale_betas_zero_snr": True}, "`zero_terminal_snr` needs prediction v"),
+        ({"num_train_timesteps": 10**9}, "must be an integer from 2 to 1,000,000"),
+        ({"rescale_betas_zero_snr": 1}, "must be true or false"),
+        ({"timestep_type": "continuous"}, "timestep_type='continuous'"),
+        ({"use_flow_sigmas": True}, "use_flow_sigmas=True"),
+        ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, "discrete noise levels"),
+        ({"_class_name": ["DDPMScheduler"]}, "discrete noise levels"),
+        ({"beta_start": float("nan")}, "`beta_start` must be at least 0"),
         ({"sigma_schedule": "odd"}, "an unsupported option: sigma_schedule='odd'"),
     ],
 )

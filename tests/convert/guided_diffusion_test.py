@@ -99,6 +99,8 @@ def test_a_network_that_predicts_the_image(write):
         ([], "must hold a JSON object"),
         ({"image_size": "16"}, "`image_size` must be int of at least 1"),
         ({"num_heads": [2]}, "`num_heads` must be int"),
+        ({"dropout": float("nan")}, "`dropout` must be float of at least 0"),
+        ({"diffusion_steps": 10**9}, "`diffusion_steps` must be at most 1,000,000"),
         ({"num_heads": 0}, "`num_heads` must be int of at least 1"),
         ({"dropout": "0"}, "`dropout` must be float"),
         ({"diffusion_steps": 0}, "`diffusion_steps` must be int of at least 1"),

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.networks import TINY as NETWORK
 from tests.tiny_run import RUN, TINY
 from tf_student.data import datasets, images
 from tf_student.diffusion import losses, noise, schedules
 from tf_student.evaluation.evaluation_config import VerifyConfig
 from tf_student.evaluation.verify_teacher import verify_teacher
 from tf_student.models.teacher import Teacher
+from tf_student.models.unet import UNet
 from tf_student.runtime.errors import InputError
 
 _CONFIG = VerifyConfig(count=5, real_images=20)
@@ -78,3 +80,17 @@ def test_missing_images_write_nothing(demo_run, tmp_path):
     with pytest.raises(InputError, match=r"missing\.npz"):
         verify_teacher(demo_run.teacher, str(directory), real=data, **_OPTIONS)
     assert not directory.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 60])
+def test_a_damaged_image_is_named_and_nothing_is_written(tmp_path, keep):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3))
+    content = tf.io.encode_png(tf.constant(pixels, tf.uint8)).numpy()
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"{i}.png").write_bytes(content if i != 2 else content[:keep])
+    teacher = Teacher(UNet(NETWORK))
+    with pytest.raises(InputError, match=r"2\.png is not a readable image"):
+        verify_teacher(teacher, str(tmp_path / "out"), real=str(folder), **_OPTIONS)
+    assert not (tmp_path / "out").exists()

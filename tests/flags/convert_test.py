@@ -62,6 +62,10 @@ def runs(checkpoint, pool, tmp_path_factory):
 def test_a_dry_run_shows_the_size(runs):
     finished = runs[0]["dry"]
     assert (finished.code, finished.err) == (0, "")
+    assert "  source: a checkpoint of DDIM's PyTorch code\n" in finished.out
+    assert "  weights: the only ones; the file does not say" in finished.out
+    assert "  prediction: epsilon\n" in finished.out
+    assert "  classes: none\n" in finished.out
     assert "  image size: 32\n" in finished.out
 
 

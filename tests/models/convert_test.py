@@ -188,10 +188,39 @@ def test_a_folder_with_something_in_it_is_not_changed(ours, tmp_path, contents):
 
 def test_the_size_of_a_conversion(ours, theirs):
     count = Teacher.load(ours.teacher).unet.count_params()
-    expected = {
+    size = {
         "image size": 8,
         "parameters": count,
         "bytes on disk (about)": 4 * count,
     }
-    assert costs.conversion(ours.teacher) == expected
-    assert costs.conversion(str(theirs / "teacher")) == expected
+    assert costs.conversion(ours.teacher) == {"source": "a run of this library", **size}
+    assert costs.conversion(str(theirs / "teacher")) == {
+        "source": "a folder of diffusers (UNet2DModel)",
+        "weights": "the only ones; the file does not say whether they are EMA weights",
+        "prediction": "epsilon",
+        "schedule": "linear, betas from 0.0001 to 0.02 over 1,000 steps",
+        "classes": "none",
+        **size,
+    }
+
+
+def test_the_chosen_weights_are_part_of_the_configuration(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    arrays = ddpm_network.ported(ddpm_network.example()[0])
+    raw = torch_writer.state_dict(arrays)
+    average = torch_writer.state_dict(arrays, first=len(arrays))
+    path = str(tmp_path / "model.pt")
+    opcodes = torch_writer.as_dict({"net": raw, "net_ema": average})
+    values = [*(np.zeros_like(v) for v in arrays.values()), *arrays.values()]
+    torch_writer.write_archive(path, opcodes, values)
+    teacher = convert_weights(path, str(tmp_path / "ema"))
+    assert np.abs(teacher.unet.named_variables()["stem.kernel"]).max() > 0
+    assert "a checkpoint of DDIM's PyTorch code. Weights: EMA, key net_ema." in (
+        caplog.text
+    )
+    teacher = convert_weights(path, str(tmp_path / "raw"), weights="net")
+    assert np.abs(teacher.unet.named_variables()["stem.kernel"]).max() == 0
+    stored = json.loads((tmp_path / "raw" / "config.json").read_text())["convert"]
+    assert stored == {"source": path, "weights": "net"}
+    with pytest.raises(InputError, match="was started with weights='net'"):
+        convert_weights(path, str(tmp_path / "raw"))

@@ -245,3 +245,13 @@ def test_directories_without_locks_are_not_locked(tmp_path, monkeypatch):
     for place in (str(tmp_path), "ram://model"):
         with files.locked(place):
             pass
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"[" * 100_000, b"1" * 5000, b"{", b"", b"[1,]"]
+)
+def test_text_that_is_no_json(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
+        files.read_json(str(path))

@@ -7,6 +7,9 @@ from typing import Any
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import check, option, refuse
 
+# Each halves the image; published networks have up to six.
+_LEVELS = 16
+
 
 @dataclasses.dataclass(frozen=True)
 class UNetConfig:
@@ -164,6 +167,8 @@ class UNetConfig:
         levels = len(self.widths)
         if not levels:
             refuse("width_multipliers", "name at least one level", ())
+        if levels > _LEVELS:
+            refuse("width_multipliers", f"name at most {_LEVELS} levels", levels)
         divisor = 2 ** (levels - 1)
         if self.image_size % divisor:
             reason = f"because {levels} levels halve it {levels - 1} times"

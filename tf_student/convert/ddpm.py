@@ -11,10 +11,13 @@ from collections.abc import Mapping
 
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
+from tf_student.convert import diffusers, families
 from tf_student.convert.rows import Row, Shape
 from tf_student.runtime.errors import InputError
 
 _ATTENTION_SIZE = 16
+# The largest published network has six.
+_LEVELS = 12
 
 _TOP = {
     "stem": "conv_in",
@@ -42,7 +45,7 @@ def rows(config: UNetConfig) -> list[Row]:
     return [
         Row(path, tuple(f"{prefix}.{leaf}" for prefix in _prefixes(layer)), True)
         for layer in plan.layers(config)
-        for path, leaf in zip(layer.variables(), ("weight", "bias"), strict=True)
+        for path, leaf in zip(layer.variables(), diffusers.leaves(layer), strict=True)
     ]
 
 
@@ -50,7 +53,9 @@ def tensorflow_rows(config: UNetConfig) -> list[Row]:
     """The table of DDPM's own checkpoints: our variables and their names."""
     table = []
     for layer in plan.layers(config):
-        leaves = ("gamma", "beta") if layer.kind == "norm" else ("W", "b")
+        leaves = {"norm": ("gamma", "beta"), "table": ("W",)}.get(
+            layer.kind, ("W", "b")
+        )
         for path, leaf in zip(layer.variables(), leaves, strict=True):
             names = (_to_tensorflow(f"{p}.{leaf}") for p in _prefixes(layer))
             table.append(Row(path, tuple(names)))
@@ -87,12 +92,15 @@ def ema_name(name: str) -> str | None:
     return name.split("/", 1)[-1] if name.startswith("model/") else name
 
 
-def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
+def infer(
+    shapes: Mapping[str, Shape], origin: str, image_size: int | None = None
+) -> UNetConfig:
     """The architecture that the names and shapes of the PyTorch port imply.
 
     Args:
         shapes: shape of each tensor by name.
         origin: the file, for messages.
+        image_size: None if it follows from the attention.
 
     Raises:
         InputError: if the tensors are not those of a DDPM.
@@ -102,16 +110,19 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         outputs = shapes["conv_out.weight"][0]
         levels = 1 + max(_numbers(shapes, r"down\.(\d+)\."))
         count = 1 + max(_numbers(shapes, r"down\.0\.block\.(\d+)\."))
-        if max(levels, count) > len(shapes):
+        if levels > _LEVELS or count > len(shapes):
             raise ValueError
         widths = [shapes[f"down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
-    except (KeyError, ValueError):
+        if min(base, channels, *widths) < 1:
+            raise ValueError
+    except (KeyError, ValueError, IndexError):
         raise InputError(
-            f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ...). "
+            f"{origin} must have DDPM's layout (conv_in, down.0.block.0.conv1, ...) or "
+            f"guided-diffusion's. {families.COVERED}. "
             f"Received: {', '.join(sorted(shapes)[:3]) or 'no tensors'}."
         ) from None
     attends = sorted(set(_numbers(shapes, r"down\.(\d+)\.attn\.")))
-    size = _ATTENTION_SIZE * 2 ** (attends[0] if attends else levels - 1)
+    size = image_size or _ATTENTION_SIZE * 2 ** (attends[0] if attends else levels - 1)
     return UNetConfig(
         image_size=size,
         channels=channels,
@@ -124,7 +135,9 @@ def infer(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
     )
 
 
-def infer_tensorflow(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
+def infer_tensorflow(
+    shapes: Mapping[str, Shape], origin: str, image_size: int | None = None
+) -> UNetConfig:
     """Like `infer`, for DDPM's own checkpoints."""
     ported = {}
     for name, shape in shapes.items():
@@ -133,7 +146,7 @@ def infer_tensorflow(shapes: Mapping[str, Shape], origin: str) -> UNetConfig:
         if name.endswith(".W"):
             name, shape = f"{name[:-2]}.weight", shape[::-1]
         ported[name] = shape
-    return infer(ported, origin)
+    return infer(ported, origin, image_size)
 
 
 def _numbers(shapes: Mapping[str, Shape], pattern: str) -> list[int]:

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, NoReturn
 
 from tf_student.architecture.unet_config import UNetConfig, widths_of
+from tf_student.convert import families
 from tf_student.runtime.errors import InputError
 
 # Options for which this network supports a fixed choice: diffusers' default where the
@@ -42,6 +43,12 @@ _CHOICES = {
     "resnet_time_scale_shift": ("default", "scale_shift"),
     "upsample_type": ("conv", "resnet"),
 }
+_LARGEST_IMAGE = 2**14
+# What diffusers' EMAModel writes among the options of its network.
+_OF_AVERAGES = {
+    *("decay", "inv_gamma", "max_value", "min_decay", "optimization_step", "power"),
+    *("update_after_step", "use_ema_warmup"),
+}
 _LISTS = ("block_out_channels", "down_block_types", "up_block_types")
 
 
@@ -52,17 +59,20 @@ class _Levels(NamedTuple):
     residual: tuple[int, ...]
 
 
-def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
+def read_config(
+    values: dict[str, Any], origin: str, image_size: int | None = None
+) -> UNetConfig:
     """The architecture that a `config.json` describes.
 
     Args:
         values: the parsed file.
         origin: the file, for messages.
+        image_size: in place of the file's `sample_size`, which may be null.
 
     Raises:
         InputError: if the class or an option is not supported.
     """
-    values = _checked(values, origin)
+    values = _checked(values, origin, image_size)
     down, up = (_levels(values, side, origin) for side in ("down", "up"))
     widths, head = values["block_out_channels"], values["attention_head_dim"]
     return UNetConfig(
@@ -90,18 +100,42 @@ def read_config(values: dict[str, Any], origin: str) -> UNetConfig:
     )
 
 
-def _checked(values: Any, origin: str) -> dict[str, Any]:
+def _checked(values: Any, origin: str, image_size: int | None) -> dict[str, Any]:
     """All options, with diffusers' defaults where they are missing."""
     if not isinstance(values, dict):
         raise InputError(f"{origin} must hold a JSON object.")
     if values.get("_class_name") != "UNet2DModel":
         kind = values.get("_class_name")
-        raise InputError(f"{origin} must describe a UNet2DModel. Received: {kind}.")
+        raise InputError(
+            f"{origin} must describe a UNet2DModel. {families.COVERED}. "
+            f"Received: {kind}."
+        )
+    values = {**values, "sample_size": _sample_size(values, origin, image_size)}
     _refuse_unsupported(values, origin)
     _check_types(values, origin)
     values = {**_DEFAULTS, **values}
     _check_consistent(values, origin)
     return values
+
+
+def _sample_size(values: dict[str, Any], origin: str, image_size: int | None) -> Any:
+    """The image size, which may be stated as a pair or not at all."""
+    if image_size is not None:
+        return image_size
+    size = values.get("sample_size")
+    if isinstance(size, list) and len(size) == 2 and size[0] == size[1]:
+        size = size[0]
+    if size is None:
+        raise InputError(
+            f"{origin} does not state `sample_size`, the size of an image. Set "
+            "`image_size`. Received: sample_size=None."
+        )
+    if type(size) is not int or not 0 < size <= _LARGEST_IMAGE:
+        raise InputError(
+            f"{origin}: `sample_size` must be an integer up to {_LARGEST_IMAGE}, or a "
+            f"pair of equal ones. Received: sample_size={size!r}."
+        )
+    return size
 
 
 def _same(up: _Levels, down: _Levels) -> bool:
@@ -194,8 +228,6 @@ def _check_types(values: dict[str, Any], origin: str) -> None:
             f"Received: {name}={values.get(name)!r}."
         )
 
-    if type(values.get("sample_size")) is not int:
-        refuse("sample_size", "an integer")
     widths = values.get("block_out_channels", ())
     if not are(widths, int) or min(widths) < 1:
         refuse("block_out_channels", "positive integers")
@@ -230,5 +262,6 @@ def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:
             )
     for name, value in values.items():
         known = name in FIXED or name in _DEFAULTS or name in (*_LISTS, "sample_size")
+        known = known or name in _OF_AVERAGES
         if not known and not name.startswith("_") and value is not None:
             raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")

@@ -21,6 +21,7 @@ _ARGUMENTS = {
     "predict_xstart": (bool, None),
     "rescale_timesteps": (bool, None),
 }
+_LARGEST = 1_000_000
 # Rescaled time steps count to this.
 _RESCALED = 1000
 
@@ -67,10 +68,17 @@ def read_options(values: Any, origin: str) -> Options:
     for name, value in given.items():
         kind, minimum = _ARGUMENTS[name]
         allowed = (int, float) if kind is float else (kind,)
-        if type(value) not in allowed or (minimum is not None and value < minimum):
+        # Not `value < minimum`, which is false for NaN.
+        fits = minimum is None or (type(value) in allowed and minimum <= value)
+        if type(value) not in allowed or not fits:
             least = "" if minimum is None else f" of at least {minimum}"
             raise InputError(
                 f"{origin}: `{name}` must be {kind.__name__}{least}. "
+                f"Received: {name}={value!r}."
+            )
+        if minimum is not None and value > _LARGEST:
+            raise InputError(
+                f"{origin}: `{name}` must be at most {_LARGEST:,}. "
                 f"Received: {name}={value!r}."
             )
     heads = values.get("num_heads")

@@ -9,6 +9,9 @@ from tf_student.runtime.errors import InputError
 
 Shape = tuple[int, ...]
 
+# Limits on the shape of a tensor: convolutions have four dimensions.
+_DIMENSIONS, _LARGEST = 8, 2**24
+
 
 @dataclasses.dataclass(frozen=True)
 class Tensors:
@@ -18,18 +21,41 @@ class Tensors:
         origin: the file, for messages.
         shapes: shape of each array by name.
         read: returns the array of a name.
+        note: which of the source's weights they are, in words.
+        buffers: names of arrays that `read` knows too, but which are no weights.
+
+    Raises:
+        InputError: if a shape is none that a network has.
     """
 
     origin: str
     shapes: Mapping[str, Shape]
     read: Callable[[str], np.ndarray]
+    note: str = ""
+    buffers: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name, shape in self.shapes.items():
+            if len(shape) > _DIMENSIONS or any(n >= _LARGEST for n in shape):
+                raise InputError(
+                    f"{self.origin} must hold the weights of a network. "
+                    f"Received: {name} of shape {shape}."
+                )
 
     def renamed(self, rename: Callable[[str], str | None]) -> "Tensors":
         """The same arrays under new names, without those whose new name is None."""
         new_names = {name: rename(name) for name in self.shapes}
         old = {new: name for name, new in new_names.items() if new is not None}
         shapes = {new: self.shapes[name] for new, name in old.items()}
-        return Tensors(self.origin, shapes, lambda new: self.read(old[new]))
+
+        def read(new: str) -> np.ndarray:
+            return self.read(old.get(new, new))
+
+        return dataclasses.replace(self, shapes=shapes, read=read)
+
+    def noted(self, note: str) -> "Tensors":
+        """The same arrays with another note."""
+        return dataclasses.replace(self, note=note)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from tf_student.data import datasets, grids, images
+from tf_student.data import datasets, grids, images, streams
 from tf_student.data.data_config import DataConfig
 from tf_student.data.image_set import ImageSet
 from tf_student.diffusion import losses, noise, schedules
@@ -126,17 +126,16 @@ def _losses(
     }
 
 
-def _examples(teacher: Teacher, real: ImageSet, count: int) -> tf.data.Dataset:
+def _examples(
+    teacher: Teacher, real: ImageSet, count: int
+) -> Iterator[tuple[tf.Tensor, ...]]:
     """Batches of images; with classes, of images and labels."""
     parts = [real.images()]
     if teacher.classes:
         real.checked_label(teacher.classes)
         parts.append(real.labels())
-    return tf.data.Dataset.zip(*parts).take(count).batch(_BATCH).map(_as_tuple)
-
-
-def _as_tuple(*parts: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    return parts
+    with streams.diagnosed(real.diagnose):
+        yield from tf.data.Dataset.zip(tuple(parts)).take(count).batch(_BATCH)
 
 
 def _loss_function(teacher: Teacher) -> Callable[..., tf.Tensor]:

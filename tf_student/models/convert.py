@@ -18,18 +18,21 @@ _KINDS: dict[str, type[Teacher] | type[Student]] = {
 }
 
 
-def convert_weights(source: str, directory: str, **options: Any) -> Teacher | Student:
+def convert_weights(
+    source: str, directory: str, *, weights: str = "", **options: Any
+) -> Teacher | Student:
     """Converts published weights to a run of a finished teacher or student.
 
-    If the source is the run directory of a teacher or a student, it converts in the
-    other direction: `directory` becomes a folder for diffusers'
-    `UNet2DModel.from_pretrained`. Nothing is written if the weights do not fit.
+    The run directory of a teacher or a student is converted in the other direction, to
+    a folder for diffusers' `UNet2DModel`. Nothing is written if the weights do not fit.
 
     Args:
         source: `hf:owner/name` on the Hugging Face Hub, a folder of diffusers, a
             TensorFlow checkpoint of DDPM, a PyTorch checkpoint, an `.h5` file of the
             Denoising Student, or a run directory.
         directory: where to write.
+        weights: which of several networks in the source: a key, a folder such as
+            `unet`, or a variant such as `fp16`. By default the EMA weights.
         **options: fields of `UNetConfig` and `DiffusionConfig` that replace what the
             source implies, such as `image_size`. A run directory stores all of them and
             takes none.
@@ -49,12 +52,15 @@ def convert_weights(source: str, directory: str, **options: Any) -> Teacher | St
     ...     "hf:google/ddpm-cifar10-32", "runs/cifar10/teacher")
     """
     if RunDirectory.exists(source):
-        if options:
+        if options or weights:
+            names = [*options, *(["weights"] if weights else [])]
             raise InputError(
                 "Options of the network need published weights. Received: "
-                f"{', '.join(options)} for the run {source}."
+                f"{', '.join(names)} for the run {source}."
             )
         return _to_diffusers(source, directory)
+    if weights:
+        options["weights"] = weights
     return _from_published(source, directory, options)
 
 
@@ -67,7 +73,7 @@ def _from_published(
     configs = {
         "unet": model.unet.config,
         "diffusion": model.diffusion,
-        "convert": ConvertConfig(source),
+        "convert": ConvertConfig(source, options.get("weights", "")),
     }
     RunDirectory.claim(directory, "convert", configs, network=network)
     weights_file.save(directory, model.unet if network == "teacher" else model)

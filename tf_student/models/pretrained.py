@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from absl import logging
+
 from tf_student.architecture import plan
 from tf_student.convert import rows, sources
 from tf_student.diffusion.diffusion_config import DiffusionConfig
@@ -29,8 +31,8 @@ def read(source: str, **options: Any) -> Pretrained:
 
     Args:
         source: a path, or `hf:owner/name`; see `convert.sources.open_source`.
-        **options: fields of `UNetConfig` and `DiffusionConfig` that replace what the
-            source implies.
+        **options: `weights`, which of several networks to read, and fields of
+            `UNetConfig` and `DiffusionConfig` that replace what the source implies.
 
     Raises:
         InputError: if the source cannot be read, if a tensor or a variable is not used
@@ -41,6 +43,9 @@ def read(source: str, **options: Any) -> Pretrained:
     config = published.config
     values = rows.apply(
         published.rows(config), published.tensors, plan.variables(config)
+    )
+    logging.info(
+        "%s is %s. Weights: %s.", source, published.kind, published.tensors.note
     )
     unet = UNet(config)
     variables = unet.named_variables()

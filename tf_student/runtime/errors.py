@@ -1,10 +1,15 @@
 """The errors that a user can correct; the command line prints them as one line."""
 
+# The longest message: values from a file may be longer.
+_LENGTH = 1000
+
 
 class InputError(ValueError):
     """A value, a file or a directory from the user is wrong.
 
-    The message names the argument, what was expected, and what was received.
+    The message names the argument, what was expected, and what was received. It is one
+    line: characters that do not print are escaped, and a very long one is shortened in
+    the middle.
 
     Example:
 
@@ -12,6 +17,14 @@ class InputError(ValueError):
     Traceback (most recent call last):
     tf_student.runtime.errors.InputError: `calls` must be at least 1. Received: calls=0.
     """
+
+    def __init__(self, message: object = ""):
+        text = str(message)
+        if len(text) > _LENGTH:
+            text = f"{text[: _LENGTH // 2]} ... {text[-_LENGTH // 2 :]}"
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        super().__init__(text)
 
 
 class ServerError(OSError):

@@ -134,12 +134,14 @@ def read_json(path: str) -> Any:
     Raises:
         InputError: if the file is damaged.
     """
-    with tf.io.gfile.GFile(path, "r") as file:
-        text = file.read()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content = file.read()
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from error
+        return json.loads(content.decode("utf-8"))
+    # Also for bytes that are no text, huge integers and deep nesting.
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise InputError(f"{path} is not valid JSON: {reason}.") from error
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from tf_student.runtime.options import from_dict, to_dict
 from tf_student.runtime.version import __version__
 
 CONFIG = "config.json"
+# A run's file has a few thousand bytes.
+_BYTES = 4 * 2**20
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class RunDirectory:
             InputError: if its `config.json` is damaged.
         """
         file = os.path.join(path, CONFIG)
-        if not tf.io.gfile.exists(file):
+        if not tf.io.gfile.exists(file) or tf.io.gfile.stat(file).length > _BYTES:
             return False
         values = files.read_json(file)
         return isinstance(values, dict) and "tf_student" in values
