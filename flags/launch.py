@@ -117,8 +117,16 @@ def _print_help(listing: str) -> NoReturn:
 
 def _fail(message: str, code: int) -> NoReturn:
     command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    print(f"tf-student {command}: {message}", file=sys.stderr)
+    print(f"tf-student {command}: {_in_one_line(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _in_one_line(message: str) -> str:
+    """The message with escapes for control characters, which names may contain."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in message.strip()
+    )
 
 
 def _log_plainly() -> None:

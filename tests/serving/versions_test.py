@@ -50,7 +50,7 @@ def test_a_version_may_be_named(make_models):
 
 def test_newest_version_has_a_model(make_models):
     base = make_models("3")
-    for name in ("11.tmp-1234", "notes", "12"):
+    for name in ("11.tmp-0123abcd", "notes", "12"):
         (base / name).mkdir()
     assert versions.newest(str(base)) == str(base / "3")
 

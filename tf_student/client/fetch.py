@@ -1,7 +1,9 @@
 """The command `client`: images from a model server."""
 
+import contextlib
 import importlib
 import os
+import re
 from types import ModuleType
 
 from tf_student.client import benchmark
@@ -10,6 +12,7 @@ from tf_student.runtime import atomic
 from tf_student.runtime.errors import InputError, ServerError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FILE = re.compile(r"seed\d+_\d{4,}\.png")
 
 
 def fetch_images(
@@ -45,10 +48,19 @@ def fetch_images(
     if not all(png.startswith(_SIGNATURE) for png in result.pngs):
         raise ServerError(f"{config.server} must return PNG files.")
     os.makedirs(directory, exist_ok=True)
+    _remove_leftovers(directory)
     for number, png in enumerate(result.pngs):
         name = f"seed{config.seed}_{number:04d}.png"
         atomic.write_bytes(os.path.join(directory, name), png)
     return result
+
+
+def _remove_leftovers(directory: str) -> None:
+    """Removes temporary files of killed clients."""
+    for name in os.listdir(directory):
+        if _FILE.fullmatch(atomic.final_name(name)):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(directory, name))
 
 
 def _import_protocol(scheme: str) -> ModuleType:

@@ -23,7 +23,7 @@ from tf_student.convert import (
 )
 from tf_student.convert.rows import Row, Tensors
 from tf_student.diffusion.diffusion_config import DiffusionConfig
-from tf_student.runtime import files
+from tf_student.runtime import files, paths
 from tf_student.runtime.errors import InputError
 
 _HUB = "hf:"
@@ -123,17 +123,18 @@ def _open_folder(path: str) -> Published:
     for folder in (path, os.path.join(path, "unet")):
         if tf.io.gfile.exists(os.path.join(folder, "config.json")):
             return _open_diffusers(folder)
-    checkpoint = tf.train.latest_checkpoint(path)
-    if checkpoint is None:
-        indices = tf.io.gfile.glob(os.path.join(path, "*.index"))
-        if len(indices) > 1:
-            raise InputError(
-                f"`source` must name one of {path}'s {len(indices)} checkpoints."
-            )
-        checkpoint = indices[0].removesuffix(".index") if indices else None
-    if checkpoint is None:
+    indices = [name for name in paths.listdir(path) if name.endswith(".index")]
+    if not indices:
         raise InputError(f"`source` must be {_EXPECTED}. Received: source={path}.")
-    return _open_checkpoint(checkpoint)
+    # The folder's list may name files that are elsewhere.
+    latest = os.path.basename(tf.train.latest_checkpoint(path) or "")
+    if f"{latest}.index" in indices:
+        return _open_checkpoint(os.path.join(path, latest))
+    if len(indices) > 1:
+        raise InputError(
+            f"`source` must name one of {path}'s {len(indices)} checkpoints."
+        )
+    return _open_checkpoint(os.path.join(path, indices[0].removesuffix(".index")))
 
 
 def _open_diffusers(folder: str) -> Published:
@@ -170,6 +171,7 @@ def _scheduler(folder: str) -> DiffusionConfig:
 
 
 def _open_checkpoint(prefix: str) -> Published:
+    paths.check_restorable(prefix)
     tensors = tensor_files.checkpoint(prefix).renamed(ddpm.ema_name)
     config = ddpm.infer_tensorflow(tensors.shapes, prefix)
     return Published(config, DiffusionConfig(), tensors, ddpm.tensorflow_rows)

@@ -1,12 +1,12 @@
 """Real images from the files of a folder."""
 
-import os
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from tf_student.data import resize
 from tf_student.data.image_set import ImageSet, Shape
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError, first_line
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
@@ -14,6 +14,8 @@ _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 
 def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
     """Returns all images in a folder and in the folders below it, sorted by path.
+
+    Hidden files and folders, whose names begin with a dot, and `__MACOSX` are left out.
 
     Args:
         folder: where to look for .png, .jpg, .jpeg and .bmp files.
@@ -23,7 +25,7 @@ def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
     Raises:
         InputError: if the folder has no image, or the first is not readable.
     """
-    paths = _image_paths(folder)
+    found = _image_paths(folder)
 
     def opened(path: tf.Tensor) -> tf.Tensor:
         channels = image_shape[-1] if image_shape else 0
@@ -31,7 +33,7 @@ def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
             tf.io.read_file(path), channels, expand_animations=False
         )
 
-    shape = image_shape or _checked_shape(opened, paths[:1])
+    shape = image_shape or _checked_shape(opened, found[:1])
 
     def decode(path: tf.Tensor) -> tf.Tensor:
         image = tf.ensure_shape(opened(path), [None, None, shape[-1]])
@@ -41,34 +43,38 @@ def from_folder(folder: str, image_shape: Shape | None) -> ImageSet:
 
     return ImageSet(
         name=folder,
-        count=len(paths),
-        elements=tf.data.Dataset.from_tensor_slices(paths),
+        count=len(found),
+        elements=tf.data.Dataset.from_tensor_slices(found),
         decode=decode,
-        window=len(paths),
+        window=len(found),
         shape=shape,
         preparation=resize.describe(shape, None if image_shape else shape),
-        diagnose=lambda: _checked_shape(decode, paths),
+        diagnose=lambda: _checked_shape(decode, found),
     )
 
 
 def _image_paths(folder: str) -> list[str]:
-    paths = sorted(
-        os.path.join(parent, name)
-        for parent, _, names in tf.io.gfile.walk(folder)
-        for name in names
-        if name.lower().endswith(_SUFFIXES)
-    )
-    if not paths:
+    found = [path for path in paths.files_below(folder, _is_visible) if _is_image(path)]
+    if not found:
         raise InputError(
             f"`dataset` must be a folder with {', '.join(_SUFFIXES)} files. "
             f"Received: dataset={folder}."
         )
-    return paths
+    return found
 
 
-def _checked_shape(decode: Callable[[str], tf.Tensor], paths: list[str]) -> Shape:
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(_SUFFIXES)
+
+
+def _is_visible(name: str) -> bool:
+    """Whether a file or folder is the user's, and not of a system or an editor."""
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _checked_shape(decode: Callable[[str], tf.Tensor], images: list[str]) -> Shape:
     """The shape of the last image; an `InputError` names the first unreadable one."""
-    for path in paths:
+    for path in images:
         try:
             image = decode(path)
         except (tf.errors.OpError, ValueError) as error:

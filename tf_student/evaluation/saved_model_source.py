@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tf_student.diffusion import noise
 from tf_student.evaluation.image_sources import Source
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.serving import metadata
@@ -23,6 +24,7 @@ def load(path: str, run: RunConfig) -> Source:
     Raises:
         InputError: if the signature is missing or has other inputs or outputs.
     """
+    paths.check_restorable(path)
     model = tf.saved_model.load(path)
     signature = model.signatures.get("serving_default")
     input_name, output_name, shape = _interface(path, signature)

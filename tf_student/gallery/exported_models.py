@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError, first_line
 from tf_student.serving import metadata, versions
 
@@ -55,6 +56,7 @@ class ExportedModel:
             raise InputError(
                 f"{directory} has no SavedModel; `tf-student export` writes one."
             )
+        paths.check_restorable(path)
         about = metadata.read(path) if metadata.exists(path) else None
         self.limit = about.max_count if about else None
         try:

@@ -8,13 +8,15 @@ import tensorflow as tf
 from tf_student.data import grids
 from tf_student.diffusion import interpolation, noise
 from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.models import sample_folder
 from tf_student.models.draw_config import InterpolateConfig, SampleConfig
 from tf_student.models.student import Student, as_student
 from tf_student.models.teacher import Teacher, as_teacher
-from tf_student.runtime import devices
+from tf_student.runtime import devices, leftovers
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
+_GRID, _INTERPOLATION = "samples.png", "interpolation.png"
 _COLUMNS = 16
 _WIDTH = 768
 
@@ -31,7 +33,8 @@ def draw_samples(
 ) -> str:
     """Writes images as a grid, `samples.png`, and one by one into `samples/`.
 
-    Rows of teacher, student and matched student alternate, on the same noise.
+    Rows of teacher, student and matched student alternate, on the same noise. Images of
+    an earlier draw are replaced, and removed if it had more.
 
     Args:
         teacher: a teacher or its run directory; None omits it.
@@ -46,7 +49,8 @@ def draw_samples(
         The path of the grid.
 
     Raises:
-        InputError: if all networks are None, or if one cannot be loaded.
+        InputError: if all networks are None, or one cannot be loaded; if a folder has
+            numbered images of others, or another process writes to it.
 
     Example:
 
@@ -57,12 +61,19 @@ def draw_samples(
     if teacher is None and student is None and matched is None:
         raise InputError("`teacher` or `student` must be a network. Received: None.")
     students = {"student": student, "matched": matched}
+    samples = os.path.join(directory, "samples")
+    for name, network in {"teacher": teacher, **students}.items():
+        if network is not None:
+            sample_folder.check_images(os.path.join(samples, name), config.count)
     drawn = _draw(teacher, students, config, sampler, run)
-    for name, images in drawn.items():
-        _write_images(os.path.join(directory, "samples", name), images)
-    path = os.path.join(directory, "samples.png")
-    rows = grids.alternate_rows(list(drawn.values()), _COLUMNS)
-    grids.write_png(path, grids.grid(rows, _COLUMNS), width=_WIDTH)
+    tf.io.gfile.makedirs(samples)
+    with leftovers.locked(samples):
+        for name, images in drawn.items():
+            sample_folder.write(os.path.join(samples, name), images)
+        leftovers.remove(directory, {_GRID}.__contains__)
+        path = os.path.join(directory, _GRID)
+        rows = grids.alternate_rows(list(drawn.values()), _COLUMNS)
+        grids.write_png(path, grids.grid(rows, _COLUMNS), width=_WIDTH)
     return path
 
 
@@ -83,12 +94,6 @@ def _draw(
         if student is not None:
             drawn[name] = as_student(student).generate(count, seed, run=run)
     return drawn
-
-
-def _write_images(folder: str, images: np.ndarray) -> None:
-    tf.io.gfile.makedirs(folder)
-    for number, image in enumerate(images):
-        grids.write_png(os.path.join(folder, f"{number:06d}.png"), image)
 
 
 def draw_interpolations(
@@ -130,7 +135,8 @@ def draw_interpolations(
         for row in range(config.rows)
     ]
     tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, "interpolation.png")
+    path = os.path.join(directory, _INTERPOLATION)
     images = generator(tf.concat(rows, axis=0).numpy())
-    grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
+    with leftovers.tidied(directory, {_INTERPOLATION}.__contains__):
+        grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
     return path

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_student.runtime.options import check, option
+from tf_student.runtime.options import MAX_SEED, check, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,8 +15,8 @@ class SampleConfig:
     0
     """
 
-    count: int = option(64, "Number of images.", minimum=1)
-    seed: int = option(0, "Seed of the noise.", minimum=0)
+    count: int = option(64, "Number of images.", minimum=1, maximum=10**6)
+    seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
 
     def __post_init__(self):
         check(self)
@@ -32,11 +32,13 @@ class InterpolateConfig:
     10
     """
 
-    rows: int = option(8, "Interpolations, each between two images.", minimum=1)
-    columns: int = option(
-        10, "Images of an interpolation, including both ends.", minimum=2
+    rows: int = option(
+        8, "Interpolations, each between two images.", minimum=1, maximum=1000
     )
-    seed: int = option(0, "Seed of the noise.", minimum=0)
+    columns: int = option(
+        10, "Images of an interpolation, including both ends.", minimum=2, maximum=1000
+    )
+    seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
 
     def __post_init__(self):
         check(self)

@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers, paths
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata
 
@@ -49,10 +49,23 @@ num_batch_threads {{ value: 2 }}
 
 def numbers(base: str) -> list[int]:
     """The existing versions in ascending order; other names are ignored."""
-    if not tf.io.gfile.isdir(base):
-        return []
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(base)]
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(_names(base))
+
+
+def directory_of(base: str, version: int) -> str:
+    """The directory of a version, which may exist as `00000001`."""
+    return os.path.join(base, _names(base).get(version, str(version)))
+
+
+def _names(base: str) -> dict[int, str]:
+    """The names of the existing versions; servers accept zeros before a number."""
+    names = [name for name in paths.listdir(base) if _is_number(name)]
+    return {int(name): name for name in sorted(names, key=len, reverse=True)}
+
+
+def _is_number(name: str) -> bool:
+    # Servers read int64, and Python refuses to read numbers of thousands of digits.
+    return name.isascii() and name.isdigit() and len(name) < 20
 
 
 def newest(directory: str) -> str | None:
@@ -63,7 +76,8 @@ def newest(directory: str) -> str | None:
     Returns:
         `directory`, or its version of the highest number; None without a SavedModel.
     """
-    below = (os.path.join(directory, str(n)) for n in reversed(numbers(directory)))
+    names = _names(directory)
+    below = (os.path.join(directory, names[n]) for n in sorted(names, reverse=True))
     models = filter(tf.saved_model.contains_saved_model, (directory, *below))
     return next(models, None)
 
@@ -77,8 +91,10 @@ def choose(base: str, version: int, name: str) -> str:
         name: of the model.
 
     Raises:
-        InputError: if the version exists already, or `base` holds another model.
+        InputError: if the version exists already, `base` holds another model, or
+            TensorFlow could not read weights below it.
     """
+    paths.check_restorable(base)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
     existing = numbers(base)
@@ -87,7 +103,7 @@ def choose(base: str, version: int, name: str) -> str:
             f"`version` must not exist yet in {base}. Received: version={version}."
         )
     if existing:
-        other = metadata.read(os.path.join(base, str(existing[-1]))).name
+        other = metadata.read(directory_of(base, existing[-1])).name
         if other != name:
             raise InputError(
                 f"{base} holds versions of another model. Expected: name={other}, "
@@ -98,9 +114,8 @@ def choose(base: str, version: int, name: str) -> str:
 
 def remove_leftovers(base: str) -> None:
     """Removes temporary files and directories of interrupted exports."""
-    names = {name.partition(".tmp-")[0] for name in tf.io.gfile.listdir(base)}
-    own = {name for name in names if name.isascii() and name.isdigit()}
-    files.remove_leftovers(base, own | {MODELS, BATCHING})
+    settings = {MODELS, BATCHING}
+    leftovers.remove(base, lambda name: name in settings or _is_number(name))
 
 
 def write_settings(base: str, name: str, limit: int) -> None:
