@@ -7,11 +7,11 @@ from absl import flags
 
 # Remote file systems that TensorFlow opens. It also opens ram://, in memory, for tests.
 _REMOTE = ("gs",)
-_OPENED = (*_REMOTE, "ram", "file")
+SCHEMES = (*_REMOTE, "ram", "file")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-class _PathParser(flags.ArgumentParser[str]):
+class PathParser(flags.ArgumentParser[str]):
     """Expands `~`, and refuses what TensorFlow cannot open."""
 
     syntactic_help = "a path"
@@ -23,7 +23,7 @@ class _PathParser(flags.ArgumentParser[str]):
             ValueError: if TensorFlow cannot open it.
         """
         scheme = _SCHEME.match(argument)
-        if scheme and scheme[1] not in _OPENED:
+        if scheme and scheme[1] not in SCHEMES:
             raise ValueError(
                 f"{scheme[0]} cannot be opened. Of remote paths, those of "
                 f"{', '.join(f'{name}://' for name in _REMOTE)} can"
@@ -49,7 +49,7 @@ def define(name: str, default: str | None, text: str, group: str) -> None:
         group: of the help.
     """
     flags.DEFINE(
-        _PathParser(),
+        PathParser(),
         name,
         default,
         text,

@@ -58,7 +58,7 @@ def is_path(name: str, data_dir: str = "") -> bool:
     # Slow to import.
     import tensorflow_datasets as tfds
 
-    return first not in tfds.list_builders()
+    return first not in tfds.list_builders(with_community_datasets=False)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

@@ -123,7 +123,8 @@ def check_types(record: Any) -> None:
     Raises:
         InputError: if a field has a value of another type.
     """
-    for name, kind in _types(type(record)).items():
+    record_type: Any = type(record)
+    for name, kind in _types(record_type).items():
         if not _fits(value := getattr(record, name), kind):
             refuse(name, f"be {_describe(kind)}", value)
 
