@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, TypeVar, cast
 
 from absl import flags
+from tf_student.flags import path_flags
 
 from tf_student.presets import systems
 
@@ -32,14 +33,18 @@ def define_common(*directories: str, work_dir: str = "runs/<preset>") -> None:
     """
     names = ", ".join(systems.PRESETS)
     define_string("preset", "digits", f"The preset: {names}.")
-    define_string(
+    define_path(
         "work_dir",
-        None,
         f"Directory of everything that the commands write (default: {work_dir}).",
     )
     for name in directories:
         text = f"Directory to use in place of <work_dir>/{name}."
-        define_string(f"{name}_dir", None, text)
+        define_path(f"{name}_dir", text)
+
+
+def define_path(name: str, text: str) -> None:
+    """Defines a flag that belongs to no config and is a path; unset, it is None."""
+    path_flags.define(name, None, text, GROUP)
 
 
 def define_string(name: str, default: str | None, text: str) -> None:
@@ -93,6 +98,8 @@ def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
         flags.DEFINE_integer(field.name, None, text, module_name=group)
     elif kind is float:
         flags.DEFINE_float(field.name, None, text, module_name=group)
+    elif field.metadata.get("path"):
+        path_flags.define(field.name, None, text, group)
     elif kind is str:
         flags.DEFINE_string(field.name, None, text, module_name=group)
     else:

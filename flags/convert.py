@@ -21,10 +21,8 @@ from tf_student.architecture.unet_config import UNetConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
 
-config_flags.define_string(
-    "from", None, "Required: the weights, a path or hf:owner/name."
-)
-config_flags.define_string("to", None, "Required: the directory to write.")
+config_flags.define_path("from", "Required: the weights, a path or hf:owner/name.")
+config_flags.define_path("to", "Required: the directory to write.")
 config_flags.define_string(
     "weights",
     "",

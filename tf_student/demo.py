@@ -15,6 +15,7 @@ from tf_student.pairs.make_pairs import make_pairs
 from tf_student.pairs.reader import PairSet
 from tf_student.presets import systems
 from tf_student.presets.systems import Preset
+from tf_student.runtime import leftovers
 from tf_student.runtime.run_config import RunConfig
 from tf_student.serving import versions
 from tf_student.serving.export import export
@@ -165,6 +166,7 @@ def _report(directory: str, evaluation: Evaluation) -> None:
     def part(name: str) -> str:
         return os.path.join(directory, name)
 
+    leftovers.remove(directory, {"curves.png", "report.html"}.__contains__)
     runs = {name: part(name) for name in ("teacher", "student")}
     report.draw_curves(
         part("curves.png"), {name: read_metrics(run) for name, run in runs.items()}

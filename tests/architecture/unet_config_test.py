@@ -50,3 +50,23 @@ def test_widths_and_shape_follow_from_the_fields():
     unet = UNetConfig(channels=1, base_width=64, width_multipliers=(1, 2, 4))
     assert unet.widths == (64, 128, 256)
     assert unet.image_shape == (32, 32, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 10**9}, "`image_size` must be at most 8192. Received: image"),
+        ({"image_size": 8192, "channels": 5}, "`image_shape` must have 1 to 268,435,"),
+        ({"blocks_per_level": 10**9}, "`blocks_per_level` must be at most 64. Receiv"),
+        ({"width_multipliers": (1,) * 17}, "`width_multipliers` must name at most 16"),
+        ({"width_multipliers": (1,) * 10**6}, "`width_multipliers` must name at most"),
+        ({"level_widths": (8,) * 10**6}, "`width_multipliers` must name at most 16"),
+        ({"base_width": 65536}, "`base_width` must lead to at most 65536 channels. R"),
+        ({"classes": 10**9}, "`classes` must be at most 1048576. Received: classes=1"),
+        ({"heads": "4"}, "`heads` must be an integer. Received: heads='4'."),
+    ],
+)
+def test_what_no_network_has_is_refused_at_once(options, message):
+    with pytest.raises(InputError) as error:
+        UNetConfig(**options)
+    assert str(error.value).startswith(message)

@@ -26,6 +26,16 @@ def test_images_of_the_first_request_are_saved(addresses, protocol, tmp_path, co
     assert len(set(result.pngs)) == 3
 
 
+def test_what_a_killed_client_left_is_removed(addresses, tmp_path):
+    left = tmp_path / "seed7_0000.png.tmp-0123abcd"
+    other = tmp_path / "cat.png.tmp-0123abcd"
+    for path in (left, other):
+        path.write_text("half")
+    config = ClientConfig(server=addresses["rest"], count=2)
+    fetch.fetch_images(str(tmp_path), config=config)
+    assert not left.exists() and other.exists()
+
+
 def test_nothing_is_saved_after_a_refusal(addresses, tmp_path):
     config = ClientConfig(server=addresses["rest"], model="faces")
     with pytest.raises(ServerError):

@@ -3,11 +3,13 @@
 import dataclasses
 import importlib
 import inspect
+import typing
 from pathlib import Path
 
 import pytest
 
 import tf_student
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import from_dict, to_dict
 
 PACKAGE = Path(tf_student.__file__).parent
@@ -57,3 +59,25 @@ def test_a_config_cannot_be_changed(kind):
 def test_a_config_has_a_common_option(kind):
     # --help would otherwise show none of it.
     assert not all(field.metadata["advanced"] for field in dataclasses.fields(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_integer_has_a_minimum_and_a_maximum(kind):
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        if hints[field.name] in (int, tuple[int, ...], tuple[int, ...] | None):
+            assert field.metadata["maximum"] is not None, field.name
+        if hints[field.name] is int:
+            assert field.metadata["minimum"] in (0, 1, 2), field.name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_is_an_int64(kind):
+    for field in dataclasses.fields(kind):
+        if field.name.endswith("seed"):
+            # A client increases its seed by 1 per request.
+            largest = 2**63 - 1
+            config = dataclasses.replace(kind(), **{field.name: largest})
+            assert getattr(config, field.name) == largest
+            with pytest.raises(InputError, match="must be at most 9223372036854775807"):
+                dataclasses.replace(kind(), **{field.name: 2**63})

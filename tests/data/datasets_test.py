@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from tests.image_sets import all_images, load, refusal
 from tf_student.data import datasets
@@ -33,3 +34,26 @@ def test_wrong_channels_are_an_error():
     assert refusal(lambda: load("digits", (8, 8, 3))) == (
         "`channels` must be the channels of digits, 1. Received: channels=3."
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/no/such/folder", "./folder", "../folder", "~/pictures", "pictures/cats", "a/"],
+)
+def test_a_path_that_does_not_exist_is_no_name_of_tfds(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert refusal(lambda: load(name)) == (
+        "`dataset` must be an existing folder or .npz file. Received: "
+        f"dataset='{name}'."
+    )
+
+
+@pytest.mark.parametrize("name", ["cifar10", "lsun/bedroom", "mine"])
+def test_names_of_tfds_are_no_paths(name):
+    assert not datasets.is_path(name)
+
+
+def test_a_dataset_in_the_data_directory_is_no_path(tmp_path):
+    (tmp_path / "mine").mkdir()
+    assert datasets.is_path("mine/small", "")
+    assert not datasets.is_path("mine/small", str(tmp_path))

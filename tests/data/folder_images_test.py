@@ -83,3 +83,31 @@ def test_an_image_outside_the_subfolders_leaves_no_classes(tmp_path):
     image_set = load(tmp_path)
     assert image_set.classes == 0
     assert "must have labels" in refusal(image_set.labels)
+
+
+def test_what_systems_and_editors_leave_is_no_image(tmp_path):
+    write_png(tmp_path / "a.png", np.full((8, 8, 3), 7, np.uint8))
+    other = np.zeros((8, 8, 3), np.uint8)
+    (tmp_path / ".Trash-1000").mkdir()
+    (tmp_path / "deep").mkdir()
+    write_png(tmp_path / ".ipynb_checkpoints" / "a-checkpoint.png", other)
+    write_png(tmp_path / ".Trash-1000" / "files" / "b.png", other)
+    write_png(tmp_path / "deep" / "__MACOSX" / "c.png", other)
+    (tmp_path / "._a.png").write_bytes(b"\x00\x05\x16\x07 Mac OS X")
+    image_set = load(tmp_path)
+    assert image_set.count == 1
+    image_set.diagnose()
+    assert np.array_equal(all_images(image_set), [np.full((8, 8, 3), 7)])
+
+
+def test_an_empty_file_is_named(tmp_path):
+    write_png(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "b.png").write_bytes(b"")
+    text = refusal(load(tmp_path).diagnose)
+    assert text.startswith(f"{tmp_path / 'b.png'} is not a readable image: ")
+
+
+def test_a_folder_of_any_name_is_read(tmp_path):
+    write_png(tmp_path / "[1]*" / "a[1].png", np.full((8, 8, 3), 7, np.uint8))
+    write_png(tmp_path / "1" / "a1.png", np.zeros((8, 8, 3), np.uint8))
+    assert np.array_equal(all_images(load(tmp_path / "[1]*"))[0], np.full((8, 8, 3), 7))

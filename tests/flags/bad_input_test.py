@@ -52,12 +52,39 @@ def _is_one_line(finished, command, *parts):
         ("gallery", "--student_model=/nowhere", "/nowhere has no SavedModel"),
         ("evaluate", "digits", "unexpected argument 'digits'; flags begin with --"),
         ("evaluate", "--flagfile=/nowhere.flags", "/nowhere.flags"),
+        ("evaluate", "--source=no/where", "`source` must exist. Received: source=no/w"),
+        ("teacher", "--dataset=/nowhere", "`dataset` must be an existing folder"),
+        ("teacher", "--dataset=./here", "`dataset` must be an existing folder"),
+        ("teacher", "--data_dir=s3://a/b", "s3:// cannot be opened. Of remote paths"),
+        ("teacher", "--teacher_dir=hdfs://a/b", "those of gs:// can"),
+        ("teacher", "--teacher_dir=/nowhere/a[1]", "no '[1]' in its path"),
+        ("distill", "--student_dir=https://a/b", "https:// cannot be opened"),
+        ("convert", "--from=https://a/b", "https:// cannot be opened"),
+        ("evaluate", "--source=/no\nwhere", "source=/no\\nwhere"),
+        ("teacher", "--seed=9223372036854775808", "`seed` must be at most 92233720368"),
+        ("teacher", "--blocks_per_level=1000000000", "`blocks_per_level` must be at m"),
+        ("teacher", "--image_size=1000000000", "`image_size` must be at most 8192"),
+        ("teacher", "--base_width=65536", "`base_width` must lead to at most 65536"),
+        ("pairs", "--pairs=1000000000000", "`pairs` must be at most 10000000000"),
+        ("pairs", "--device_batch=100000000", "`device_batch` must be at most 1048576"),
+        ("evaluate", "--repeats=1000000000", "`repeats` must be at most 1000"),
+        ("interpolate", "--rows=1000000", "`rows` must be at most 1000"),
+        ("interpolate", "--columns=1000000", "`columns` must be at most 1000"),
     ],
 )
 def test_wrong_flag(tmp_path, command, flag, message):
     finished = fork(command, f"--work_dir={tmp_path}/work", flag)
     _is_one_line(finished, command, message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "flag", ["--pairs=1000000000000", "--num_workers=10000000000", "--calls=10000000"]
+)
+def test_a_plan_has_the_same_bounds(tmp_path, flag):
+    finished = fork("pairs", "--dry_run", f"--work_dir={tmp_path}/work", flag)
+    _is_one_line(finished, "pairs", "must be at most", flag.removeprefix("--"))
+    assert finished.seconds < 20
 
 
 def test_unknown_command():
@@ -95,7 +122,8 @@ def refused(chain, pool, spoiled, contents):
     """How each run ended, and the chain's files before and after them all."""
     work = f"--work_dir={chain.work}"
     student = f"--student_dir={spoiled}/student"
-    huge = "--pairs=1000000000000"
+    # Four terabytes.
+    huge = ("--pairs=10000000000", "--shard_pairs=10000000", "--store_noise")
     runs = {
         "other_configuration": (
             "teacher",
@@ -123,8 +151,7 @@ def refused(chain, pool, spoiled, contents):
             "pairs",
             work,
             f"--pairs_dir={spoiled}/huge",
-            huge,
-            huge.replace("pairs=", "shard_pairs="),
+            *huge,
         ),
         "below_a_file": ("teacher", f"--work_dir={spoiled}/file", *conftest.TEACHER),
         "unwritable": (

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import typing
 
 import pytest
 
@@ -23,7 +24,8 @@ def _export(work, number):
     base = work / "export"
     (base / str(number)).mkdir()
     (base / str(number) / "saved_model.pb").touch()
-    fields = dict.fromkeys(metadata.Metadata.__dataclass_fields__, "")
+    hints = typing.get_type_hints(metadata.Metadata)
+    fields = {k: kind() for k, kind in hints.items()}
     fields |= {"name": "digits", "image_shape": (8, 8, 1)}
     metadata.write(str(base / str(number)), metadata.Metadata(**fields))
     versions.write_settings(str(base), "digits", 16)

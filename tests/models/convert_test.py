@@ -186,6 +186,35 @@ def test_a_folder_with_something_in_it_is_not_changed(ours, tmp_path, contents):
     assert contents(tmp_path) == before
 
 
+def test_what_a_killed_conversion_left_is_removed(ours, tmp_path):
+    for name in ("new.tmp-0123abcd", "other.tmp-0123abcd"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("half")
+    (tmp_path / "new").mkdir()
+    convert_weights(ours.teacher, str(tmp_path / "new"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "other.tmp-0123abcd"]
+    back = tmp_path / "back"
+    back.mkdir()
+    for name in ("model.keras", "config.json", "notes"):
+        (back / f"{name}.tmp-0123abcd").write_text("half")
+    convert_weights(str(tmp_path / "new"), str(back))
+    assert sorted(p.name for p in back.iterdir()) == [
+        "config.json",
+        "model.keras",
+        "notes.tmp-0123abcd",
+    ]
+
+
+def test_a_conversion_that_fails_leaves_nothing(ours, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(diffusers_folder.files, "write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        convert_weights(ours.teacher, str(tmp_path / "new"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_size_of_a_conversion(ours, theirs):
     count = Teacher.load(ours.teacher).unet.count_params()
     size = {

@@ -13,6 +13,7 @@ from tf_student.models.draw_config import InterpolateConfig, SampleConfig
 from tf_student.models.student import Student
 from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
+from tf_student.runtime import leftovers
 from tf_student.runtime.errors import InputError
 
 FIVE = SampleConfig(count=5, seed=3)
@@ -114,3 +115,46 @@ def test_without_a_network_nothing_is_drawn(tmp_path):
     with pytest.raises(InputError, match="`teacher` or `student` must be a network"):
         draw_samples(None, None, str(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
+
+
+def test_a_smaller_draw_leaves_no_image_of_the_last_one(networks, tmp_path):
+    for config in (FIVE, SampleConfig(count=2, seed=4)):
+        draw_samples(None, networks.student, str(tmp_path), config=config, run=RUN)
+    folder = tmp_path / "samples" / "student"
+    assert sorted(p.name for p in folder.iterdir()) == ["000000.png", "000001.png"]
+    expected = networks.student.generate(2, 4, run=RUN)
+    written = np.stack([_read(folder / f"{i:06d}.png") for i in range(2)])
+    np.testing.assert_array_equal(written, expected)
+
+
+def test_images_of_others_are_refused_before_anything_is_drawn(tmp_path):
+    folder = tmp_path / "samples" / "student"
+    folder.mkdir(parents=True)
+    (folder / "000009.png").write_text("the user's")
+    # The student does not exist either, but would be loaded later.
+    with pytest.raises(InputError, match=r"000009.png, which is of another one"):
+        draw_samples(None, str(tmp_path / "absent"), str(tmp_path), config=FIVE)
+    assert [p.name for p in folder.iterdir()] == ["000009.png"]
+
+
+def test_two_draws_at_once_are_an_error(networks, tmp_path):
+    (tmp_path / "samples").mkdir()
+    with leftovers.locked(str(tmp_path / "samples")):
+        with pytest.raises(InputError, match="Another process writes to"):
+            draw_samples(None, networks.student, str(tmp_path), config=FIVE, run=RUN)
+    assert list((tmp_path / "samples").iterdir()) == []
+
+
+def test_what_killed_commands_left_is_removed(networks, tmp_path):
+    left = ["samples.png.tmp-0123abcd", "interpolation.png.tmp-0123abcd"]
+    for name in (*left, "mine.png.tmp-0123abcd"):
+        (tmp_path / name).write_text("half")
+    draw_samples(None, networks.student, str(tmp_path), config=FIVE, run=RUN)
+    config = InterpolateConfig(rows=1, columns=2)
+    draw_interpolations(networks.student, str(tmp_path), config=config, run=RUN)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "interpolation.png",
+        "mine.png.tmp-0123abcd",
+        "samples",
+        "samples.png",
+    ]

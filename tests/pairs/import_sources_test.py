@@ -76,3 +76,14 @@ def test_tfds_of_other_dtypes(write):
     message = r"`noise` must be float16 or float32 .* Received: float64 of \(4, 4, 3\)"
     with pytest.raises(InputError, match=message):
         import_sources.open_source(str(directory))
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"splits": 7}', "\x00"])
+def test_damaged_metadata_of_tfds_are_one_line(write, name, text):
+    directory = Path(write(store_noise=True))
+    (directory / name).write_text(text)
+    with pytest.raises(InputError) as error:
+        import_sources.open_source(str(directory))
+    assert str(error.value).startswith(str(directory))
+    assert "\n" not in str(error.value)

@@ -65,6 +65,43 @@ def test_directory_without_a_manifest_is_an_error(tmp_path):
         manifests.read(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"teacher": None},
+        {"image_shape": [4, 4]},
+        {"image_shape": [4.0, 4, 3]},
+        {"image_shape": [10**9, 10**9, 3]},
+        {"image_shape": [0, 4, 3]},
+        {"diffusion": []},
+        {"sampler": None},
+        {"sampler": {"calls": 10**9}},
+        {"pairs": {"pairs": 10**12}},
+        {"pairs": "all"},
+        {"dtype": "float8"},
+        {"device_batch": 0},
+        {"device_batch": 10**400},
+        {"noise_sha256": 7},
+        {"shards": None},
+        {"shards": {}},
+        {"shards": [[]] * 5},
+        {"imported": "no"},
+    ],
+)
+def test_manifest_with_another_value_is_damaged(plan, tmp_path, change):
+    manifests.write(str(tmp_path), plan())
+    _edit(tmp_path, **change)
+    with pytest.raises(InputError, match=r"^[^\n]*manifest.json is damaged: [^\n]*$"):
+        manifests.read(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "7", '"text"'])
+def test_manifest_that_is_no_object_is_named(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest.json must hold a JSON object"):
+        manifests.read(str(tmp_path))
+
+
 @pytest.mark.parametrize("text", ["{", "", "\x00\x01"])
 def test_manifest_that_is_not_json_is_named(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)

@@ -140,7 +140,7 @@ def test_a_new_marker_replaces_one_of_version_0_1(version_0_1, plan, work):
 
 def test_an_unfinished_file_of_another_worker_stays(work, tmp_path):
     work(0, 3)
-    other = tmp_path / "shared" / "pairs-train.tfrecord-00001-of-00003.tmp-1234"
+    other = tmp_path / "shared" / "pairs-train.tfrecord-00001-of-00003.tmp-0123abcd"
     other.write_text("half")
     work(2, 3)
     assert other.exists()
@@ -159,7 +159,7 @@ def test_a_temporary_manifest_that_another_worker_removed(
         if manifest.complete == complete:
             monkeypatch.setattr(manifests, "write", really_write)
             work(0, 1)
-            raise tf.errors.NotFoundError(None, None, "manifest.json.tmp-1a2b")
+            raise tf.errors.NotFoundError(None, None, "manifest.json.tmp-0123abcd")
         really_write(directory, manifest)
 
     monkeypatch.setattr(manifests, "write", overtaken)

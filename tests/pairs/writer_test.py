@@ -112,7 +112,7 @@ def test_truncated_shard_is_re_generated(write, contents):
 def test_temporary_files_of_a_killed_writer_are_removed(write, contents, name):
     directory = write()
     before = contents(directory)
-    (Path(directory) / f"{name}.tmp-1a2b").write_text("x")
+    (Path(directory) / f"{name}.tmp-0123abcd").write_text("x")
     assert contents(write()) == before
 
 

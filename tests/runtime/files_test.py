@@ -1,4 +1,3 @@
-import errno
 import hashlib
 import io
 import json
@@ -202,49 +201,46 @@ def test_a_damaged_json_file_is_named(tmp_path):
     assert str(error.value).startswith(f"{path} is not valid JSON: ")
 
 
-def test_only_leftovers_are_removed(tmp_path):
-    (tmp_path / "a.txt").write_text("whole")
-    (tmp_path / "a.txt.tmp-0123abcd").write_text("half")
-    (tmp_path / "b.txt.tmp-0123abcd").write_text("half")
-    files.remove_leftovers(str(tmp_path), ["a.txt"])
-    assert sorted(os.listdir(tmp_path)) == ["a.txt", "b.txt.tmp-0123abcd"]
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe{}",
+        b'{"a": "\xe9"}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b"9" * 5000,
+        b"\x00" * 50,
+    ],
+    ids=[
+        "empty",
+        "utf-16",
+        "latin-1",
+        "deep list",
+        "deep object",
+        "nan",
+        "infinity",
+        "huge",
+        "zeros",
+    ],
+)
+def test_json_that_anything_may_have_written_is_one_line(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        files.read_json(str(path))
+    assert str(error.value).startswith(f"{path} is not valid JSON: ")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
-def test_the_file_of_a_killed_writer_is_a_leftover(tmp_path):
-    with files.replacing(str(tmp_path / "a.txt")) as temporary:
-        with open(temporary, "w") as file:
-            file.write("half")
-        files.remove_leftovers(str(tmp_path), ["a.txt"])
-        assert os.listdir(tmp_path) == []
-        with open(temporary, "w") as file:
-            file.write("whole")
-
-
-def test_the_directory_of_a_killed_writer_is_a_leftover(tmp_path):
-    for name in ("1.tmp-0123abcd", "other.tmp-0123abcd"):
-        (tmp_path / name / "part").mkdir(parents=True)
-        (tmp_path / name / "part" / "a.txt").write_text("half")
-    files.remove_leftovers(str(tmp_path), ["1"])
-    assert os.listdir(tmp_path) == ["other.tmp-0123abcd"]
-
-
-def test_a_locked_directory_is_an_error_until_it_is_free(tmp_path):
-    with files.locked(str(tmp_path)):
-        with pytest.raises(InputError, match=f"^Another process writes to {tmp_path}"):
-            with files.locked(str(tmp_path)):
-                raise AssertionError("both have it")
-    with files.locked(str(tmp_path)):
-        assert os.listdir(tmp_path) == []
-
-
-def test_directories_without_locks_are_not_locked(tmp_path, monkeypatch):
-    def refuse(descriptor, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
-    for place in (str(tmp_path), "ram://model"):
-        with files.locked(place):
-            pass
+@pytest.mark.parametrize("text", ["null", "[]", "3", '"text"', "true"])
+def test_an_object_is_not_another_value(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"a\.json must hold a JSON object"):
+        files.read_object(str(path))
 
 
 @pytest.mark.parametrize(
@@ -255,3 +251,9 @@ def test_text_that_is_no_json(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
         files.read_json(str(path))
+
+
+def test_json_with_the_mark_of_windows_is_read(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert files.read_object(str(path)) == {"a": 1}

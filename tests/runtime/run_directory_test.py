@@ -131,7 +131,9 @@ def test_an_option_of_another_version_is_named(claimed):
     edit(claimed, lambda values: values["unet"].update(skips=4))
     run = RunDirectory.open(str(claimed))
     text = refusal(lambda: run.config("unet", UNetConfig))
-    assert text.startswith("UNetConfig has no option named skips")
+    assert text.startswith(
+        f"{claimed}/config.json: UNetConfig has no option named skips"
+    )
 
 
 def test_a_damaged_configuration_is_an_error_and_remains(claimed, contents):
@@ -144,7 +146,40 @@ def test_a_damaged_configuration_is_an_error_and_remains(claimed, contents):
 def test_a_configuration_of_another_type_is_an_error(claimed):
     (claimed / "config.json").write_text("[1]")
     assert refusal(lambda: RunDirectory.open(str(claimed))) == (
-        f"{claimed}/config.json must hold a JSON object."
+        f"{claimed}/config.json must hold a JSON object. Received: [1]."
+    )
+
+
+@pytest.mark.parametrize("name", ["command", "network", "station", "tf_student"])
+def test_a_name_of_another_type_is_an_error(claimed, name):
+    edit(claimed, lambda values: values.update({name: [1]}))
+    assert refusal(lambda: RunDirectory.open(str(claimed))) == (
+        f"{claimed}/config.json is damaged: `{name}` must be a string."
+    )
+
+
+@pytest.mark.parametrize("value", [None, [], 7, "text"])
+def test_options_of_another_type_are_an_error(claimed, value):
+    edit(claimed, lambda values: values.update(unet=value))
+    text = f"{claimed}/config.json is damaged: `unet` must be an object."
+    assert refusal(lambda: RunDirectory.open(str(claimed))) == text
+    assert refusal(lambda: claim(claimed)) == text
+
+
+def test_a_configuration_of_another_program_is_no_run(tmp_path):
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    assert refusal(lambda: RunDirectory.open(str(tmp_path))) == (
+        f"{tmp_path} must be a run's directory. Received: a config.json of another "
+        "program."
+    )
+
+
+def test_a_value_that_no_network_has_names_the_file(claimed):
+    edit(claimed, lambda values: values["unet"].update(blocks_per_level=10**9))
+    run = RunDirectory.open(str(claimed))
+    assert refusal(lambda: run.config("unet", UNetConfig)) == (
+        f"{claimed}/config.json: `blocks_per_level` must be at most 64. Received: "
+        "blocks_per_level=1000000000."
     )
 
 

@@ -25,7 +25,7 @@ def test_limit_depends_on_the_pixels(shape, limit):
         ({"weights": "best"}, "`weights` must be one of: ema, last."),
         ({"warmup": "png"}, "`warmup` must be one of: noise, all, none."),
         ({"version": -1}, "`version` must be at least 0."),
-        ({"version": 2**63}, "`version` must fit into 63 bits."),
+        ({"version": 2**63}, "`version` must be at most 9223372036854775807."),
         ({"max_count": 1}, "`max_count` must be 0, or at least 2"),
         ({"name": "a/b"}, "`name` must have only letters, digits, _ and -."),
         ({"name": 'a"b'}, "`name` must have only letters, digits, _ and -."),

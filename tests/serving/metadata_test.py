@@ -53,5 +53,22 @@ def test_missing_metadata_are_an_input_error(tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{}", '{"image_shape": [8, 8, 1]}', "{"])
 def test_damaged_metadata_are_an_input_error(tmp_path, text):
     _write(tmp_path, text)
-    with pytest.raises(InputError, match=r"metadata.json is (damaged|not valid JSON)"):
+    with pytest.raises(InputError, match=r"metadata.json (is|must hold a JSON)"):
+        metadata.read(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": 7}, "`name` must be a string"),
+        ({"image_shape": [8, 8]}, "`image_shape` must be a sequence of 3 integers"),
+        ({"image_shape": [10**9, 8, 1]}, "`image_shape` must have 1 to 268,435,456"),
+        ({"max_count": 0}, "`max_count` must be 1 to 2147483647"),
+        ({"max_count": 1.5}, "`max_count` must be an integer"),
+        ({"network_calls": True}, "`network_calls` must be an integer"),
+    ],
+)
+def test_metadata_of_another_type_are_an_input_error(tmp_path, change, message):
+    _write(tmp_path, json.dumps({**VERSION_0_1, **change}))
+    with pytest.raises(InputError, match=f"metadata.json is damaged: {message}"):
         metadata.read(str(tmp_path))

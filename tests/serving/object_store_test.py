@@ -70,7 +70,7 @@ def _killed_after(moves, monkeypatch):
 
     monkeypatch.setattr(tf.io.gfile, "rename", dying)
     # A killed process removes nothing.
-    monkeypatch.setattr(tf.io.gfile, "rmtree", lambda path: None)
+    monkeypatch.setattr(files.leftovers, "remove_path", lambda path: None)
     return done
 
 

@@ -1,4 +1,5 @@
 import os
+import typing
 
 import pytest
 
@@ -21,7 +22,8 @@ def export(tmp_path):
             folder = tmp_path / str(number)
             folder.mkdir()
             (folder / "saved_model.pb").touch()
-            fields = dict.fromkeys(metadata.Metadata.__dataclass_fields__, "")
+            hints = typing.get_type_hints(metadata.Metadata)
+            fields = {k: kind() for k, kind in hints.items()}
             fields |= {"name": "digits", "image_shape": (8, 8, 1)}
             metadata.write(str(folder), metadata.Metadata(**fields))
             versions.write_settings(str(tmp_path), "digits", 16)

@@ -1,9 +1,28 @@
+import dataclasses
 import os
 
 import pytest
 
 from tf_student.runtime.errors import InputError
-from tf_student.serving import versions
+from tf_student.serving import metadata, versions
+
+ABOUT = metadata.Metadata(
+    name="digits",
+    network="student",
+    preset="",
+    network_calls=1,
+    image_shape=(8, 8, 1),
+    max_count=16,
+    parameters=1,
+    weights="ema",
+    dtype="float32",
+    ops="stock",
+    fingerprint="",
+    teacher="",
+    pairs="",
+    tf_student="0",
+    tensorflow="0",
+)
 
 
 @pytest.fixture
@@ -49,7 +68,7 @@ def test_a_version_may_be_named(make_models):
 
 def test_newest_version_has_a_model(make_models):
     base = make_models("3")
-    for name in ("11.tmp-1234", "notes", "12"):
+    for name in ("11.tmp-0123abcd", "notes", "12"):
         (base / name).mkdir()
     assert versions.newest(str(base)) == str(base / "3")
 
@@ -161,3 +180,39 @@ def test_batching_is_written_once(tmp_path):
 def test_batches_are_at_most_as_large_as_requests(tmp_path):
     versions.write_settings(str(tmp_path), "digits", 16)
     assert "max_batch_size { value: 16 }" in (tmp_path / "batching.config").read_text()
+
+
+def test_numbers_may_have_zeros_before_them(make_models):
+    base = make_models("00000001", "0002", "2", "00000000000000000000007")
+    assert versions.numbers(str(base)) == [1, 2]
+    assert versions.directory_of(str(base), 1) == str(base / "00000001")
+    assert versions.directory_of(str(base), 2) == str(base / "2")
+    assert versions.directory_of(str(base), 3) == str(base / "3")
+    assert versions.newest(str(base)) == str(base / "2")
+    (base / "2" / "saved_model.pb").unlink()
+    (base / "2").rmdir()
+    assert versions.newest(str(base)) == str(base / "0002")
+
+
+def test_the_next_version_follows_one_with_zeros(make_models):
+    base = make_models("00000007")
+    about = dataclasses.replace(ABOUT, name="digits")
+    metadata.write(str(base / "00000007"), about)
+    assert versions.choose(str(base), 0, "digits") == str(base / "8")
+    with pytest.raises(InputError, match="`version` must not exist yet"):
+        versions.choose(str(base), 7, "digits")
+
+
+@pytest.mark.parametrize("name", ["exp[1]", "a\\b"])
+def test_a_directory_that_is_a_pattern_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="TensorFlow reads as a pattern"):
+        versions.choose(str(tmp_path / name), 0, "digits")
+
+
+def test_only_own_leftovers_are_removed(tmp_path):
+    own = ["1.tmp-0123abcd", "models.config.tmp-0123abcd"]
+    others = ["mine.tmp-0123abcd", "1.tmp-mine", "models.config", "²"]
+    for name in own + others:
+        (tmp_path / name).mkdir()
+    versions.remove_leftovers(str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == sorted(others)

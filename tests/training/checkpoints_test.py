@@ -33,6 +33,45 @@ def _files(directory):
     return sorted(path.name for path in (directory / "checkpoints").glob("ckpt-*"))
 
 
+def test_a_run_of_a_checkpoint_manager_continues(make_state, tmp_path):
+    """As version 0.1 wrote checkpoints."""
+    state = make_state()
+    state.model.trainable_variables[0].assign([[0.25]])
+    directory = str(tmp_path / "checkpoints")
+    values = tf.train.Checkpoint(**state.trackables())
+    manager = tf.train.CheckpointManager(values, directory, max_to_keep=3)
+    for step in (10, 20):
+        state.step.assign(step)
+        manager.save(checkpoint_number=step)
+    fresh = make_state()
+    checkpoints = Checkpoints(fresh, str(tmp_path), 2)
+    assert checkpoints.restore() == 20
+    assert fresh.model.trainable_variables[0].numpy() == 0.25
+    fresh.step.assign(30)
+    checkpoints.save()
+    # And the other way round.
+    again = make_state()
+    values = tf.train.Checkpoint(**again.trackables())
+    manager = tf.train.CheckpointManager(values, directory, max_to_keep=3)
+    assert [path[-2:] for path in manager.checkpoints] == ["20", "30"]
+    values.restore(manager.latest_checkpoint).assert_consumed()
+    assert int(again.step.numpy()) == 30
+    assert int(values.save_counter.numpy()) == 3
+
+
+def test_a_kill_leaves_nothing_after_the_next_run(make_state, tmp_path):
+    _save_steps(make_state(), tmp_path, [10])
+    (tmp_path / "checkpoints" / "ckpt-20_temp").mkdir()
+    Checkpoints(make_state(), str(tmp_path), 3).restore()
+    assert not (tmp_path / "checkpoints" / "ckpt-20_temp").exists()
+
+
+@pytest.mark.parametrize("name", ["exp[1]", "a\\b"])
+def test_last_weights_of_a_directory_that_is_a_pattern(make_state, tmp_path, name):
+    with pytest.raises(InputError, match="TensorFlow reads as a pattern"):
+        last_weights(str(tmp_path / name), make_state().model)
+
+
 def test_without_a_checkpoint_no_step_is_done(make_state, tmp_path):
     assert Checkpoints(make_state(), str(tmp_path), 3).restore() == 0
 

@@ -7,8 +7,13 @@ from typing import Any
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import check, option, refuse
 
-# Each halves the image; published networks have up to six.
-_LEVELS = 16
+# Bounds of what a damaged file or a slip of the keyboard may ask for, far above any
+# published network.
+MAX_IMAGE_SIZE = 8192
+MAX_WIDTH = 2**16
+_MAX_LEVELS = 16
+# Values of one image: a gigabyte in float32.
+_MAX_VALUES = 2**28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,21 +33,30 @@ class UNetConfig:
     (64, 64, 3)
     """
 
-    image_size: int = option(32, "Height and width of an image.", minimum=1)
-    channels: int = option(3, "Channels of an image.", minimum=1)
+    image_size: int = option(
+        32, "Height and width of an image.", minimum=1, maximum=MAX_IMAGE_SIZE
+    )
+    channels: int = option(3, "Channels of an image.", minimum=1, maximum=1024)
     base_width: int = option(
-        128, "Channels that width_multipliers multiply.", minimum=2
+        128, "Channels that width_multipliers multiply.", minimum=2, maximum=MAX_WIDTH
     )
     width_multipliers: tuple[int, ...] = option(
         (1, 2, 2, 2),
         "Channels of each level, from full resolution down, divided by base_width.",
         minimum=1,
+        maximum=1024,
     )
-    blocks_per_level: int = option(2, "Residual blocks in each level.", minimum=1)
+    blocks_per_level: int = option(
+        2, "Residual blocks in each level.", minimum=1, maximum=64
+    )
     attention_resolutions: tuple[int, ...] = option(
-        (16,), "Image sizes at which attention follows every residual block."
+        (16,),
+        "Image sizes at which attention follows every residual block.",
+        maximum=MAX_IMAGE_SIZE,
     )
-    groups: int = option(32, "Groups of each group normalization.", minimum=1)
+    groups: int = option(
+        32, "Groups of each group normalization.", minimum=1, maximum=MAX_WIDTH
+    )
     norm_epsilon: float = option(
         1e-6,
         "Epsilon of each group normalization, which is added to the variance.",
@@ -56,6 +70,7 @@ class UNetConfig:
         (),
         "Channels of each level, in place of base_width times width_multipliers.",
         minimum=1,
+        maximum=MAX_WIDTH,
         advanced=True,
         added=True,
     )
@@ -63,6 +78,7 @@ class UNetConfig:
         None,
         "Image sizes with attention on the way up, if they differ from those on the "
         "way down.",
+        maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,
     )
@@ -75,12 +91,18 @@ class UNetConfig:
         added=True,
     )
     heads: int = option(
-        1, "Heads of each attention.", minimum=1, advanced=True, added=True
+        1,
+        "Heads of each attention.",
+        minimum=1,
+        maximum=4096,
+        advanced=True,
+        added=True,
     )
     head_width: int = option(
         0,
         "Channels of a head, in place of heads; 0 uses heads.",
         minimum=0,
+        maximum=MAX_WIDTH,
         advanced=True,
         added=True,
     )
@@ -115,12 +137,14 @@ class UNetConfig:
     residual_down_resolutions: tuple[int, ...] = option(
         (),
         "Image sizes that a residual block halves, in place of a convolution.",
+        maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,
     )
     residual_up_resolutions: tuple[int, ...] = option(
         (),
         "Image sizes that a residual block doubles, in place of a convolution.",
+        maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,
     )
@@ -128,6 +152,7 @@ class UNetConfig:
         0,
         "Number of classes; 0: the network is unconditional.",
         minimum=0,
+        maximum=2**20,
         advanced=True,
         added=True,
     )
@@ -149,6 +174,7 @@ class UNetConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        check_image_shape(self.image_shape)
         self._check_sizes()
         self._check_attention()
         for width in self.widths:
@@ -167,8 +193,10 @@ class UNetConfig:
         levels = len(self.widths)
         if not levels:
             refuse("width_multipliers", "name at least one level", ())
-        if levels > _LEVELS:
-            refuse("width_multipliers", f"name at most {_LEVELS} levels", levels)
+        if levels > _MAX_LEVELS:
+            refuse("width_multipliers", f"name at most {_MAX_LEVELS} levels", levels)
+        if max(self.widths) > MAX_WIDTH:
+            refuse("base_width", f"lead to at most {MAX_WIDTH} channels", self.widths)
         divisor = 2 ** (levels - 1)
         if self.image_size % divisor:
             reason = f"because {levels} levels halve it {levels - 1} times"
@@ -226,6 +254,13 @@ class UNetConfig:
     def image_shape(self) -> tuple[int, int, int]:
         """`(height, width, channels)` of one image."""
         return (self.image_size, self.image_size, self.channels)
+
+
+def check_image_shape(shape: tuple[int, int, int]) -> None:
+    """Raises an `InputError` unless images of the shape can be held in memory."""
+    height, width, channels = shape
+    if not (min(shape) >= 1 and height * width * channels <= _MAX_VALUES):
+        refuse("image_shape", f"have 1 to {_MAX_VALUES:,} values", shape)
 
 
 def widths_of(widths: Sequence[int]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 import re
 import urllib.parse
 
-from tf_student.runtime.options import check, option, refuse
+from tf_student.runtime.options import MAX_SEED, check, option, refuse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +26,16 @@ class ClientConfig:
         "",
         "PEM file of trusted certificate authorities for TLS; empty for the system's.",
         advanced=True,
+        path=True,
     )
     model: str = option(
         "digits", "Name of the model on the server; by default the preset's."
     )
     version: int = option(
-        0, "Version of the model; 0 for the server's default.", minimum=0
+        0,
+        "Version of the model; 0 for the server's default.",
+        minimum=0,
+        maximum=2**63 - 1,
     )
     label: str = option(
         "", "Label of the version, in place of --version.", advanced=True
@@ -42,19 +46,26 @@ class ClientConfig:
         "server that batches requests also supports.",
         choices=("png", "serving_default"),
     )
-    count: int = option(16, "Images of each request.", minimum=1)
+    count: int = option(16, "Images of each request.", minimum=1, maximum=2**31 - 1)
     labels: tuple[int, ...] = option(
         (),
         "Classes of the images, in turn, for a model with classes; -1: the class that "
         "the seed draws, which is the default.",
         minimum=-1,
+        maximum=2**31 - 1,
     )
     seed: int = option(
-        0, "Seed of the first request; it increases by 1 per request.", minimum=0
+        0,
+        "Seed of the first request; it increases by 1 per request.",
+        minimum=0,
+        maximum=MAX_SEED,
     )
-    requests: int = option(1, "Number of requests.", minimum=1)
+    requests: int = option(1, "Number of requests.", minimum=1, maximum=10**7)
     concurrency: int = option(
-        1, "Requests at the same time, each with its own connection.", minimum=1
+        1,
+        "Requests at the same time, each with its own connection.",
+        minimum=1,
+        maximum=1024,
     )
     timeout: float = option(
         60.0, "Seconds for a request and its whole answer.", minimum=0.001
@@ -73,12 +84,6 @@ class ClientConfig:
                 refuse(name, "have only letters, digits, `_`, `-` and `.`", word)
         if self.version and self.label:
             refuse("label", "be empty if `version` is set", self.label)
-        if self.version >= 2**63:
-            refuse("version", f"be below {2**63}", self.version)
-        if self.count >= 2**31:
-            refuse("count", f"be below {2**31}", self.count)
-        if self.labels and max(self.labels) >= 2**31:
-            refuse("labels", f"be below {2**31}", self.labels)
         if self.seed + self.requests > 2**63:
             refuse("seed", f"be below {2**63} in every request", self.seed)
 

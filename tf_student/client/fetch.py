@@ -1,13 +1,17 @@
 """The command `client`: images from a model server."""
 
+import contextlib
 import importlib
 import os
+import re
 from types import ModuleType
 
 from tf_student.client import benchmark
 from tf_student.client.client_config import ClientConfig
 from tf_student.runtime import atomic
 from tf_student.runtime.errors import InputError
+
+_FILE = re.compile(r"seed\d+_\d{4,}\.png")
 
 
 def fetch_images(
@@ -36,10 +40,19 @@ def fetch_images(
     protocol = _import_protocol(config.server.partition("://")[0])
     result = benchmark.run(lambda: protocol.Connection(config), config)
     os.makedirs(directory, exist_ok=True)
+    _remove_leftovers(directory)
     for number, png in enumerate(result.pngs):
         name = f"seed{config.seed}_{number:04d}.png"
         atomic.write_bytes(os.path.join(directory, name), png)
     return result
+
+
+def _remove_leftovers(directory: str) -> None:
+    """Removes temporary files of killed clients."""
+    for name in os.listdir(directory):
+        if _FILE.fullmatch(atomic.final_name(name)):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(directory, name))
 
 
 def _import_protocol(scheme: str) -> ModuleType:

@@ -15,7 +15,7 @@ from tf_student.convert import (
     rows,
 )
 from tf_student.diffusion.diffusion_config import DiffusionConfig
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers
 
 
 def write(
@@ -36,16 +36,18 @@ def write(
     network = diffusers_written.write_config(config)
     process = diffusers_scheduler.write_scheduler(diffusion)
     tensors = rows.revert(diffusers.rows(config), read)
-    scheduler = os.path.join(directory, "scheduler")
-    tf.io.gfile.makedirs(scheduler)
-    _write_safetensors(
-        os.path.join(directory, f"{diffusers.WEIGHTS}.safetensors"), tensors
-    )
-    files.write_json(
-        os.path.join(scheduler, "scheduler_config.json"),
-        process,
-    )
-    files.write_json(os.path.join(directory, "config.json"), network)
+    directory = os.path.normpath(directory) if "://" not in directory else directory
+    parent, name = os.path.split(directory.rstrip("/"))
+    leftovers.remove(parent or ".", {name}.__contains__)
+    leftovers.remove_if_empty(directory)
+    with files.replacing_directory(directory) as temporary:
+        scheduler = os.path.join(temporary, "scheduler")
+        tf.io.gfile.makedirs(scheduler)
+        _write_safetensors(
+            os.path.join(temporary, f"{diffusers.WEIGHTS}.safetensors"), tensors
+        )
+        files.write_json(os.path.join(scheduler, "scheduler_config.json"), process)
+        files.write_json(os.path.join(temporary, "config.json"), network)
 
 
 def _write_safetensors(path: str, tensors: dict[str, np.ndarray]) -> None:
@@ -55,5 +57,4 @@ def _write_safetensors(path: str, tensors: dict[str, np.ndarray]) -> None:
         local = os.path.join(scratch, "weights")
         # diffusers requires the framework's name as the format.
         save_file(tensors, local, metadata={"format": "pt"})
-        with files.replacing(path) as temporary:
-            tf.io.gfile.copy(local, temporary)
+        tf.io.gfile.copy(local, path)

@@ -19,11 +19,14 @@ class DataConfig:
         "digits",
         "Real images: `digits` (embedded), a TFDS name such as cifar10, a folder of "
         "image files, or an .npz file of uint8 images.",
+        path=True,
     )
     split: str = option(
         "train", "Split of a TFDS dataset, or name of an array in an .npz file."
     )
-    data_dir: str = option("", "Data directory of TFDS; empty for its default.")
+    data_dir: str = option(
+        "", "Data directory of TFDS; empty for its default.", path=True
+    )
     flip: bool = option(True, "Flip training images horizontally at random.")
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Opens real images: the embedded digits, TFDS, a folder, or an .npz file."""
 
 import importlib.resources
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from tf_student.data import array_images, folder_images, tfds_images
 from tf_student.data.data_config import DataConfig
 from tf_student.data.image_set import ImageSet, Shape
+from tf_student.runtime.options import refuse
 
 
 def load(data: DataConfig, image_shape: Shape | None = None) -> ImageSet:
@@ -37,7 +39,27 @@ def load(data: DataConfig, image_shape: Shape | None = None) -> ImageSet:
         return array_images.from_npz(data, image_shape)
     if tf.io.gfile.isdir(data.dataset):
         return folder_images.from_folder(data.dataset, image_shape)
+    if is_path(data.dataset, data.data_dir):
+        refuse("dataset", "be an existing folder or .npz file", data.dataset)
     return tfds_images.from_tfds(data, image_shape)
+
+
+def is_path(name: str, data_dir: str = "") -> bool:
+    """Whether a name is that of a file or folder, and none that TFDS knows.
+
+    Args:
+        name: of a dataset. TFDS has names with a slash too, such as `lsun/bedroom`.
+        data_dir: data directory of TFDS, which may hold datasets of others.
+    """
+    first, slash, _ = name.partition("/")
+    if name.startswith((".", "~", "/")) or "://" in name:
+        return True
+    if not slash or (data_dir and tf.io.gfile.isdir(os.path.join(data_dir, first))):
+        return False
+    # Slow to import.
+    import tensorflow_datasets as tfds
+
+    return first not in tfds.list_builders(with_community_datasets=False)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,9 @@ class DiffusionConfig:
     1000
     """
 
-    timesteps: int = option(1000, "T, the number of noise levels.", minimum=2)
+    timesteps: int = option(
+        1000, "T, the number of noise levels.", minimum=2, maximum=10**6
+    )
     beta_start: float = option(
         1e-4, "Noise variance of the first step.", minimum=0, advanced=True
     )
@@ -98,6 +100,7 @@ class SamplerConfig:
         50,
         "Number of time steps; quadratic spacing removes repeated ones.",
         minimum=1,
+        maximum=10**6,
     )
     solver: str = option(
         "ddim",

@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import shutil
+import tempfile
 
 import keras
 import tensorflow as tf
 
 from tf_student.data import datasets
 from tf_student.evaluation.feature_network import FeatureNetwork
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers
 
 # Part of the file name in the cache. Increase it when the classifier changes.
 _VERSION = 1
@@ -33,14 +35,20 @@ def feature_network() -> FeatureNetwork:
 
 def load() -> keras.Model:
     """Loads the classifier from the cache, or trains it and stores it there."""
-    path = os.path.join(cache_directory(), f"digits-{_VERSION}.keras")
+    directory, name = cache_directory(), f"digits-{_VERSION}.keras"
+    path = os.path.join(directory, name)
     if not os.path.exists(path):
-        os.makedirs(cache_directory(), exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
         classifier = train()
-        with files.replacing(path) as temporary:
+        with (
+            leftovers.tidied(directory, {name}.__contains__),
+            files.replacing(path) as temporary,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             # Keras requires its own suffix.
-            classifier.save(f"{temporary}.keras")
-            os.rename(f"{temporary}.keras", temporary)
+            local = os.path.join(scratch, name)
+            classifier.save(local)
+            shutil.copyfile(local, temporary)
     return keras.models.load_model(path)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_student.runtime.options import check, option, refuse
+from tf_student.runtime.options import MAX_SEED, check, option, refuse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,15 +15,21 @@ class EvaluateConfig:
     3
     """
 
-    samples: int = option(50_000, "Generated images in each measurement.", minimum=2)
+    samples: int = option(
+        50_000, "Generated images in each measurement.", minimum=2, maximum=10**8
+    )
     repeats: int = option(
-        3, "Number of measurements, each on its own range of seeds.", minimum=1
+        3,
+        "Number of measurements, each on its own range of seeds.",
+        minimum=1,
+        maximum=1000,
     )
     extractor: str = option(
         "inception",
         "Feature extractor: `inception` (TF-GAN's), `digits`, or the path of a "
         "SavedModel, of a frozen graph (.pb) or of "
         "pt_inception-2015-12-05-6726825d.pth.",
+        path=True,
     )
     resize: str = option(
         "tf1",
@@ -36,6 +42,7 @@ class EvaluateConfig:
         64,
         "Images that the extractor processes at once on each device.",
         minimum=1,
+        maximum=2**16,
         free=True,
         advanced=True,
     )
@@ -43,12 +50,14 @@ class EvaluateConfig:
         0,
         "Use at most this many real images; 0 uses all of them.",
         minimum=0,
+        maximum=10**9,
         advanced=True,
     )
     same_noise: int = option(
         1024,
         "Pairs of images from the same noise to compare; 0 compares none.",
         minimum=0,
+        maximum=10**6,
         advanced=True,
     )
     dpm_calls: int = option(
@@ -57,6 +66,7 @@ class EvaluateConfig:
         "this many network calls, usually its best sampler; 0 measures only the "
         "sampler of the pairs.",
         minimum=0,
+        maximum=10**6,
     )
     fid_infinity: bool = option(
         False,
@@ -81,11 +91,13 @@ class CompareConfig:
         "Source of the images to measure: a SavedModel, the directory of a teacher or "
         "a student, a folder of images, an .npz file of images, or a TFDS name. "
         "Append `:name` to the last two to choose an array or a split.",
+        path=True,
     )
     against: str = option(
         "",
         "Source of the images to measure --source against, in the same forms, or an "
         ".npz file of statistics (mu, sigma). The default is the images of --dataset.",
+        path=True,
     )
 
     def __post_init__(self):
@@ -104,12 +116,13 @@ class VerifyConfig:
     64
     """
 
-    count: int = option(16, "Images to sample.", minimum=1)
-    seed: int = option(0, "Seed of the noise.", minimum=0)
+    count: int = option(16, "Images to sample.", minimum=1, maximum=2**16)
+    seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
     real_images: int = option(
         64,
         "Real images of --dataset on which the noise-prediction loss is measured.",
         minimum=1,
+        maximum=10**7,
     )
 
     def __post_init__(self):

@@ -1,7 +1,10 @@
 """The files of an evaluation."""
 
+import contextlib
 import dataclasses
 import os
+import re
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -9,7 +12,31 @@ from tf_student.evaluation import report
 from tf_student.evaluation.pictures import Picture
 from tf_student.evaluation.result import Evaluation
 from tf_student.evaluation.statistics import Statistics
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers
+
+# The folder of the cache.
+FEATURES = "features"
+
+
+# Which files an evaluation writes, by folder.
+_OWN = {
+    "": re.compile(r"evaluation\.(json|html)"),
+    "evaluation": re.compile(r".+\.png"),
+    "statistics": re.compile(r".+\.npz"),
+    FEATURES: re.compile(r"[0-9a-f]{40}\.npz"),
+}
+
+
+@contextlib.contextmanager
+def tidied(directory: str | None) -> Iterator[None]:
+    """Removes what dead evaluations left, unless others write to the directory."""
+    if directory is None:
+        yield
+        return
+    with leftovers.shared(directory) as alone:
+        for folder, names in _OWN.items() if alone else ():
+            leftovers.remove(os.path.join(directory, folder), names.fullmatch)
+        yield
 
 
 def write(

@@ -54,7 +54,7 @@ class Measurement:
         self._directory, self.config = directory, config
         cache = None
         if directory and config.cache_features:
-            cache = os.path.join(directory, "features")
+            cache = os.path.join(directory, evaluation_files.FEATURES)
         self._reader = FeatureReader(open_extractor, cache=cache, bars=bars)
 
     def run(
@@ -77,6 +77,15 @@ class Measurement:
             _check_size(source, real)
             # Too few images are an error before any features are extracted.
             contender.range_starts(source, self.config)
+        with evaluation_files.tidied(self._directory):
+            return self._run(sources, real, same_noise)
+
+    def _run(
+        self,
+        sources: dict[str, Source],
+        real: Source,
+        same_noise: Callable[[], SameNoise] | None,
+    ) -> Evaluation:
         # A generator in place of real images makes as many as each source.
         count = self.config.samples if real.count is None else real.count
         real_features = self._reader.read(real, "real", 0, count)

@@ -59,7 +59,7 @@ class Opener:
         if path.endswith(".npz") and statistics.has_statistics(path):
             return image_sources.from_statistics(statistics.load(path))
         is_tfds = not path.endswith(".npz") and not tf.io.gfile.isdir(path)
-        if is_tfds and os.path.isabs(path):
+        if is_tfds and datasets.is_path(path, self.data_dir):
             raise InputError(f"`{option}` must exist. Received: {option}={name}.")
         data = DataConfig(path, split or "train", self.data_dir)
         return open_real(data, shape if is_tfds else None)

@@ -11,6 +11,7 @@ from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import noise
 from tf_student.diffusion.inputs import Inputs
 from tf_student.evaluation.image_sources import Source, drawn_labels
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 from tf_student.serving import metadata
@@ -27,6 +28,7 @@ def load(path: str, run: RunConfig) -> Source:
     Raises:
         InputError: if the signature is missing or has other inputs or outputs.
     """
+    paths.check_restorable(path)
     model = tf.saved_model.load(path)
     classes, limit = _about(path)
     signature = model.signatures.get("serving_default")

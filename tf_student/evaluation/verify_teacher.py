@@ -14,13 +14,14 @@ from tf_student.diffusion import losses, noise, schedules
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation.evaluation_config import VerifyConfig
 from tf_student.models.teacher import Teacher, as_teacher
-from tf_student.runtime import devices
+from tf_student.runtime import devices, leftovers
 from tf_student.runtime.run_config import RunConfig
 
 # Time steps at which the loss is measured.
 _LEVELS = 5
 _BATCH = 16
 _WIDTH = 768
+_SAMPLES = "teacher.png"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +95,9 @@ def verify_teacher(
     loss = None if real is None else _losses(teacher, real, config)
     samples = generator.from_seed(config.seed, noise.EVALUATION, config.count)
     tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, "teacher.png")
-    grids.write_png(path, grids.grid(samples), width=_WIDTH)
+    path = os.path.join(directory, _SAMPLES)
+    with leftovers.tidied(directory, {_SAMPLES}.__contains__):
+        grids.write_png(path, grids.grid(samples), width=_WIDTH)
     saturated = float(np.mean((samples == 0) | (samples == 255)))
     return Verification(
         path, float(samples.mean()), float(samples.std()), saturated, loss

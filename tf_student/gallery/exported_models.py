@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError, first_line
 from tf_student.serving import metadata, versions
 from tf_student.serving.class_signatures import ANY
@@ -57,6 +58,7 @@ class ExportedModel:
             raise InputError(
                 f"{directory} has no SavedModel; `tf-student export` writes one."
             )
+        paths.check_restorable(path)
         about = metadata.read(path) if metadata.exists(path) else None
         self.limit = about.max_count if about else None
         self.classes = about.classes if about else 0

@@ -9,6 +9,7 @@ from tf_student.convert.convert_config import ConvertConfig
 from tf_student.models import pretrained, weights_file
 from tf_student.models.student import Student
 from tf_student.models.teacher import Teacher
+from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 
@@ -75,13 +76,20 @@ def _from_published(
         "diffusion": model.diffusion,
         "convert": ConvertConfig(source, options.get("weights", "")),
     }
-    RunDirectory.claim(directory, "convert", configs, network=network)
-    weights_file.save(directory, model.unet if network == "teacher" else model)
+    weights_file.save(
+        directory,
+        model.unet if network == "teacher" else model,
+        claim=lambda: RunDirectory.claim(
+            directory, "convert", configs, network=network
+        ),
+    )
     return model
 
 
 def _to_diffusers(source: str, directory: str) -> Teacher | Student:
-    if tf.io.gfile.exists(directory) and tf.io.gfile.listdir(directory):
+    if tf.io.gfile.exists(directory) and (
+        not tf.io.gfile.isdir(directory) or paths.listdir(directory)
+    ):
         raise InputError(f"`directory` must be new or empty. Received: {directory}.")
     model = _KINDS[RunDirectory.open(source).network].load(source)
     variables = model.unet.named_variables()

@@ -9,14 +9,16 @@ from tf_student.data import grids
 from tf_student.diffusion import inputs as network_inputs
 from tf_student.diffusion import interpolation, noise
 from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.models import sample_folder
 from tf_student.models.draw_config import COLUMNS, InterpolateConfig, SampleConfig
 from tf_student.models.generator import Generator
 from tf_student.models.student import Student, as_student
 from tf_student.models.teacher import Teacher, as_teacher
-from tf_student.runtime import devices
+from tf_student.runtime import devices, leftovers
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
+_GRID, _INTERPOLATION = "samples.png", "interpolation.png"
 _WIDTH = 768
 
 
@@ -32,7 +34,8 @@ def draw_samples(
 ) -> str:
     """Writes images as a grid, `samples.png`, and one by one into `samples/`.
 
-    Rows of teacher, student and matched student alternate, on the same noise.
+    Rows of teacher, student and matched student alternate, on the same noise. Images of
+    an earlier draw are replaced, and removed if it had more.
 
     Args:
         teacher: a teacher or its run directory; None omits it.
@@ -47,8 +50,9 @@ def draw_samples(
         The path of the grid.
 
     Raises:
-        InputError: if all networks are None, or if one cannot be loaded or lacks the
-            classes.
+        InputError: if all networks are None, or one cannot be loaded or lacks the
+            classes; if a folder has numbered images of others, or another process
+            writes to it.
 
     Example:
 
@@ -56,14 +60,20 @@ def draw_samples(
     ...              sampler=SamplerConfig(calls=2))
     'runs/digits/samples.png'
     """
-    drawn = _draw(
-        teacher, {"student": student, "matched": matched}, config, sampler, run
-    )
-    for name, images in drawn.items():
-        _write_images(os.path.join(directory, "samples", name), images)
-    path = os.path.join(directory, "samples.png")
-    rows = grids.alternate_rows(list(drawn.values()), COLUMNS)
-    grids.write_png(path, grids.grid(rows, COLUMNS), width=_WIDTH)
+    students = {"student": student, "matched": matched}
+    samples = os.path.join(directory, "samples")
+    for name, network in {"teacher": teacher, **students}.items():
+        if network is not None:
+            sample_folder.check_images(os.path.join(samples, name), config.images)
+    drawn = _draw(teacher, students, config, sampler, run)
+    tf.io.gfile.makedirs(samples)
+    with leftovers.locked(samples):
+        for name, images in drawn.items():
+            sample_folder.write(os.path.join(samples, name), images)
+        leftovers.remove(directory, {_GRID}.__contains__)
+        path = os.path.join(directory, _GRID)
+        rows = grids.alternate_rows(list(drawn.values()), COLUMNS)
+        grids.write_png(path, grids.grid(rows, COLUMNS), width=_WIDTH)
     return path
 
 
@@ -90,12 +100,6 @@ def _draw(
                 count, seed, labels=labels, run=run
             )
     return drawn
-
-
-def _write_images(folder: str, images: np.ndarray) -> None:
-    tf.io.gfile.makedirs(folder)
-    for number, image in enumerate(images):
-        grids.write_png(os.path.join(folder, f"{number:06d}.png"), image)
 
 
 def draw_interpolations(
@@ -130,8 +134,9 @@ def draw_interpolations(
     generator = as_student(student).generator(devices.open_devices(run), run)
     images = generator(_between(generator, config))
     tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, "interpolation.png")
-    grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
+    path = os.path.join(directory, _INTERPOLATION)
+    with leftovers.tidied(directory, {_INTERPOLATION}.__contains__):
+        grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
     return path
 
 

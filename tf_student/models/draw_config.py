@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tf_student.runtime.options import check, option
+from tf_student.runtime.options import MAX_SEED, check, option
 
 # Images in a row of a grid.
 COLUMNS = 16
@@ -23,13 +23,15 @@ class SampleConfig:
         0,
         "Number of images; 0: 64, or 16 for each of --labels.",
         minimum=0,
+        maximum=10**6,
     )
-    seed: int = option(0, "Seed of the noise.", minimum=0)
+    seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
     labels: tuple[int, ...] = option(
         (),
         "Classes, for networks that have them: a row of 16 images for each, in turn. "
         "Without them, the class of each image is drawn from seed and index.",
         minimum=0,
+        maximum=10**6,
     )
 
     def __post_init__(self):
@@ -59,16 +61,19 @@ class InterpolateConfig:
     10
     """
 
-    rows: int = option(8, "Interpolations, each between two images.", minimum=1)
-    columns: int = option(
-        10, "Images of an interpolation, including both ends.", minimum=2
+    rows: int = option(
+        8, "Interpolations, each between two images.", minimum=1, maximum=1000
     )
-    seed: int = option(0, "Seed of the noise.", minimum=0)
+    columns: int = option(
+        10, "Images of an interpolation, including both ends.", minimum=2, maximum=1000
+    )
+    seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
     labels: tuple[int, ...] = option(
         (),
         "Classes of the rows, in turn, for networks that have them. Without them, the "
         "class of a row is that of its first image.",
         minimum=0,
+        maximum=10**6,
     )
 
     def __post_init__(self):

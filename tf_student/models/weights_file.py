@@ -8,7 +8,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers, run_directory
 from tf_student.runtime.errors import InputError, first_line
 from tf_student.runtime.run_directory import RunDirectory
 
@@ -31,23 +31,37 @@ def open_run(directory: str, network: str) -> RunDirectory:
 
 
 def save(
-    directory: str, model: keras.Model, *, claim: Callable[[], object] = lambda: None
+    directory: str, model: keras.Model, *, claim: Callable[[], object] | None = None
 ) -> None:
     """Writes `model.keras` atomically.
 
     Args:
         directory: the directory of a run.
         model: the network.
-        claim: called before the directory is written to, but after Keras has
+        claim: writes the directory's `config.json`. It is called after Keras has
             serialized the model: a loss that Keras cannot serialize leaves no trace.
+            Without it, the caller must hold the directory's lock.
+
+    Raises:
+        InputError: if another process writes to the directory.
     """
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)
         # A student's own `save` writes a directory.
         keras.Model.save(model, local)
-        claim()
-        with files.replacing(os.path.join(directory, MODEL)) as temporary:
-            _copy(local, temporary)
+        if claim is None:
+            _replace(directory, local)
+            return
+        tf.io.gfile.makedirs(directory)
+        with leftovers.locked(directory):
+            claim()
+            leftovers.remove(directory, {MODEL, run_directory.CONFIG}.__contains__)
+            _replace(directory, local)
+
+
+def _replace(directory: str, local: str) -> None:
+    with files.replacing(os.path.join(directory, MODEL)) as temporary:
+        _copy(local, temporary)
 
 
 def exists(directory: str) -> bool:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tf_student.data import streams
 from tf_student.pairs import manifests
-from tf_student.runtime.errors import InputError
+from tf_student.runtime import paths
+from tf_student.runtime.errors import InputError, first_line
 
 # Names of the original project's arrays: noise and images of a part of the pairs.
 _NOISE, _IMAGES = "x_{}.npy", "y_{}.npy"
@@ -38,7 +39,7 @@ class NumpyPairs:
         self._directory = directory
         names = [
             match.group(1)
-            for name in sorted(tf.io.gfile.listdir(directory))
+            for name in paths.listdir(directory)
             if (match := re.fullmatch(r"y_(train_\d+|test)\.npy", name))
         ]
         train = sorted((n for n in names if n != "test"), key=lambda n: int(n[6:]))
@@ -69,22 +70,22 @@ class NumpyPairs:
 
     def _open(self, part: str) -> Pair:
         """Both arrays, memory-mapped."""
-        paths = [
+        both = [
             os.path.join(self._directory, n.format(part)) for n in (_NOISE, _IMAGES)
         ]
         try:
-            z, images = (np.load(path, mmap_mode="r") for path in paths)
+            z, images = (np.load(path, mmap_mode="r") for path in both)
         except (OSError, EOFError, ValueError) as error:
             raise InputError(
-                f"{paths[0]} or its images cannot be read: {error}."
+                f"{both[0]} or its images cannot be read: {error}."
             ) from error
         if z.dtype not in (np.float16, np.float32):
             raise InputError(
-                f"{paths[0]} must hold float16 or float32. Received: {z.dtype}."
+                f"{both[0]} must hold float16 or float32. Received: {z.dtype}."
             )
         if images.dtype != np.uint8 or images.ndim != 4:
             raise InputError(
-                f"{paths[1]} must hold uint8 [n, height, width, channels]. Received: "
+                f"{both[1]} must hold uint8 [n, height, width, channels]. Received: "
                 f"{images.dtype} {images.shape}."
             )
         return z, images
@@ -107,7 +108,12 @@ class TfdsPairs:
         # Slow to import.
         import tensorflow_datasets as tfds
 
-        self._builder = tfds.builder_from_directory(directory)
+        try:
+            self._builder = tfds.builder_from_directory(directory)
+        # TFDS raises errors of many types for damaged metadata.
+        except Exception as error:
+            reason = first_line(error)
+            raise InputError(f"{directory} is not a TFDS folder: {reason}") from error
         features, splits = self._builder.info.features, self._builder.info.splits
         if not {"noise", "image"} <= set(features):
             raise InputError(

@@ -8,44 +8,20 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_student.architecture.unet_config import check_image_shape
 from tf_student.diffusion import noise
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
+from tf_student.pairs import shards
 from tf_student.pairs.pairs_config import PairsConfig
+from tf_student.pairs.shards import FIRST_INDEX, Shard
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
-from tf_student.runtime.options import from_dict, to_dict
+from tf_student.runtime.options import check_types, from_dict, to_dict
 from tf_student.runtime.run_config import RunConfig
 
 MANIFEST = "manifest.json"
 VERSION = 1
-TRAIN, HELD_OUT = "train", "held_out"
-_FIRST_INDEX = {TRAIN: noise.TRAINING, HELD_OUT: noise.HELD_OUT}
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """A file of consecutive pairs.
-
-    Attributes:
-        name: file name.
-        split: `train` or `held_out`.
-        first_index: noise index of the first pair.
-        pairs: number of pairs.
-        sha256: digest of the file; empty until the file is written.
-        size: bytes of the file; 0 until the file is written.
-    """
-
-    name: str
-    split: str
-    first_index: int
-    pairs: int
-    sha256: str = ""
-    size: int = 0
-
-    @property
-    def written(self) -> bool:
-        """Whether the file was written completely."""
-        return bool(self.sha256)
+TRAIN, HELD_OUT = shards.TRAIN, shards.HELD_OUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,31 +106,14 @@ def plan(
         dtype=run.dtype,
         device_batch=run.device_batch,
         noise_sha256=digest,
-        shards=_shards(pairs),
+        shards=shards.plan(pairs),
         classes=classes,
     )
 
 
-def _shards(pairs: PairsConfig) -> tuple[Shard, ...]:
-    shards = []
-    for split, count in ((TRAIN, pairs.pairs), (HELD_OUT, pairs.held_out_pairs)):
-        total = -(-count // pairs.shard_pairs)
-        for number in range(total):
-            first = number * pairs.shard_pairs
-            shards.append(
-                Shard(
-                    name=f"pairs-{split}.tfrecord-{number:05d}-of-{total:05d}",
-                    split=split,
-                    first_index=_FIRST_INDEX[split] + first,
-                    pairs=min(pairs.shard_pairs, count - first),
-                )
-            )
-    return tuple(shards)
-
-
 def noise_digest(seed: int, image_shape: tuple[int, int, int]) -> str:
     """SHA-256 of the first training noise and the first held-out noise."""
-    first = noise.normal(seed, list(_FIRST_INDEX.values()), image_shape)
+    first = noise.normal(seed, list(FIRST_INDEX.values()), image_shape)
     return hashlib.sha256(first.numpy().tobytes()).hexdigest()
 
 
@@ -217,28 +176,40 @@ def read(directory: str) -> Manifest:
     path = os.path.join(directory, MANIFEST)
     if not tf.io.gfile.exists(path):
         raise InputError(f"{directory} holds no {MANIFEST}, so it is not a pair set.")
-    values = files.read_json(path)
+    values = files.read_object(path)
     if values.get("version") != VERSION:
         raise InputError(
             f"{path} has an unsupported version. Expected: {VERSION}, "
             f"received: {values.get('version')}."
         )
     try:
-        return Manifest(
-            teacher=values["teacher"],
-            image_shape=tuple(values["image_shape"]),
-            diffusion=from_dict(DiffusionConfig, values["diffusion"]),
-            sampler=from_dict(SamplerConfig, values["sampler"]),
-            pairs=from_dict(PairsConfig, values["pairs"]),
-            dtype=values["dtype"],
-            device_batch=values["device_batch"],
-            noise_sha256=values["noise_sha256"],
-            shards=tuple(Shard(**shard) for shard in values["shards"]),
-            imported=values.get("imported", False),
-            classes=values.get("classes", 0),
-        )
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error!r}.") from error
+        return _parse(values)
+    except (InputError, KeyError, TypeError, AttributeError) as error:
+        reason = error if isinstance(error, InputError) else repr(error)
+        raise InputError(f"{path} is damaged: {reason}") from error
+
+
+def _parse(values: dict[str, Any]) -> Manifest:
+    """The manifest of JSON values, which anything may have written."""
+    computation = {name: values[name] for name in ("dtype", "device_batch")}
+    run = from_dict(RunConfig, computation)
+    pairs = from_dict(PairsConfig, values["pairs"])
+    manifest = Manifest(
+        teacher=values["teacher"],
+        image_shape=tuple(values["image_shape"]),
+        diffusion=from_dict(DiffusionConfig, values["diffusion"]),
+        sampler=from_dict(SamplerConfig, values["sampler"]),
+        pairs=pairs,
+        dtype=run.dtype,
+        device_batch=run.device_batch,
+        noise_sha256=values["noise_sha256"],
+        shards=tuple(shards.parse(values["shards"], shards.plan(pairs))),
+        imported=values.get("imported", False),
+        classes=values.get("classes", 0),
+    )
+    check_types(manifest)
+    check_image_shape(manifest.image_shape)
+    return manifest
 
 
 def differences(old: Manifest, new: Manifest) -> str:

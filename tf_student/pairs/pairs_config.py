@@ -3,7 +3,10 @@
 import dataclasses
 
 from tf_student.runtime.errors import InputError
-from tf_student.runtime.options import check, option
+from tf_student.runtime.options import MAX_SEED, check, option, refuse
+
+# Shards of a split: their numbers have five digits in the names of their files.
+_MAX_SHARDS = 99_999
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,13 +19,18 @@ class PairsConfig:
     'raw'
     """
 
-    pairs: int = option(1_024_000, "Number of training pairs.", minimum=1)
-    held_out_pairs: int = option(
-        10_240, "Number of held-out pairs, which are never trained on.", minimum=1
+    pairs: int = option(
+        1_024_000, "Number of training pairs.", minimum=1, maximum=10**10
     )
-    pairs_seed: int = option(0, "Seed of the noise.", minimum=0)
+    held_out_pairs: int = option(
+        10_240,
+        "Number of held-out pairs, which are never trained on.",
+        minimum=1,
+        maximum=10**9,
+    )
+    pairs_seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
     shard_pairs: int = option(
-        10_240, "Number of pairs in a shard.", minimum=1, advanced=True
+        10_240, "Number of pairs in a shard.", minimum=1, maximum=10**7, advanced=True
     )
     encoding: str = option(
         "raw",
@@ -38,6 +46,9 @@ class PairsConfig:
 
     def __post_init__(self):
         check(self)
+        if max(self.pairs, self.held_out_pairs) > _MAX_SHARDS * self.shard_pairs:
+            expected = f"be so large that at most {_MAX_SHARDS:,} shards hold the pairs"
+            refuse("shard_pairs", expected, self.shard_pairs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +71,10 @@ class EngineConfig:
         "Index of this process among --num_workers, from 0. The default is read from "
         "a Slurm job array or an indexed job of Kubernetes.",
         minimum=0,
+        maximum=10**6,
     )
     num_workers: int = option(
-        1, "Number of processes that share the shards.", minimum=1
+        1, "Number of processes that share the shards.", minimum=1, maximum=10**6
     )
     beam_options: str = option(
         "",
@@ -73,6 +85,7 @@ class EngineConfig:
         "",
         "Import existing pairs from a folder of x_train_*.npy and y_train_*.npy, or "
         "from a TFDS folder with the features noise and image.",
+        path=True,
     )
 
     def __post_init__(self):
@@ -96,6 +109,7 @@ class CheckConfig:
         32,
         "Number of images that the teacher re-generates to compare.",
         minimum=0,
+        maximum=10**6,
         advanced=True,
     )
 

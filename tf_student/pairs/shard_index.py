@@ -6,15 +6,14 @@ never write different content to the same file and need no locks. All files are 
 atomically.
 """
 
-import contextlib
 import dataclasses
 import os
 from collections.abc import Iterable
 
 import tensorflow as tf
 
-from tf_student.pairs import manifests
-from tf_student.runtime import files
+from tf_student.pairs import manifests, shards
+from tf_student.runtime import files, leftovers, paths
 from tf_student.runtime.errors import InputError
 
 _COMPLETED = "completed"
@@ -32,8 +31,7 @@ def begin(directory: str, manifest: manifests.Manifest) -> None:
         return
     tf.io.gfile.makedirs(directory)
     names = {shard.name for shard in manifest.shards} | set(_FOLDERS)
-    existing = {name.rstrip("/") for name in tf.io.gfile.listdir(directory)}
-    if strays := sorted(names & existing):
+    if strays := sorted(names.intersection(paths.listdir(directory))):
         # Another worker of the same run may just have begun.
         if _has_manifest(directory):
             return
@@ -79,19 +77,19 @@ def confirm(directory: str, manifest: manifests.Manifest) -> None:
         raise InputError(f"{directory} holds another pair set. {difference}")
 
 
-def missing(directory: str, shards: Iterable[manifests.Shard]) -> list[manifests.Shard]:
+def missing(directory: str, among: Iterable[manifests.Shard]) -> list[manifests.Shard]:
     """Returns those of the shards that are not finished."""
     if not _has_manifest(directory):
-        return list(shards)
+        return list(among)
     if manifests.read(directory).complete:
         return []
-    return [shard for shard in shards if not _is_finished(directory, shard)]
+    return [shard for shard in among if not _is_finished(directory, shard)]
 
 
 def _is_finished(directory: str, shard: manifests.Shard) -> bool:
     for folder in _FOLDERS:
-        marker = _read_marker(os.path.join(directory, folder, f"{shard.name}.json"))
-        if marker:
+        path = os.path.join(directory, folder, f"{shard.name}.json")
+        if marker := _read_marker(path, shard):
             return _has_full_size(directory, marker)
     if tf.io.gfile.exists(os.path.join(directory, shard.name)):
         # Its writer was stopped between writing the shard and writing the marker.
@@ -118,12 +116,12 @@ def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
     if old.complete:
         _tidy(directory)
         return old
-    markers = _markers(directory)
+    markers = _markers(directory, manifest)
     if any(shard.name not in markers for shard in manifest.shards):
         # Another worker may have completed the set and removed the markers meanwhile.
         return manifests.read(directory)
-    shards = tuple(markers[shard.name] for shard in manifest.shards)
-    manifest = dataclasses.replace(manifest, shards=shards)
+    finished = tuple(markers[shard.name] for shard in manifest.shards)
+    manifest = dataclasses.replace(manifest, shards=finished)
     _write(directory, manifest)
     _tidy(directory)
     return manifest
@@ -131,13 +129,14 @@ def finish(directory: str, manifest: manifests.Manifest) -> manifests.Manifest:
 
 def _tidy(directory: str) -> None:
     """Removes markers and temporary files; another worker may do so at once."""
-    shards = manifests.read(directory).shards
-    files.remove_leftovers(directory, [manifests.MANIFEST, *(s.name for s in shards)])
-    for name in _FOLDERS:
-        folder = os.path.join(directory, name)
-        with contextlib.suppress(tf.errors.OpError):
-            if tf.io.gfile.exists(folder):
-                tf.io.gfile.rmtree(folder)
+    names = {shard.name for shard in manifests.read(directory).shards}
+    leftovers.remove(directory, (names | {manifests.MANIFEST}).__contains__)
+    own = {f"{name}.json" for name in names}
+    for folder in (os.path.join(directory, name) for name in _FOLDERS):
+        leftovers.remove(folder, own.__contains__)
+        for name in own.intersection(paths.listdir(folder)):
+            leftovers.remove_path(os.path.join(folder, name))
+        leftovers.remove_if_empty(folder)
 
 
 def forget(directory: str, manifest: manifests.Manifest, names: Iterable[str]) -> None:
@@ -150,6 +149,8 @@ def forget(directory: str, manifest: manifests.Manifest, names: Iterable[str]) -
     if not names:
         return
     confirm(directory, manifest)
+    if strange := sorted(set(names) - {shard.name for shard in manifest.shards}):
+        raise InputError(f"{directory} has no shard called {strange[0]!r}.")
     old = manifests.read(directory)
     if old.complete:
         _reopen(directory, old)
@@ -180,7 +181,7 @@ def finished(
     recorded = (
         {shard.name: shard for shard in manifest.shards}
         if manifest.complete
-        else _markers(directory)
+        else _markers(directory, manifest)
     )
     return {
         name: shard
@@ -192,7 +193,11 @@ def finished(
 def count(directory: str) -> int:
     """Number of finished shards."""
     manifest = manifests.read(directory)
-    return len(manifest.shards) if manifest.complete else len(_markers(directory))
+    return (
+        len(manifest.shards)
+        if manifest.complete
+        else len(_markers(directory, manifest))
+    )
 
 
 def with_digest(
@@ -203,22 +208,38 @@ def with_digest(
     return dataclasses.replace(shard, sha256=sha256, size=size)
 
 
-def _markers(directory: str) -> dict[str, manifests.Shard]:
+def _markers(
+    directory: str, manifest: manifests.Manifest
+) -> dict[str, manifests.Shard]:
+    """The finished shards of an unfinished set by name; other files are ignored."""
+    planned = {f"{shard.name}.json": shard for shard in manifest.shards}
     markers = {}
     # In reverse, because a marker in `completed/` replaces the older one.
     for folder in reversed(_FOLDERS):
-        for path in tf.io.gfile.glob(os.path.join(directory, folder, "*.json")):
-            if marker := _read_marker(path):
+        folder = os.path.join(directory, folder)
+        for name in planned.keys() & set(paths.listdir(folder)):
+            if marker := _read_marker(os.path.join(folder, name), planned[name]):
                 markers[marker.name] = marker
     return markers
 
 
-def _read_marker(path: str) -> manifests.Shard | None:
-    """None without a marker; a worker that completes the set removes markers."""
+def _read_marker(path: str, planned: manifests.Shard) -> manifests.Shard | None:
+    """None without a marker; a worker that completes the set removes markers.
+
+    Raises:
+        InputError: if the marker is damaged, or of another shard.
+    """
     try:
-        return manifests.Shard(**files.read_json(path))
+        values = files.read_object(path)
     except tf.errors.NotFoundError:
         return None
+    try:
+        (marker,) = shards.parse([values], [planned])
+    except InputError as error:
+        raise InputError(
+            f"{path} is damaged: {error} Remove it to re-generate the shard."
+        ) from error
+    return marker
 
 
 def _has_full_size(directory: str, shard: manifests.Shard) -> bool:

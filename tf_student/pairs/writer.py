@@ -14,7 +14,7 @@ from tf_student.data import streams
 from tf_student.diffusion import inputs as network_inputs
 from tf_student.pairs import manifests, records, shard_index, tfds_metadata
 from tf_student.pairs.interface import Sample
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers
 from tf_student.runtime.errors import InputError, Preempted
 from tf_student.runtime.preemption import StopSignal
 from tf_student.runtime.progress import bar as progress_bar
@@ -69,7 +69,7 @@ def write_pairs(
     """
     mine = manifest.shards[worker_index::num_workers]
     todo = prepare(directory, manifest, mine)
-    files.remove_leftovers(directory, [shard.name for shard in todo])
+    leftovers.remove(directory, {shard.name for shard in todo}.__contains__)
     bar = _bar(mine, todo, progress)
     with bar, StopSignal() as stop:
         for shard in todo:

@@ -6,15 +6,23 @@ every file system that TensorFlow supports.
 
 import contextlib
 import os
+import re
 import uuid
 
 # Between the name of a file and the random part of its temporary name.
 MARK = ".tmp-"
+_TEMPORARY = re.compile(rf"(.+){re.escape(MARK)}[0-9a-f]{{8}}", re.DOTALL)
 
 
 def temporary_name(path: str) -> str:
     """Returns a new name beside `path` for a file that is still being written."""
     return f"{path.rstrip('/')}{MARK}{uuid.uuid4().hex[:8]}"
+
+
+def final_name(name: str) -> str:
+    """Returns the name that a temporary file would get; empty for any other file."""
+    match = _TEMPORARY.fullmatch(name)
+    return match[1] if match else ""
 
 
 def flush_to_disk(path: str) -> None:

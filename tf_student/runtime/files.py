@@ -4,20 +4,19 @@ Paths may be on any file system that TensorFlow supports.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tf_student.runtime import atomic
+from tf_student.runtime import atomic, leftovers
 from tf_student.runtime.errors import InputError, first_line
 
 # What NumPy raises for a damaged .npz file. zipfile also seeks to before the start of a
@@ -48,9 +47,8 @@ def replacing(path: str) -> Iterator[str]:
         atomic.flush_to_disk(temporary)
         tf.io.gfile.rename(temporary, path, overwrite=True)
     except BaseException:
-        with contextlib.suppress(tf.errors.OpError):
-            if tf.io.gfile.exists(temporary):
-                tf.io.gfile.remove(temporary)
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            leftovers.remove_path(temporary)
         raise
 
 
@@ -81,9 +79,8 @@ def replacing_directory(path: str, last: str = "") -> Iterator[str]:
         else:
             tf.io.gfile.rename(temporary, path)
     except BaseException:
-        with contextlib.suppress(tf.errors.OpError):
-            if tf.io.gfile.exists(temporary):
-                tf.io.gfile.rmtree(temporary)
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            leftovers.remove_path(temporary)
         raise
 
 
@@ -129,19 +126,37 @@ def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
 
 
 def read_json(path: str) -> Any:
-    """Reads a JSON file.
+    """Reads a JSON file, which anything may have written.
 
     Raises:
-        InputError: if the file is damaged.
+        InputError: if the file is damaged: not UTF-8, not JSON, nested too deeply, or
+            with NaN, infinity or integers of thousands of digits.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8"))
-    # Also for bytes that are no text, huge integers and deep nesting.
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = first_line(error)
         raise InputError(f"{path} is not valid JSON: {reason}.") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """Reads a JSON file that holds an object.
+
+    Raises:
+        InputError: if the file is damaged, or holds a list, a number, null, ...
+    """
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{path} must hold a JSON object. Received: {repr(values)[:50]}."
+        )
+    return values
 
 
 @contextlib.contextmanager
@@ -180,45 +195,3 @@ def blocks(path: str) -> Iterator[bytes]:
     with tf.io.gfile.GFile(path, "rb") as file:
         while block := file.read(_BLOCK):
             yield block
-
-
-@contextlib.contextmanager
-def locked(directory: str) -> Iterator[None]:
-    """Holds an exclusive lock on a directory that other processes respect.
-
-    The kernel releases the lock when the process ends, however it ends. Directories on
-    file systems that have no locks are not locked.
-
-    Raises:
-        InputError: if another process holds the lock.
-    """
-    if not os.path.isdir(directory):
-        yield
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"Another process writes to {directory}.") from error
-        except OSError:
-            pass
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def remove_leftovers(directory: str, names: Iterable[str]) -> None:
-    """Removes temporary files and directories that killed processes left behind.
-
-    Args:
-        directory: where they are.
-        names: the final names of the files and directories.
-    """
-    names = set(names)
-    for path in tf.io.gfile.glob(os.path.join(directory, f"*{atomic.MARK}*")):
-        name = os.path.basename(path).rpartition(atomic.MARK)[0]
-        if name in names:
-            with contextlib.suppress(tf.errors.NotFoundError):
-                is_folder = tf.io.gfile.isdir(path)
-                (tf.io.gfile.rmtree if is_folder else tf.io.gfile.remove)(path)

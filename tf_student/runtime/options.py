@@ -1,12 +1,27 @@
 """Options as fields of frozen dataclasses, checked and documented in one place."""
 
 import dataclasses
+import functools
+import math
+import numbers
 import typing
 from typing import Any, TypeVar
 
 from tf_student.runtime.errors import InputError
 
 T = TypeVar("T")
+
+# The largest seed: TensorFlow's seeds are int64.
+MAX_SEED = 2**63 - 1
+# The longest value in a message.
+_SHOWN = 200
+_TYPES: dict[Any, tuple[Any, str]] = {
+    int: (numbers.Integral, "an integer"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a string"),
+    bool: (bool, "true or false"),
+    type(None): (type(None), "null"),
+}
 
 
 def option(
@@ -15,9 +30,11 @@ def option(
     *,
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
+    maximum: float | None = None,
     free: bool = False,
     advanced: bool = False,
     added: bool = False,
+    path: bool = False,
 ) -> Any:
     """Returns a dataclass field that carries its documentation and its limits.
 
@@ -26,12 +43,17 @@ def option(
         doc: one sentence for the help text.
         choices: the allowed strings, if only some are allowed.
         minimum: the smallest allowed number.
+        maximum: the largest allowed number. Every integer has one, far above what a
+            network or a machine could have, so that a damaged file or a slip of the
+            keyboard is an error before anything is allocated.
         free: whether a run can be resumed with another value. This is true of options
             that change neither the images nor the weights of a given step.
         advanced: whether few users need the option. The command line shows its flag
             only with `--helpfull`.
         added: whether the option is newer than files that must keep their bytes, such
             as the manifests of pairs. Files omit it where it has its default.
+        path: whether it is a path, or a name in whose place a path may be. The command
+            line expands `~` in it.
 
     Example:
 
@@ -48,40 +70,101 @@ def option(
         "doc": doc,
         "choices": choices,
         "minimum": minimum,
+        "maximum": maximum,
         "free": free,
         "advanced": advanced,
         "added": added,
+        "path": path,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def check(config: Any) -> None:
-    """Checks every field against its choices and its minimum.
+    """Checks the type of every field, its choices, its minimum and its maximum.
 
     Raises:
         InputError: if a field has another value.
     """
+    check_types(config)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        choices, minimum = field.metadata["choices"], field.metadata["minimum"]
-        if choices and value not in choices:
+        if (choices := field.metadata["choices"]) and value not in choices:
             refuse(field.name, f"be one of: {', '.join(choices)}", value)
-        if minimum is not None:
-            _check_numbers(field.name, value, minimum)
+        _check_numbers(field, value)
 
 
-def _check_numbers(name: str, value: Any, minimum: float) -> None:
+def _check_numbers(field: dataclasses.Field, value: Any) -> None:
+    minimum, maximum = field.metadata["minimum"], field.metadata["maximum"]
     for number in value if isinstance(value, tuple) else (value,):
+        if not isinstance(number, numbers.Real):
+            continue
         # Not `number < minimum`, which is false for NaN.
-        if not number >= minimum:
-            refuse(name, f"be at least {minimum}", value)
-        if number == float("inf"):
-            refuse(name, "be finite", value)
+        if minimum is not None and not number >= minimum:
+            refuse(field.name, f"be at least {minimum}", value)
+        if maximum is not None and not number <= maximum:
+            refuse(field.name, f"be at most {maximum}", value)
+        if not _is_finite(number):
+            refuse(field.name, "be finite", value)
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return math.isfinite(number)
+    # An integer that no float can hold.
+    except OverflowError:
+        return False
+
+
+def check_types(record: Any) -> None:
+    """Checks the type of every field of any dataclass.
+
+    An integer is a number too, and a Boolean value is neither.
+
+    Raises:
+        InputError: if a field has a value of another type.
+    """
+    record_type: Any = type(record)
+    for name, kind in _types(record_type).items():
+        if not _fits(value := getattr(record, name), kind):
+            refuse(name, f"be {_describe(kind)}", value)
+
+
+@functools.cache
+def _types(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    if parts:
+        return any(_fits(value, part) for part in parts)
+    expected, _ = _TYPES.get(kind, (kind, ""))
+    # Booleans are integers to Python.
+    return isinstance(value, expected) and isinstance(value, bool) == (kind is bool)
+
+
+def _describe(kind: Any) -> str:
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple:
+        count = "" if parts[-1] is ... else f"{len(parts)} "
+        return f"a sequence of {count}{_describe(parts[0]).rpartition(' ')[2]}s"
+    if parts:
+        return " or ".join(map(_describe, parts))
+    return _TYPES[kind][1] if kind in _TYPES else f"a {kind.__name__}"
 
 
 def refuse(name: str, expected: str, value: Any) -> typing.NoReturn:
     """Raises an `InputError` that names the field, what was expected, and the value."""
-    raise InputError(f"`{name}` must {expected}. Received: {name}={value!r}.")
+    text = repr(value)
+    if len(text) > _SHOWN:
+        text = f"{text[:_SHOWN]}..."
+    raise InputError(f"`{name}` must {expected}. Received: {name}={text}.")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -97,12 +180,19 @@ def to_dict(config: Any) -> dict[str, Any]:
     }
 
 
-def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+def from_dict(kind: type[T], values: Any) -> T:
     """Returns the config that `to_dict` turned into `values`.
 
+    Args:
+        kind: a config dataclass.
+        values: what a file holds, which may be anything.
+
     Raises:
-        InputError: if a name is not a field of `kind`, or a value is not allowed.
+        InputError: if `values` is no JSON object, if a name is not a field of `kind`,
+            or a value is not allowed.
     """
+    if not isinstance(values, dict):
+        refuse(kind.__name__, "be a JSON object", values)
     known = {field.name for field in dataclasses.fields(typing.cast(Any, kind))}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -110,6 +200,8 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
             f"{kind.__name__} has no option named {', '.join(unknown)}; "
             "the file was written by another version."
         )
-    return kind(
+    config = kind(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     )
+    check(config)
+    return config

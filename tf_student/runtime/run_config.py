@@ -41,6 +41,7 @@ class RunConfig:
         "Gradient accumulation: parts into which each device splits its share of a "
         "training batch, to save memory.",
         minimum=1,
+        maximum=2**20,
         free=True,
     )
     recompute: bool = option(
@@ -50,7 +51,11 @@ class RunConfig:
         free=True,
     )
     device_batch: int = option(
-        256, "Images that one device samples at once.", minimum=1, free=True
+        256,
+        "Images that one device samples at once.",
+        minimum=1,
+        maximum=2**20,
+        free=True,
     )
 
     def __post_init__(self):

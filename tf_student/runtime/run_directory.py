@@ -15,6 +15,8 @@ from tf_student.runtime.version import __version__
 CONFIG = "config.json"
 # A run's file has a few thousand bytes.
 _BYTES = 4 * 2**20
+# The keys that hold no config; version 0.1 wrote `station`.
+_STRINGS = ("tf_student", "command", "network", "station")
 
 T = TypeVar("T")
 
@@ -45,16 +47,23 @@ class RunDirectory:
         """Opens the directory of an existing run.
 
         Raises:
-            InputError: if `config.json` is missing or is not a JSON object.
+            InputError: if `config.json` is missing or damaged.
         """
         file = os.path.join(path, CONFIG)
         if not tf.io.gfile.exists(file):
             raise InputError(
                 f"{path} must be a run's directory. Received: a path without {CONFIG}."
             )
-        values = files.read_json(file)
-        if not isinstance(values, dict):
-            raise InputError(f"{file} must hold a JSON object.")
+        values = files.read_object(file)
+        if "tf_student" not in values:
+            raise InputError(
+                f"{path} must be a run's directory. Received: a {CONFIG} of another "
+                "program."
+            )
+        for name, value in values.items():
+            kind, noun = (str, "a string") if name in _STRINGS else (dict, "an object")
+            if not isinstance(value, kind):
+                raise InputError(f"{file} is damaged: `{name}` must be {noun}.")
         return cls(path, values)
 
     @classmethod
@@ -117,6 +126,8 @@ class RunDirectory:
             return self.values["network"]
         # Version 0.1 did not store it.
         converted = self.values.get("convert", {}).get("network", "")
+        if not isinstance(converted, str):
+            converted = ""
         return {"teacher": "teacher", "distill": "student"}.get(
             self.command or "", converted
         )
@@ -132,7 +143,10 @@ class RunDirectory:
                 f"{os.path.join(self.path, CONFIG)} must have `{name}`. Received: "
                 f"{', '.join(self.values)}."
             )
-        return from_dict(kind, self.values[name])
+        try:
+            return from_dict(kind, self.values[name])
+        except InputError as error:
+            raise InputError(f"{os.path.join(self.path, CONFIG)}: {error}") from error
 
     def _check_unchanged(
         self, command: str, network: str, configs: Mapping[str, Any]

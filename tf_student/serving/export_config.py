@@ -26,6 +26,7 @@ class ExportConfig:
         0,
         "Number of the version; 0 for one more than the highest existing number.",
         minimum=0,
+        maximum=2**63 - 1,
     )
     weights: str = option(
         "ema",
@@ -48,6 +49,7 @@ class ExportConfig:
         "Largest number of images in a request; 0 for as many as have 1,048,576 "
         "pixels.",
         minimum=0,
+        maximum=2**31 - 1,
         advanced=True,
     )
     warmup: str = option(
@@ -67,8 +69,6 @@ class ExportConfig:
         check(self)
         if self.max_count == 1:
             refuse("max_count", "be 0, or at least 2 for an interpolation", 1)
-        if self.version >= 2**63:
-            refuse("version", "fit into 63 bits", self.version)
         allowed = set(
             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
         )

@@ -5,8 +5,10 @@ import os
 
 import tensorflow as tf
 
+from tf_student.architecture.unet_config import check_image_shape
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
+from tf_student.runtime.options import check_types, refuse
 
 # The directory of a SavedModel for files that TensorFlow does not read.
 EXTRA = "assets.extra"
@@ -81,9 +83,15 @@ def read(directory: str) -> Metadata:
         raise InputError(
             f"{directory} has no {EXTRA}/{_FILE}, which `tf-student export` writes."
         )
-    values = files.read_json(path)
+    values = files.read_object(path)
     try:
         shape = tuple(values.pop("image_shape"))
-        return Metadata(**values, image_shape=shape)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: {error!r}.") from error
+        about = Metadata(**values, image_shape=shape)
+        check_types(about)
+        check_image_shape(shape)
+        if not 1 <= about.max_count < 2**31:
+            refuse("max_count", "be 1 to 2147483647", about.max_count)
+    except (InputError, KeyError, TypeError) as error:
+        reason = error if isinstance(error, InputError) else repr(error)
+        raise InputError(f"{path} is damaged: {reason}") from error
+    return about

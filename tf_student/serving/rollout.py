@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from tf_student.runtime import files
+from tf_student.runtime import leftovers
 from tf_student.runtime.errors import InputError, ServerError
 from tf_student.serving import metadata, versions
 from tf_student.serving.model_list import ModelList
@@ -73,7 +73,7 @@ def roll_out(
         for version in after.versions:
             _wait(ask, name, version, end, timeout)
     if after != before:
-        with files.locked(directory):
+        with leftovers.locked(directory):
             if _read(directory) != (before, name):
                 raise InputError(
                     f"{directory} changed meanwhile; run the same command again."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 from tf_student.custom_ops.group_norm_silu.python import ops
-from tf_student.runtime import files
+from tf_student.runtime import files, leftovers
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata, versions, warmup
 from tf_student.serving.signatures import ServedModel
@@ -46,7 +46,7 @@ def write(
             process exports to it, or the fused op is not built. Nothing is changed.
     """
     tf.io.gfile.makedirs(base)
-    with files.locked(base):
+    with leftovers.locked(base):
         directory = versions.choose(base, version, about.name)
         versions.remove_leftovers(base)
         with files.replacing_directory(directory, versions.LAST_FILE) as temporary:

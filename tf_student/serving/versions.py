@@ -4,7 +4,7 @@ import os
 
 import tensorflow as tf
 
-from tf_student.runtime import atomic, files
+from tf_student.runtime import atomic, files, leftovers, paths
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata, model_list
 
@@ -28,15 +28,24 @@ def numbers(base: str) -> list[int]:
 
     Also ignores versions that an export to an object store did not finish.
     """
-    if not tf.io.gfile.isdir(base):
-        return []
-    names = {name.rstrip("/") for name in tf.io.gfile.listdir(base)}
-    found = {name for name in names if _is_number(name)}
-    return sorted(int(name) for name in found - _unfinished(base, names))
+    return sorted(_names(base))
+
+
+def directory_of(base: str, version: int) -> str:
+    """The directory of a version, which may exist as `00000001`."""
+    return os.path.join(base, _names(base).get(version, str(version)))
+
+
+def _names(base: str) -> dict[int, str]:
+    """The names of the finished versions; servers accept zeros before a number."""
+    existing = set(paths.listdir(base))
+    names = set(filter(_is_number, existing)) - _unfinished(base, existing)
+    return {int(name): name for name in sorted(names, key=len, reverse=True)}
 
 
 def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit()
+    # Servers read int64, and Python refuses to read numbers of thousands of digits.
+    return name.isascii() and name.isdigit() and len(name) < 20
 
 
 def _unfinished(base: str, names: set[str]) -> set[str]:
@@ -58,7 +67,8 @@ def newest(directory: str) -> str | None:
     Returns:
         `directory`, or its version of the highest number; None without a SavedModel.
     """
-    below = (os.path.join(directory, str(n)) for n in reversed(numbers(directory)))
+    names = _names(directory)
+    below = (os.path.join(directory, names[n]) for n in sorted(names, reverse=True))
     models = filter(tf.saved_model.contains_saved_model, (directory, *below))
     return next(models, None)
 
@@ -72,8 +82,10 @@ def choose(base: str, version: int, name: str) -> str:
         name: of the model.
 
     Raises:
-        InputError: if the version exists already, or `base` holds another model.
+        InputError: if the version exists already, `base` holds another model, or
+            TensorFlow could not read weights below it.
     """
+    paths.check_restorable(base)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
     existing = numbers(base)
@@ -82,7 +94,7 @@ def choose(base: str, version: int, name: str) -> str:
             f"`version` must not exist yet in {base}. Received: version={version}."
         )
     if existing:
-        other = metadata.read(os.path.join(base, str(existing[-1]))).name
+        other = metadata.read(directory_of(base, existing[-1])).name
         if other != name:
             raise InputError(
                 f"{base} holds versions of another model. Expected: name={other}, "
@@ -93,12 +105,11 @@ def choose(base: str, version: int, name: str) -> str:
 
 def remove_leftovers(base: str) -> None:
     """Removes what interrupted exports left behind."""
-    names = {name.rstrip("/") for name in tf.io.gfile.listdir(base)}
     # Before the temporary directories, which tell them from finished versions.
-    for name in _unfinished(base, names):
-        tf.io.gfile.rmtree(os.path.join(base, name))
-    own = set(filter(_is_number, (name.partition(atomic.MARK)[0] for name in names)))
-    files.remove_leftovers(base, own | {MODELS, BATCHING})
+    for name in _unfinished(base, set(paths.listdir(base))):
+        leftovers.remove_path(os.path.join(base, name))
+    settings = {MODELS, BATCHING}
+    leftovers.remove(base, lambda name: name in settings or _is_number(name))
 
 
 def read_list(base: str) -> model_list.ModelList | None:

@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tf_student.runtime import devices
+from tf_student.runtime import devices, paths
 from tf_student.runtime.errors import InputError, first_line
+from tf_student.training.checkpoint_files import CheckpointFiles
 from tf_student.training.state import TrainState
 
 
@@ -34,9 +35,8 @@ class Checkpoints:
     ):
         self._state = state
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._manager = _manager(
-            tf.train.Checkpoint(**state.trackables()), directory, keep
-        )
+        self._checkpoint = tf.train.Checkpoint(**state.trackables())
+        self._files, self._keep = _files(directory), keep
         self._saved_step: int | None = None  # Known to be intact on disk.
 
     def restore(self) -> int:
@@ -63,23 +63,28 @@ class Checkpoints:
 
     def _restore_on_all_workers(self) -> int:
         chief = devices.is_chief(self._strategy)
-        restored = chief and _read_newest(self._manager, self._read)
+        if chief:
+            self._files.remove_leftovers()
+        restored = chief and _read_newest(self._files, self._read)
         step = int(self._state.step.numpy()) if restored else 0
         if devices.has_other_workers(self._strategy):
             step = devices.from_chief(self._strategy, step)
             if step and not chief:
-                self._read(os.path.join(self._manager.directory, f"ckpt-{step}"))
+                self._read(self._files.path(step))
         return step
 
     def _read(self, path: str) -> None:
-        status = self._manager.checkpoint.restore(path)
+        status = self._checkpoint.restore(path)
         status.assert_existing_objects_matched().assert_consumed()
 
     def save(self) -> None:
         """Saves the state, unless this step is already saved."""
         step = int(self._state.step.numpy())
         if step != self._saved_step and devices.is_chief(self._strategy):
-            self._manager.save(checkpoint_number=step)
+            # As `CheckpointManager` of TensorFlow, whose files these are.
+            self._checkpoint.save_counter.assign_add(1)
+            self._checkpoint.write(self._files.path(step))
+            self._files.keep(step, self._keep)
         self._saved_step = step
 
 
@@ -93,27 +98,21 @@ def last_weights(directory: str, model: keras.Model) -> None:
     Raises:
         InputError: if the run has no checkpoints, or none of them fits.
     """
+    paths.check_restorable(directory)
     values = tf.train.Checkpoint(model=[v.value for v in model.variables])
-    manager = _manager(values, directory)
 
     def read(path: str) -> None:
         values.restore(path).expect_partial().assert_existing_objects_matched()
 
-    if not _read_newest(manager, read):
+    if not _read_newest(_files(directory), read):
         raise InputError(f"{directory} holds no checkpoints.")
 
 
-def _manager(
-    values: tf.train.Checkpoint, directory: str, keep: int | None = None
-) -> tf.train.CheckpointManager:
-    return tf.train.CheckpointManager(
-        values, os.path.join(directory, "checkpoints"), max_to_keep=keep
-    )
+def _files(directory: str) -> CheckpointFiles:
+    return CheckpointFiles(os.path.join(directory, "checkpoints"))
 
 
-def _read_newest(
-    manager: tf.train.CheckpointManager, read: Callable[[str], None]
-) -> bool:
+def _read_newest(checkpoints: CheckpointFiles, read: Callable[[str], None]) -> bool:
     """Reads the newest readable checkpoint and warns of each unreadable one.
 
     Returns:
@@ -123,7 +122,7 @@ def _read_newest(
         InputError: if checkpoints exist and none can be read.
     """
     first_error = None
-    for path in _newest_first(manager):
+    for path in checkpoints.newest_first():
         try:
             read(path)
         # TensorFlow raises an IndexError for a truncated file, an OpError for a flipped
@@ -137,27 +136,3 @@ def _read_newest(
     if first_error:
         raise first_error
     return False
-
-
-def _newest_first(manager: tf.train.CheckpointManager) -> list[str]:
-    """The paths of all checkpoints, from TensorFlow's list or else by their steps.
-
-    TensorFlow writes the list after the first checkpoint, and the process may be killed
-    in between; TensorFlow also reads a damaged list as an empty one. The index file is
-    the last file of a checkpoint to be written, so a checkpoint with a truncated index
-    was never finished.
-    """
-    if manager.checkpoints:
-        return list(reversed(manager.checkpoints))
-    indices = tf.io.gfile.glob(os.path.join(manager.directory, "ckpt-*.index"))
-    paths = [path.removesuffix(".index") for path in indices]
-    paths = [path for path in paths if _has_readable_index(path)]
-    return sorted(paths, key=lambda path: -int(path.rpartition("-")[2]))
-
-
-def _has_readable_index(path: str) -> bool:
-    try:
-        tf.train.load_checkpoint(path)
-    except (tf.errors.OpError, ValueError, RuntimeError, IndexError):
-        return False
-    return True

@@ -39,7 +39,11 @@ class MatchConfig:
         0.0, "First-moment decay of the fake score's Adam.", minimum=0, advanced=True
     )
     fake_updates: int = option(
-        1, "Updates of the fake score in a step.", minimum=1, advanced=True
+        1,
+        "Updates of the fake score in a step.",
+        minimum=1,
+        maximum=1000,
+        advanced=True,
     )
     fake_clip_norm: float = option(
         1.0,
@@ -72,7 +76,7 @@ class MatchConfig:
         choices=("last", "fid"),
     )
     keep_samples: int = option(
-        5000, "Generated images for each FID of --keep=fid.", minimum=2
+        5000, "Generated images for each FID of --keep=fid.", minimum=2, maximum=10**7
     )
 
     def __post_init__(self):

@@ -100,12 +100,13 @@ class Reporter:
 
 def read_metrics(directory: str) -> list[dict[str, float]]:
     """Reads the lines of a run's metrics.jsonl, without lines that a kill truncated."""
-    with tf.io.gfile.GFile(os.path.join(directory, METRICS), "r") as file:
-        lines = file.read().splitlines()
+    content = b"".join(files.blocks(os.path.join(directory, METRICS)))
     values = []
-    for line in lines:
+    for line in content.splitlines():
         try:
-            values.append(json.loads(line))
-        except json.JSONDecodeError:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(value, dict) and isinstance(value.get("step"), int):
+            values.append(value)
     return values

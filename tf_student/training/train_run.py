@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from tf_student.runtime import devices
+from tf_student.runtime import devices, paths
 from tf_student.runtime.run_config import RunConfig
 from tf_student.training.training_config import LogConfig, TrainConfig
 
@@ -20,6 +20,9 @@ class TrainRun:
         log: how often to report and to save.
         run: how to use the devices.
         progress: whether to draw a progress bar on stderr.
+
+    Raises:
+        InputError: if TensorFlow could not restore checkpoints from the directory.
     """
 
     directory: str
@@ -28,6 +31,9 @@ class TrainRun:
     log: LogConfig = LogConfig()
     run: RunConfig = RunConfig()
     progress: bool = False
+
+    def __post_init__(self):
+        paths.check_restorable(self.directory)
 
     @property
     def is_chief(self) -> bool:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from tf_student.runtime.errors import InputError
-from tf_student.runtime.options import check, option, refuse
+from tf_student.runtime.options import MAX_SEED, check, option, refuse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,16 +19,23 @@ class TrainConfig:
     0.0002
     """
 
-    batch_size: int = option(128, "Examples per step, over all replicas.", minimum=1)
-    steps: int = option(1000, "Total number of optimizer steps.", minimum=1, free=True)
+    batch_size: int = option(
+        128, "Examples per step, over all replicas.", minimum=1, maximum=2**20
+    )
+    steps: int = option(
+        1000, "Total number of optimizer steps.", minimum=1, maximum=10**9, free=True
+    )
     learning_rate: float = option(
         2e-4, "Learning rate of Adam after warm-up.", minimum=0
     )
     warmup_steps: int = option(
-        0, "Steps of linear warm-up of the learning rate.", minimum=0
+        0, "Steps of linear warm-up of the learning rate.", minimum=0, maximum=10**9
     )
     decay_steps: int = option(
-        0, "Last steps, in which the learning rate decays linearly to zero.", minimum=0
+        0,
+        "Last steps, in which the learning rate decays linearly to zero.",
+        minimum=0,
+        maximum=10**9,
     )
     beta_1: float = option(0.9, "Adam's first-moment decay.", minimum=0, advanced=True)
     beta_2: float = option(
@@ -41,7 +48,9 @@ class TrainConfig:
         minimum=0,
     )
     ema_decay: float = option(0.9999, "Decay of the EMA weights.", minimum=0)
-    seed: int = option(0, "Seed of weights, order, noise and dropout.", minimum=0)
+    seed: int = option(
+        0, "Seed of weights, order, noise and dropout.", minimum=0, maximum=MAX_SEED
+    )
 
     def __post_init__(self):
         check(self)
@@ -75,7 +84,10 @@ class DistillConfig:
         choices=("l1", "l2"),
     )
     max_pairs: int = option(
-        0, "Number of pairs to train on, rounded up to whole shards; 0: all.", minimum=0
+        0,
+        "Number of pairs to train on, rounded up to whole shards; 0: all.",
+        minimum=0,
+        maximum=10**10,
     )
 
     def __post_init__(self):
@@ -95,19 +107,30 @@ class LogConfig:
     1000
     """
 
-    log_every: int = option(50, "Steps between lines of metrics.", minimum=1, free=True)
+    log_every: int = option(
+        50, "Steps between lines of metrics.", minimum=1, maximum=10**9, free=True
+    )
     checkpoint_every: int = option(
-        1000, "Steps between checkpoints.", minimum=1, free=True
+        1000, "Steps between checkpoints.", minimum=1, maximum=10**9, free=True
     )
     checkpoints: int = option(
-        3, "Number of checkpoints to keep.", minimum=1, free=True, advanced=True
+        3,
+        "Number of checkpoints to keep.",
+        minimum=1,
+        maximum=10_000,
+        free=True,
+        advanced=True,
     )
     evaluate_every: int = option(
-        1000, "Steps between evaluations: image grids and held-out losses.", minimum=1
+        1000,
+        "Steps between evaluations: image grids and held-out losses.",
+        minimum=1,
+        maximum=10**9,
     )
     profile_steps: tuple[int, ...] = option(
         (),
         "First and last step to record with TensorFlow's profiler, such as 10,20.",
+        maximum=10**9,
         free=True,
         advanced=True,
     )
