@@ -26,7 +26,7 @@ def _export(work, number):
     (base / str(number) / "saved_model.pb").touch()
     hints = typing.get_type_hints(metadata.Metadata)
     fields = {k: kind() for k, kind in hints.items()}
-    fields |= {"name": "digits", "image_shape": (8, 8, 1)}
+    fields |= {"name": "digits", "image_shape": (8, 8, 1), "max_count": 16}
     metadata.write(str(base / str(number)), metadata.Metadata(**fields))
     versions.write_settings(str(base), "digits", 16)
 

@@ -24,7 +24,7 @@ def export(tmp_path):
             (folder / "saved_model.pb").touch()
             hints = typing.get_type_hints(metadata.Metadata)
             fields = {k: kind() for k, kind in hints.items()}
-            fields |= {"name": "digits", "image_shape": (8, 8, 1)}
+            fields |= {"name": "digits", "image_shape": (8, 8, 1), "max_count": 16}
             metadata.write(str(folder), metadata.Metadata(**fields))
             versions.write_settings(str(tmp_path), "digits", 16)
         return str(tmp_path)
