@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tf_student.diffusion.diffusion_config import SamplerConfig
+from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.pairs import manifests
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
@@ -150,10 +150,14 @@ def test_equal_sets_do_not_differ(plan):
 
 
 def test_another_teacher_is_an_error(plan):
-    manifests.check_teacher("runs/pairs", plan(), "a teacher")
+    manifests.check_teacher("runs/pairs", plan(), "a teacher", DiffusionConfig())
     message = "runs/pairs was made by another teacher. Expected: a teacher, received: b"
     with pytest.raises(InputError, match=message):
-        manifests.check_teacher("runs/pairs", plan(), "b")
+        manifests.check_teacher("runs/pairs", plan(), "b", DiffusionConfig())
+    other = DiffusionConfig(prediction="v")
+    message = "another process. Expected: prediction='epsilon', received: 'v'"
+    with pytest.raises(InputError, match=message):
+        manifests.check_teacher("runs/pairs", plan(), "a teacher", other)
 
 
 def test_noise_of_another_tensorflow_is_an_error(plan):

@@ -144,9 +144,11 @@ class _Networks:
         if pairs is None:
             return None
         manifest = pairs.manifest
-        stored = (manifest.teacher, manifest.sampler, manifest.dtype)
-        sampled = (self.teacher.fingerprint, self.sampler, self.run.dtype)
-        return pairs if stored == sampled else None
+        stored = (manifest.teacher, manifest.diffusion, manifest.sampler)
+        teacher = self.teacher
+        sampled = (teacher.fingerprint, teacher.diffusion, self.sampler)
+        alike = stored == sampled and manifest.dtype == self.run.dtype
+        return pairs if alike else None
 
     def _teacher_source(
         self, pair_set: PairSet | None, strategy: tf.distribute.Strategy

@@ -203,6 +203,6 @@ def check_pairs(
         run, dtype=manifest.dtype, device_batch=manifest.device_batch
     )
     teacher = as_teacher(teacher)
-    manifests.check_teacher(directory, manifest, teacher.fingerprint)
+    manifests.check_teacher(directory, manifest, teacher.fingerprint, teacher.diffusion)
     generator = teacher.generator(devices.open_devices(run), manifest.sampler, run)
     return checker.check(directory, generator, images=images)

@@ -21,6 +21,8 @@ from tf_student.runtime.run_config import RunConfig
 
 MANIFEST = "manifest.json"
 VERSION = 1
+# The longest value in a message.
+_SHOWN = 200
 TRAIN, HELD_OUT = shards.TRAIN, shards.HELD_OUT
 
 
@@ -129,13 +131,18 @@ def check_noise(directory: str, manifest: Manifest) -> None:
         )
 
 
-def check_teacher(directory: str, manifest: Manifest, fingerprint: str) -> None:
-    """Raises an `InputError` unless that teacher made the pairs."""
+def check_teacher(
+    directory: str, manifest: Manifest, fingerprint: str, diffusion: DiffusionConfig
+) -> None:
+    """Raises an `InputError` unless that teacher, with its process, made the pairs."""
     if fingerprint != manifest.teacher:
         raise InputError(
             f"{directory} was made by another teacher. Expected: "
             f"{manifest.teacher[:16]}, received: {fingerprint[:16]}."
         )
+    # The fingerprint is that of the network, which says nothing of the process.
+    if difference := _difference(manifest.diffusion, diffusion):
+        raise InputError(f"{directory} was made with another process. {difference}")
 
 
 def write(directory: str, manifest: Manifest) -> None:
@@ -224,9 +231,16 @@ def differences(old: Manifest, new: Manifest) -> str:
         if before != after:
             return f"Expected: {name}={before!r}, received: {after!r}."
     for name in ("diffusion", "sampler", "pairs"):
-        one, other = getattr(old, name), getattr(new, name)
-        for field in dataclasses.fields(one):
-            before, after = getattr(one, field.name), getattr(other, field.name)
-            if before != after:
-                return f"Expected: {field.name}={before!r}, received: {after!r}."
+        if difference := _difference(getattr(old, name), getattr(new, name)):
+            return difference
+    return ""
+
+
+def _difference(old: Any, new: Any) -> str:
+    """Describes the first field in which two configs differ; empty if there is none."""
+    for field in dataclasses.fields(old):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before != after:
+            shown = (repr(value)[:_SHOWN] for value in (before, after))
+            return "Expected: {}={}, received: {}.".format(field.name, *shown)
     return ""

@@ -70,7 +70,9 @@ def _distill(
     teacher: Teacher, pairs: Pairs, config: DistillConfig, setup: TrainRun
 ) -> Student:
     name = getattr(pairs, "directory", "`pairs`")
-    manifests.check_teacher(name, pairs.manifest, teacher.fingerprint)
+    manifests.check_teacher(
+        name, pairs.manifest, teacher.fingerprint, teacher.diffusion
+    )
     origin = Origin(pairs.manifest.teacher, pairs.fingerprint)
     task = StudentTask(
         pairs, config, setup.directory, setup.train.seed, setup.run.device_batch

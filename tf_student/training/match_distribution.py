@@ -113,7 +113,9 @@ class _Inputs:
             return None
         pairs = PairSet(self.pairs) if isinstance(self.pairs, str) else self.pairs
         name = getattr(pairs, "directory", "`pairs`")
-        manifests.check_teacher(name, pairs.manifest, teacher.fingerprint)
+        manifests.check_teacher(
+            name, pairs.manifest, teacher.fingerprint, teacher.diffusion
+        )
         return pairs
 
     def open_real(self, shape: tuple[int, int, int]) -> ImageSet | None:
