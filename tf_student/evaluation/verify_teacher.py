@@ -94,14 +94,20 @@ def verify_teacher(
     generator = teacher.generator(devices.open_devices(run), sampler, run)
     loss = None if real is None else _losses(teacher, real, config)
     samples = generator.from_seed(config.seed, noise.EVALUATION, config.count)
-    tf.io.gfile.makedirs(directory)
-    path = os.path.join(directory, _SAMPLES)
-    with leftovers.tidied(directory, {_SAMPLES}.__contains__):
-        grids.write_png(path, grids.grid(samples), width=_WIDTH)
+    path = _write(directory, samples)
     saturated = float(np.mean((samples == 0) | (samples == 255)))
     return Verification(
         path, float(samples.mean()), float(samples.std()), saturated, loss
     )
+
+
+def _write(directory: str, samples: np.ndarray) -> str:
+    """Writes the grid of samples, and returns its path."""
+    tf.io.gfile.makedirs(directory)
+    path = os.path.join(directory, _SAMPLES)
+    with leftovers.tidied(directory, {_SAMPLES}.__contains__):
+        grids.write_png(path, grids.grid(samples), width=_WIDTH)
+    return path
 
 
 def _losses(

@@ -61,17 +61,21 @@ def draw_samples(
     'runs/digits/samples.png'
     """
     students = {"student": student, "matched": matched}
-    samples = os.path.join(directory, "samples")
     for name, network in {"teacher": teacher, **students}.items():
         if network is not None:
-            sample_folder.check_images(os.path.join(samples, name), config.images)
-    drawn = _draw(teacher, students, config, sampler, run)
+            folder = os.path.join(directory, "samples", name)
+            sample_folder.check_images(folder, config.images)
+    return _write(directory, _draw(teacher, students, config, sampler, run))
+
+
+def _write(directory: str, drawn: dict[str, np.ndarray]) -> str:
+    """Writes the images of each network and the grid, and returns the grid's path."""
+    samples, path = os.path.join(directory, "samples"), os.path.join(directory, _GRID)
     tf.io.gfile.makedirs(samples)
     with leftovers.locked(samples):
         for name, images in drawn.items():
             sample_folder.write(os.path.join(samples, name), images)
         leftovers.remove(directory, {_GRID}.__contains__)
-        path = os.path.join(directory, _GRID)
         rows = grids.alternate_rows(list(drawn.values()), COLUMNS)
         grids.write_png(path, grids.grid(rows, COLUMNS), width=_WIDTH)
     return path

@@ -66,16 +66,8 @@ def option(
     Traceback (most recent call last):
     tf_student.runtime.errors.InputError: `steps` must be at least 1. Received: steps=0.
     """
-    metadata = {
-        "doc": doc,
-        "choices": choices,
-        "minimum": minimum,
-        "maximum": maximum,
-        "free": free,
-        "advanced": advanced,
-        "added": added,
-        "path": path,
-    }
+    arguments = dict(locals())
+    metadata = {k: v for k, v in arguments.items() if k != "default"}
     return dataclasses.field(default=default, metadata=metadata)
 
 
