@@ -165,7 +165,7 @@ def _report(directory: str, evaluation: Evaluation) -> None:
     def part(name: str) -> str:
         return os.path.join(directory, name)
 
-    runs = {name: part(name) for name in ("teacher", "student")}
+    runs = {name: part(name) for name in ("teacher", "student", "matched")}
     report.draw_curves(
         part("curves.png"), {name: read_metrics(run) for name, run in runs.items()}
     )
