@@ -31,6 +31,11 @@ def test_pictures_are_readable(demo_run, name):
     assert tf.io.decode_png(tf.io.read_file(demo_run / name)).shape.rank == 3
 
 
+def test_curves_have_a_panel_for_each_of_the_three_runs(demo_run):
+    picture = tf.io.decode_png(tf.io.read_file(demo_run / "curves.png"))
+    assert picture.shape[1] == 3 * 5 * 110
+
+
 def test_page_shows_the_pictures_and_both_networks(demo_run):
     with open(demo_run / "report.html") as file:
         page = file.read()

@@ -167,7 +167,7 @@ def _report(directory: str, evaluation: Evaluation) -> None:
         return os.path.join(directory, name)
 
     leftovers.remove(directory, {"curves.png", "report.html"}.__contains__)
-    runs = {name: part(name) for name in ("teacher", "student")}
+    runs = {name: part(name) for name in ("teacher", "student", "matched")}
     report.draw_curves(
         part("curves.png"), {name: read_metrics(run) for name, run in runs.items()}
     )

@@ -2,6 +2,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import matplotlib.figure
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,3 +101,33 @@ def test_curves_are_a_png_with_a_panel_for_each_run(tmp_path):
     single, double = (tf.io.decode_png(tf.io.read_file(path)).numpy() for path in paths)
     assert double.shape[1] == 2 * single.shape[1]
     assert np.std(single) > 0
+
+
+def test_curves_of_matching_show_negative_losses_and_the_fake_score(
+    tmp_path, monkeypatch
+):
+    drawn, save = [], matplotlib.figure.Figure.savefig
+
+    def record(figure, *arguments, **options):
+        drawn.extend(figure.axes)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", record)
+    student = [{"step": 1, "loss": 20.0}, {"step": 2, "loss": 10.0}]
+    matched = [
+        {"step": 1, "loss": -2.5, "fake_loss": 0.13, "score_gap": 1.2},
+        {"step": 2, "loss": 0.1, "fake_loss": 0.11, "score_gap": 0.3},
+    ]
+    report.draw_curves(
+        str(tmp_path / "c.png"), {"student": student, "matched": matched}
+    )
+    assert [axes.get_title() for axes in drawn] == ["student", "matched"]
+    assert [axes.get_yscale() for axes in drawn] == ["log", "linear"]
+    labels, losses = zip(
+        *((line.get_label(), [*line.get_ydata()]) for line in drawn[1].lines),
+        strict=True,
+    )
+    assert labels == ("loss", "fake loss")
+    assert losses == ([-2.5, 0.1], [0.13, 0.11])
+    low, high = drawn[1].get_ylim()
+    assert low < -2.5 and high > 0.13

@@ -71,6 +71,14 @@ def _disturbed_training(command, directory, *arguments):
     ]
 
 
+def _disturbed_matching(directory, *arguments):
+    """Killed after its first checkpoint, then left to finish."""
+    first = exists(directory, "checkpoints", "ckpt-6.index")
+    killed = fork("match", *arguments, signal=signal.SIGKILL, when=first)
+    assert not exists(directory, "model.keras")()
+    return [killed, fork("match", *arguments)]
+
+
 def _disturbed_online(directory, *arguments):
     """Killed and asked to stop while the teacher samples in the background."""
     everything = ("distill", *arguments, "--online")
@@ -154,6 +162,14 @@ def disturbed(pool, chain, disturbed_directory):
         f"--pairs_dir={chain.work}/pairs",
         *DISTILL,
     )
+    matched = pool.submit(
+        _disturbed_matching,
+        disturbed_directory / "matched",
+        place,
+        teacher,
+        f"--student_dir={chain.work}/student",
+        *MATCH,
+    )
     online = pool.submit(
         _disturbed_online,
         disturbed_directory / "online",
@@ -167,5 +183,6 @@ def disturbed(pool, chain, disturbed_directory):
         "teacher": again.result(),
         "pairs": pairs.result(),
         "distill": student.result(),
+        "match": matched.result(),
         "online": online.result(),
     }

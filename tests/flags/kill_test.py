@@ -34,6 +34,11 @@ def test_online_run_ended_as_it_was_made_to(disturbed):
     assert err.splitlines()[-1].startswith("tf-student distill: stopped by SIGTERM. ")
 
 
+def test_killed_matching_ended_as_it_was_made_to(disturbed):
+    codes = [finished.code for finished in disturbed["match"]]
+    assert codes == [-9, 0], [f.err[-500:] for f in disturbed["match"]]
+
+
 def test_disturbed_online_run_leaves_the_weights_of_stored_pairs(
     disturbed, disturbed_directory, chain
 ):
@@ -50,6 +55,7 @@ def test_disturbed_online_run_leaves_the_weights_of_stored_pairs(
     [
         ("teacher", lambda directory: Teacher.load(directory).unet),
         ("student", Student.load),
+        ("matched", Student.load),
     ],
 )
 def test_disturbed_training_leaves_the_same_weights(
@@ -63,37 +69,38 @@ def test_disturbed_training_leaves_the_same_weights(
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("part", ["teacher", "student"])
+# Both networks, and two moments for each weight; of the fake score too.
+@pytest.mark.parametrize(
+    ("part", "step", "arrays"),
+    [("teacher", 24, 4 * 80), ("student", 24, 4 * 80), ("matched", 8, 7 * 80)],
+)
 def test_disturbed_training_leaves_the_same_optimizer(
-    disturbed, disturbed_directory, chain, part
+    disturbed, disturbed_directory, chain, part, step, arrays
 ):
     after, undisturbed = (
-        tf.train.load_checkpoint(str(work / part / "checkpoints" / "ckpt-24"))
+        tf.train.load_checkpoint(str(work / part / "checkpoints" / f"ckpt-{step}"))
         for work in (disturbed_directory, chain.work)
     )
     names = set(after.get_variable_to_shape_map()) - {
         "_CHECKPOINTABLE_OBJECT_GRAPH",
         "save_counter/.ATTRIBUTES/VARIABLE_VALUE",
     }
-    # Both networks, two moments for each weight, and the counters.
-    assert len(names) > 4 * 80
+    assert len(names) > arrays
     for name in names:
         np.testing.assert_array_equal(
             after.get_tensor(name), undisturbed.get_tensor(name), name
         )
 
 
-@pytest.mark.parametrize("part", ["teacher", "student"])
+@pytest.mark.parametrize("part", ["teacher", "student", "matched"])
 def test_disturbed_training_reports_each_step_once(
     disturbed, disturbed_directory, chain, part
 ):
     lines = read_metrics(str(disturbed_directory / part))
-    kinds = [(line["step"], "held_out_loss" in line) for line in lines]
+    kinds = [(line["step"], "loss" in line) for line in lines]
     assert len(set(kinds)) == len(kinds)
     undisturbed = read_metrics(str(chain.work / part))
-    assert set(kinds) >= {
-        (line["step"], "held_out_loss" in line) for line in undisturbed
-    }
+    assert set(kinds) >= {(line["step"], "loss" in line) for line in undisturbed}
 
 
 def test_sigterm_saves_the_step_it_stopped_at(disturbed, disturbed_directory):

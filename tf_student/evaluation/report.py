@@ -22,6 +22,9 @@ th:first-child, td:first-child { text-align: left }
 def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
     """Draws the losses of training runs side by side, as a PNG file.
 
+    A panel shows the loss of a run and, where it has them, its held-out loss and the
+    loss of its fake score. The scale is logarithmic unless a loss is negative.
+
     Args:
         path: of the file.
         runs: lines of the `metrics.jsonl` of each run, by title.
@@ -29,11 +32,14 @@ def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
     figure = matplotlib.figure.Figure(figsize=(5.0 * len(runs), 3.2), dpi=110)
     panels = figure.subplots(1, len(runs), squeeze=False)[0]
     for panel, (title, lines) in zip(panels, runs.items(), strict=True):
-        for name in ("loss", "held_out_loss"):
+        for name in ("loss", "held_out_loss", "fake_loss"):
             points = [(line["step"], line[name]) for line in lines if name in line]
             if points:
                 panel.plot(*zip(*points, strict=True), label=name.replace("_", " "))
-        panel.set(title=title, xlabel="step", yscale="log")
+        # A student's loss of distribution matching may be negative.
+        values = [y for line in panel.lines for y in line.get_ydata()]
+        scale = "log" if min(values, default=1) > 0 else "linear"
+        panel.set(title=title, xlabel="step", yscale=scale)
         panel.legend()
         panel.grid(alpha=0.3)
     figure.tight_layout()
