@@ -60,6 +60,23 @@ def test_the_ema_folder_comes_first(tmp_path, caplog):
         assert "has EMA weights in unet_ema" in caplog.text
 
 
+def test_a_folder_from_inside(tmp_path, monkeypatch):
+    write_folder(tmp_path / "unet")
+    write_folder(tmp_path / "unet_ema")
+    (tmp_path / "scheduler").mkdir()
+    path = tmp_path / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(SCHEDULER | {"beta_end": 0.012}))
+    (tmp_path / "unet" / WEIGHTS).rename(
+        tmp_path / "unet" / f"{diffusers.WEIGHTS}.fp16.safetensors"
+    )
+    monkeypatch.chdir(tmp_path / "unet")
+    published = sources.open_source(".")
+    assert published.diffusion.beta_end == 0.012
+    assert published.tensors.note == (
+        "variant fp16; raw, folder unet; the EMA weights are in unet_ema"
+    )
+
+
 def test_one_of_several_folders_must_be_named(tmp_path):
     for name in ("unet", "unet_2"):
         write_folder(tmp_path / name)

@@ -31,7 +31,14 @@ def taken(content, weights=""):
     "key",
     [
         *("ema", "model_ema", "ema_model", "ema_state_dict", "EMA", "netEMA"),
-        *("ema_0.9999", "averaged_model", "shadow", "unet-ema", "teacher.ema"),
+        *(
+            "piano_ema",
+            "ema_0.9999",
+            "averaged_model",
+            "shadow",
+            "unet-ema",
+            "teacher.ema",
+        ),
     ],
 )
 def test_ema_weights_under_any_usual_key(key):
@@ -108,6 +115,12 @@ def test_ema_weights_without_names():
 def test_raw_weights_are_never_taken_in_silence(content, message):
     with pytest.raises(InputError, match=message):
         state_dicts.choose(content, "a.pt")
+
+
+@pytest.mark.parametrize("key", ["non_ema", "no-ema", "model_without_ema", "schema"])
+def test_names_that_only_sound_like_an_average(key):
+    assert not state_dicts.is_average(key)
+    assert taken({"ema": AVERAGE, key: RAW}) == ("ema", "average")
 
 
 def test_a_question_can_be_answered():

@@ -69,7 +69,7 @@ def read(folder: str, weights: str, given: dict[str, Any]) -> Published:
     folder = os.path.normpath(folder)
     name = os.path.basename(os.path.abspath(folder))
     inside = name.startswith("unet")
-    root = os.path.dirname(folder) if inside else folder
+    root = os.path.normpath(os.path.join(folder, os.pardir)) if inside else folder
     _refuse_latent(root)
     origin = os.path.join(folder, _CONFIG)
     config = diffusers_config.read_config(
@@ -77,8 +77,10 @@ def read(folder: str, weights: str, given: dict[str, Any]) -> Published:
     )
     diffusion = _scheduler(folder, root)
     tensors = weight_files.read(folder, "" if weights == name else weights)
-    if tensors.note == state_dicts.UNNAMED and inside:
-        tensors = tensors.noted(_note(root, name))
+    if inside:
+        note = _note(root, name)
+        known = tensors.note != state_dicts.UNNAMED
+        tensors = tensors.noted(f"{tensors.note}; {note}" if known else note)
     tensors = tensors.renamed(diffusers.current_name)
     kind = "a folder of diffusers (UNet2DModel)"
     return Published(kind, config, diffusion, tensors, diffusers.rows)

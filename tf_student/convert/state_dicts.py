@@ -21,7 +21,7 @@ _FIRST_LAYERS = ("conv_in.weight", "input_blocks.0.0.weight")
 _WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod|model)\.)+")
 # Keys of moving averages: `ema`, `model_ema`, `ModelEMA`, `shadow_params`, ...
 _AVERAGE = re.compile(r"(?<![a-z])ema|EMA|averag|shadow")
-_NOT_AVERAGE = re.compile(r"(?:non|no|without|wo)[_-]?ema", re.IGNORECASE)
+_NOT_AVERAGE = re.compile(r"(?<![a-zA-Z])(?:non|no|without|wo)[_-]?ema", re.IGNORECASE)
 _OPTIMIZER = re.compile(r"opt|scaler|sched", re.IGNORECASE)
 # Tensors of the forward process and of counters, which are no weights.
 _BUFFERS = re.compile(
