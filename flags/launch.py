@@ -21,6 +21,7 @@ from tf_student.runtime.errors import (
     VerificationError,
     WorkerLost,
     first_line,
+    printable,
 )
 
 EXIT_INPUT = 2
@@ -131,19 +132,11 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
             code says that it would not.
     """
     command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    line = f"tf-student {command}: {_in_one_line(message)}"
+    line = f"tf-student {command}: {printable(message.strip())}"
     print(line, file=sys.stderr)
     if final and code in FINAL:
         _leave_marker(f"{code} {line}\n")
     sys.exit(code)
-
-
-def _in_one_line(message: str) -> str:
-    """The message with escapes for control characters, which names may contain."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode()
-        for c in message.strip()
-    )
 
 
 def _leave_marker(text: str) -> None:

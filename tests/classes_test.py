@@ -17,8 +17,10 @@ from tf_student.models.draw_config import InterpolateConfig, SampleConfig
 from tf_student.pairs import records
 from tf_student.pairs.make_pairs import online_pairs
 from tf_student.runtime.errors import InputError
+from tf_student.runtime.run_config import RunConfig
 from tf_student.serving import metadata
 from tf_student.serving.class_signatures import ANY
+from tf_student.training.reporter import read_metrics
 
 CLASSES = 10
 SYSTEM = dataclasses.replace(
@@ -190,10 +192,36 @@ def test_exported_model_refuses_labels(run, labels, expected):
     assert expected in str(error.value)
 
 
-def test_guidance_needs_a_null_class():
-    unet = ts.UNet(dataclasses.replace(SYSTEM.unet, label_dropout=0.0))
-    with pytest.raises(InputError, match="`guidance` must be 1 for a network without"):
-        ts.Teacher(unet).sampler(SYSTEM.sampler)
+def test_guidance_needs_a_null_class(tmp_path):
+    config = dataclasses.replace(SYSTEM.unet, label_dropout=0.0)
+    expected = "`guidance` must be 1 for a network without"
+    with pytest.raises(InputError, match=expected):
+        ts.Teacher(ts.UNet(config)).sampler(SYSTEM.sampler)
+    with pytest.raises(InputError, match=expected):
+        ts.train_teacher(str(tmp_path / "a"), unet=config, sampler=SYSTEM.sampler)
+    assert not (tmp_path / "a").exists()
+
+
+def test_student_of_another_number_of_classes_is_not_compared(teacher, student):
+    other = ts.Teacher(ts.UNet(TINY.unet))
+    with pytest.raises(InputError, match="`student` must have the teacher's classes"):
+        ts.evaluate(other, student, real="digits", config=SYSTEM.evaluate, run=RUN)
+
+
+def test_accumulated_gradients_are_those_of_the_batch(tmp_path):
+    """Rows of the table that several examples share are added up before the norm."""
+    train = dataclasses.replace(SYSTEM.teacher, steps=1)
+    log = dataclasses.replace(SYSTEM.log, log_every=1, evaluate_every=2)
+    options = {"data": SYSTEM.data, "unet": SYSTEM.unet, "train": train, "log": log}
+    norms, tables = [], []
+    for parts in (1, 4):
+        directory, run = str(tmp_path / str(parts)), RunConfig(accumulate=parts)
+        network = ts.train_teacher(directory, run=run, **options).unet
+        line = next(v for v in read_metrics(directory) if "gradient_norm" in v)
+        norms.append(line["gradient_norm"])
+        tables.append(network.class_table.embeddings.numpy())
+    assert norms[0] == pytest.approx(norms[1], rel=1e-4)
+    np.testing.assert_allclose(*tables, atol=1e-5)
 
 
 def test_real_images_need_as_many_classes(tmp_path):
@@ -201,7 +229,7 @@ def test_real_images_need_as_many_classes(tmp_path):
     np.savez(tmp_path / "plain.npz", images=images)
     np.savez(tmp_path / "two.npz", images=images[:4], labels=[0, 1, 1, 0])
     for name, expected in {
-        "plain": "plain.npz must have labels.",
+        "plain": "plain.npz must have labels: an .npz file in the array `labels`",
         "two": "Expected: 2, received: classes=10.",
     }.items():
         with pytest.raises(InputError) as error:

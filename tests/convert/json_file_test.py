@@ -17,10 +17,10 @@ def test_an_object(path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[1]", "must hold a JSON object. Received: list."),
-        (b"3", "must hold a JSON object. Received: int."),
-        (b"null", "must hold a JSON object. Received: NoneType."),
-        (b'"text"', "must hold a JSON object. Received: str."),
+        (b"[1]", "must hold a JSON object. Received: [1]."),
+        (b"3", "must hold a JSON object. Received: 3."),
+        (b"null", "must hold a JSON object. Received: None."),
+        (b'"text"', "must hold a JSON object. Received: 'text'."),
         (b"", "is not valid JSON"),
         (b'{"a": ' + b"1" * 5000 + b"}", "is not valid JSON"),
         (b'{"a": [1' + b"0" * 400 + b"]}", "must hold no huge integers. Received: 1"),

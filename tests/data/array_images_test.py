@@ -85,15 +85,27 @@ def test_each_split_may_have_labels_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        ([0, 1], "one for each of 3 images. Received: int64 [2], smallest 0."),
-        ([0, -1, 1], "Received: int64 [3], smallest -1."),
-        ([0.0, 1.0, 2.0], "must be integers of at least 0"),
-        ([0, 1, 9], "numbered from 0 without gaps. Received: label 9 for 3 images."),
+        ([0, 1], "must have labels: they must be integers [3]. Received: int64 [2]."),
+        ([0.0, 1.0, 2.0], "they must be integers [3]. Received: float64 [3]."),
+        ([None, 1, 2], "they must be integers [3]. Received: object"),
+        ([0, -1, 1], "numbered from 0, with images of each class. Received: -1 to 1"),
+        ([0, 1, 9], "Received: 0 to 9, 3 classes."),
     ],
 )
-def test_labels_that_cannot_be(tmp_path, labels, expected):
-    np.savez(tmp_path / "a.npz", images=np.zeros((3, 8, 8, 3), np.uint8), labels=labels)
-    assert expected in refusal(lambda: load(tmp_path / "a.npz"))
+def test_unsuitable_labels_are_an_error_only_where_they_are_needed(
+    tmp_path, labels, expected
+):
+    arrays = {"images": np.zeros((3, 8, 8, 3), np.uint8), "labels": np.array(labels)}
+    np.savez(tmp_path / "a.npz", **arrays)
+    image_set = load(tmp_path / "a.npz")
+    assert (image_set.count, image_set.classes) == (3, 0)
+    assert expected in refusal(image_set.labels)
+
+
+def test_labels_beside_several_arrays_are_those_of_none(tmp_path):
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", train=images, test=images, labels=[0, 1, 2])
+    assert load(tmp_path / "a.npz").classes == 0
 
 
 def test_the_digits_have_labels():

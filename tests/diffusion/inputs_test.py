@@ -46,8 +46,9 @@ def test_noise_does_not_depend_on_the_classes():
 @pytest.mark.parametrize(
     ("labels", "count", "classes", "expected"),
     [
-        ([0, 10], 2, 10, "`labels` must be 0 to 9. Received: 10."),
-        ([-1], 1, 10, "`labels` must be 0 to 9. Received: -1."),
+        ([0, 10], 2, 10, "`labels` must be integers from 0 to 9. Received: 10."),
+        ([-1], 1, 10, "`labels` must be integers from 0 to 9. Received: -1."),
+        ([1.5], 1, 10, "Received: 1.5."),
         ([1, 2], 3, 10, "Received: 2 labels for 3 images."),
         ([1], 1, 0, "`labels` must not be given for a network without classes."),
     ],

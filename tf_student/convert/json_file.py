@@ -21,11 +21,7 @@ def read(path: str) -> dict[str, Any]:
     """
     if tf.io.gfile.stat(path).length > _BYTES:
         raise InputError(f"{path} must have at most {_BYTES:,} bytes.")
-    value = files.read_json(path)
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path} must hold a JSON object. Received: {type(value).__name__}."
-        )
+    value = files.read_object(path)
     level = list(value.values())
     for _ in range(_DEPTH):
         if huge := [v for v in level if type(v) is int and v.bit_length() > 63]:

@@ -1,6 +1,7 @@
 """Real images from an array in memory or in an .npz file."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +30,8 @@ def from_array(
         labels: the class of each image, integers `[n]` from 0; None: no classes.
 
     Raises:
-        InputError: if the arrays are not of this kind, or have other channels.
+        InputError: if the array is not of this kind, or has other channels. Labels of
+            another kind are an error only where labels are needed.
     """
     if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
         raise InputError(
@@ -40,8 +42,9 @@ def from_array(
     own = (height, width, channels)
     shape = image_shape or own
     resize.check_channels(channels, name, shape)
-    if labels is not None:
-        _check_labels(labels, len(array), name)
+    unsuitable = "" if labels is None else _unsuitable(labels, len(array))
+    if unsuitable:
+        labels = None
     # The map captures a tensor, so that its graph does not contain a copy.
     images = tf.constant(array)
     return ImageSet(
@@ -56,6 +59,7 @@ def from_array(
         preparation=resize.describe(shape, own),
         classes=0 if labels is None else int(labels.max()) + 1,
         label=None if labels is None else label_of_index(labels),
+        no_labels=unsuitable,
     )
 
 
@@ -65,25 +69,26 @@ def label_of_index(labels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     return lambda index: table[index]
 
 
-def _check_labels(labels: np.ndarray, count: int, name: str) -> None:
+def _unsuitable(labels: np.ndarray, count: int) -> str:
+    """Why labels cannot be used; empty if they can."""
+    received = f"{labels.dtype} {list(labels.shape)}"
     integers = np.issubdtype(labels.dtype, np.integer)
-    if not integers or labels.shape != (count,) or labels.min() < 0:
-        raise InputError(
-            f"`{_LABELS}` of {name} must be integers of at least 0, one for each of "
-            f"{count} images. Received: {labels.dtype} {list(labels.shape)}"
-            + (f", smallest {labels.min()}." if integers and labels.size else ".")
+    if not integers or labels.shape != (count,):
+        return f"they must be integers [{count}]. Received: {received}."
+    if labels.min() < 0 or len(np.unique(labels)) <= labels.max():
+        ends = f"{labels.min()} to {labels.max()}"
+        return (
+            "they must be numbered from 0, with images of each class. Received: "
+            f"{ends}, {len(np.unique(labels))} classes."
         )
-    if labels.max() >= max(count, 2):
-        raise InputError(
-            f"`{_LABELS}` of {name} must be numbered from 0 without gaps. Received: "
-            f"label {labels.max()} for {count} images."
-        )
+    return ""
 
 
 def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     """Returns the images of the array `data.split`, or of the only array, in a file.
 
-    The array `<name>_labels`, or else `labels`, holds their classes.
+    The array `<name>_labels`, or `labels` beside a single array of images, holds their
+    classes.
 
     Raises:
         InputError: if the file or the array is missing, damaged or unsuitable.
@@ -91,11 +96,10 @@ def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     path = data.dataset
     try:
         with files.open_npz(path) as arrays:
-            names = [name for name in arrays if not name.endswith(_LABELS)]
+            names = _image_names(list(arrays))
             name = names[0] if len(names) == 1 else data.split
             array = arrays[name] if name in names else None
-            found = [n for n in (f"{name}_{_LABELS}", _LABELS) if n in arrays]
-            labels = arrays[found[0]] if found else None
+            labels = _read_labels(arrays, name, alone=len(names) == 1)
     except tf.errors.NotFoundError as error:
         raise InputError(
             f"`dataset` must be an existing file. Received: dataset={path}."
@@ -106,3 +110,22 @@ def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
             f"Received: split={data.split}."
         )
     return from_array(array, path, image_shape, labels)
+
+
+def _image_names(names: list[str]) -> list[str]:
+    """The names of the arrays that do not hold the labels of another one."""
+    of_labels = {_LABELS, *(f"{name}_{_LABELS}" for name in names)}
+    return [name for name in names if name not in of_labels]
+
+
+def _read_labels(arrays: Any, name: str, *, alone: bool) -> np.ndarray | None:
+    """The labels of an array of images; None if the file has none for it."""
+    places = (f"{name}_{_LABELS}", *([_LABELS] if alone else []))
+    found = [place for place in places if place in arrays]
+    if not found:
+        return None
+    try:
+        return arrays[found[0]]
+    # NumPy does not read arrays of objects, and networks without classes need none.
+    except ValueError:
+        return np.zeros(0, object)

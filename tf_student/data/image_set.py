@@ -9,6 +9,10 @@ import tensorflow as tf
 from tf_student.data import streams
 from tf_student.runtime.errors import InputError
 
+_WHERE = (
+    "an .npz file in the array `labels`, a folder in the names of its subfolders, a "
+    "TFDS dataset in the feature `label`."
+)
 # Height, width and channels of an image.
 Shape = tuple[int, int, int]
 
@@ -29,6 +33,7 @@ class ImageSet:
         diagnose: raises an `InputError` that names an unreadable image, if one exists.
         classes: number of classes; 0: the images have no labels.
         label: maps an element to its label, int32 in [0, classes - 1].
+        no_labels: why the labels that the images have cannot be used.
     """
 
     name: str
@@ -41,6 +46,7 @@ class ImageSet:
     diagnose: Callable[[], object] = lambda: None
     classes: int = 0
     label: Callable[[Any], tf.Tensor] | None = None
+    no_labels: str = ""
 
     def images(self) -> tf.data.Dataset:
         """All images once, uint8 `[height, width, channels]`, in their fixed order."""
@@ -62,9 +68,7 @@ class ImageSet:
         """
         if self.label is None:
             raise InputError(
-                f"{self.name} must have labels. An .npz file has them in the array "
-                "`labels`, a folder in the names of its subfolders, and a TFDS dataset "
-                "in the feature `label`."
+                f"{self.name} must have labels: {self.no_labels or _WHERE}"
             )
         if classes and classes != self.classes:
             raise InputError(

@@ -40,14 +40,11 @@ def from_tfds(data: DataConfig, image_shape: Shape | None) -> ImageSet:
             image = tf.image.crop_to_bounding_box(image, *crop)
         return resize.fit(image, shape) if image_shape else image
 
-    features = builder.info.features
-    labelled = "label" in features and isinstance(
-        features["label"], tfds.features.ClassLabel
-    )
-    names = ["image", "label"] if labelled else ["image"]
     examples = builder.as_dataset(
         data.split, decoders={"image": tfds.decode.SkipDecoding()}
     )
+    classes, no_labels = _classes(builder, examples)
+    names = ["image", "label"] if classes else ["image"]
     return ImageSet(
         name=f"{data.dataset} ({data.split})",
         count=builder.info.splits[data.split].num_examples,
@@ -56,11 +53,28 @@ def from_tfds(data: DataConfig, image_shape: Shape | None) -> ImageSet:
         window=_WINDOW,
         shape=shape,
         preparation=resize.describe(shape, feature.shape, crop),
-        classes=features["label"].num_classes if labelled else 0,
-        label=(lambda element: tf.cast(element["label"], tf.int32))
-        if labelled
-        else None,
+        classes=classes,
+        label=_label if classes else None,
+        no_labels=no_labels,
     )
+
+
+def _label(element: dict[str, tf.Tensor]) -> tf.Tensor:
+    return tf.cast(element["label"], tf.int32)
+
+
+def _classes(builder: Any, examples: tf.data.Dataset) -> tuple[int, str]:
+    """Number of classes; or 0, and why the labels cannot be used."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    kind = features["label"] if "label" in features else None
+    if not isinstance(kind, tfds.features.ClassLabel):
+        return 0, ""
+    # TFDS marks the examples of a split without labels so.
+    if any(example["label"] < 0 for example in examples.take(1)):
+        return 0, "this split has none."
+    return kind.num_classes, ""
 
 
 def _image_feature(

@@ -4,6 +4,7 @@ Both are pure functions of a seed and an index. A network without classes takes 
 network with classes takes the pair (noise, labels).
 """
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from tf_student.runtime.errors import InputError
 Inputs = Any
 
 # Added to the index of the noise, so that a label does not share its random bits.
-_LABELS = 2**50
+_FIRST_LABEL = 2**50
 
 
 def label(seed: int | tf.Tensor, index: tf.Tensor, classes: int) -> tf.Tensor:
@@ -32,7 +33,9 @@ def label(seed: int | tf.Tensor, index: tf.Tensor, classes: int) -> tf.Tensor:
     """
     # On the CPU for the reason that `noise.draw` gives.
     with tf.device("CPU:0"):
-        key = tf.stack([tf.cast(seed, tf.int64), tf.cast(index, tf.int64) + _LABELS])
+        key = tf.stack(
+            [tf.cast(seed, tf.int64), tf.cast(index, tf.int64) + _FIRST_LABEL]
+        )
         return tf.random.stateless_uniform([], key, 0, classes, tf.int32, alg="philox")
 
 
@@ -45,11 +48,19 @@ def labels(seed: int | tf.Tensor, indices: Any, classes: int) -> tf.Tensor:
     >>> inputs.labels(7, range(4), 10).shape
     TensorShape([4])
     """
-    return tf.map_fn(
-        lambda index: label(seed, index, classes),
-        tf.cast(indices, tf.int64),
-        fn_output_signature=tf.TensorSpec([], tf.int32),
-    )
+    seed, indices = (tf.cast(number, tf.int64) for number in (seed, indices))
+    return _labels(seed, indices, classes)
+
+
+# A graph, because without one this takes longer than drawing the noise.
+@tf.function(reduce_retracing=True)
+def _labels(seed: tf.Tensor, indices: tf.Tensor, classes: int) -> tf.Tensor:
+    with tf.device("CPU:0"):
+        return tf.map_fn(
+            lambda index: label(seed, index, classes),
+            indices,
+            fn_output_signature=tf.TensorSpec([], tf.int32),
+        )
 
 
 def draw(
@@ -102,7 +113,7 @@ def check_labels(labels: Sequence[int], count: int, classes: int) -> None:
     """Checks labels that a user gives.
 
     Raises:
-        InputError: if their number is not `count`, if one of them is not in
+        InputError: if their number is not `count`, if one of them is not an integer in
             [0, classes - 1], or if the network has no classes.
     """
     if not classes:
@@ -116,5 +127,8 @@ def check_labels(labels: Sequence[int], count: int, classes: int) -> None:
             f"Received: {len(labels)} labels for {count} images."
         )
     for value in labels:
-        if not 0 <= value < classes:
-            raise InputError(f"`labels` must be 0 to {classes - 1}. Received: {value}.")
+        if not isinstance(value, numbers.Integral) or not 0 <= value < classes:
+            raise InputError(
+                f"`labels` must be integers from 0 to {classes - 1}. "
+                f"Received: {value!r}."
+            )

@@ -9,6 +9,8 @@ from tf_student.evaluation.features import Features
 from tf_student.evaluation.metrics import Value
 from tf_student.evaluation.statistics import Statistics
 
+# The accuracy on real images above which an extractor classifies these classes.
+_CLASSIFIES = 0.5
 ACCURACY, INTRA_FID = "class accuracy", "intra-class FID"
 
 
@@ -30,8 +32,10 @@ class ClassReference:
     ):
         self.classes = classes
         self._real: list[frechet.Reference] = []
+        self._classifies = False
         if not classes or labels is None or not isinstance(real, Features):
             return
+        self._classifies = _accuracy(real, labels(), classes) > _CLASSIFIES
         by_class = _by_class(real, labels(), classes)
         if by_class is not None:
             self._real = [frechet.Reference(stats) for stats in by_class]
@@ -47,7 +51,7 @@ class ClassReference:
 
         Returns:
             `class accuracy`, the share of images that the extractor assigns to their
-            class, if it has as many outputs as there are classes; and `intra-class
+            class, if it assigns most of the real images to theirs; and `intra-class
             FID`, the mean over the classes of the FID between their images (Miyato &
             Koyama, arXiv 1802.05637, sec. 5), if every class has more generated and
             real images than features.
@@ -55,9 +59,8 @@ class ClassReference:
         values: dict[str, Value] = {}
         if not self.classes or isinstance(generated, Statistics):
             return values
-        if generated.logits.shape[1] == self.classes:
-            right = generated.logits.argmax(axis=1) == labels
-            values[ACCURACY] = (float(np.mean(right)), None)
+        if self._classifies:
+            values[ACCURACY] = (_accuracy(generated, labels, self.classes), None)
         by_class = self._real and _by_class(generated, labels, self.classes)
         if by_class:
             distances = [
@@ -66,6 +69,13 @@ class ClassReference:
             ]
             values[INTRA_FID] = (float(np.mean(distances)), None)
         return values
+
+
+def _accuracy(features: Features, labels: np.ndarray, classes: int) -> float:
+    """The share of images that the extractor assigns to their class."""
+    if features.logits.shape[1] != classes:
+        return 0.0
+    return float(np.mean(features.logits.argmax(axis=1) == labels))
 
 
 def _by_class(

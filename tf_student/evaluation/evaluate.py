@@ -27,6 +27,7 @@ from tf_student.models.teacher import Teacher, as_teacher
 from tf_student.pairs import manifests
 from tf_student.pairs.reader import PairSet
 from tf_student.runtime import devices
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
 _NAMES = ("teacher", "student")
@@ -100,6 +101,7 @@ class _Networks:
         real: DataConfig | str,
         pairs: PairSet | str | None,
     ) -> Evaluation:
+        self._check_classes()
         pair_set = self._matching(pairs)
         config, shape = measurement.config, self.teacher.image_shape
         sources = self._sources(config.dpm_calls, pair_set, strategy)
@@ -108,6 +110,14 @@ class _Networks:
             named_sources.open_real(real, shape, config.max_real),
             lambda: _same_noise(sources, pair_set, config.same_noise),
         )
+
+    def _check_classes(self) -> None:
+        for name, student in self.students.items():
+            if student.classes != self.teacher.classes:
+                raise InputError(
+                    f"`{name}` must have the teacher's classes. Expected: "
+                    f"{self.teacher.classes}, received: {student.classes}."
+                )
 
     def _sources(
         self, dpm_calls: int, pair_set: PairSet | None, strategy: tf.distribute.Strategy

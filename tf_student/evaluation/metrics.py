@@ -95,9 +95,11 @@ def statistics_of(images: Features | Statistics) -> Statistics:
 
 
 def summarize(ranges: list[dict[str, Value]]) -> dict[str, Score]:
-    """Mean and standard deviation of each metric over the ranges of seeds."""
+    """Mean and standard deviation of each metric that all ranges of seeds have."""
     scores = {}
     for name in ranges[0]:
+        if any(name not in metrics for metrics in ranges):
+            continue
         values = [metrics[name][0] for metrics in ranges]
         errors = [metrics[name][1] for metrics in ranges]
         estimated = [error for error in errors if error is not None]

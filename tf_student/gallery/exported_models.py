@@ -10,6 +10,7 @@ from tf_student.runtime import paths
 from tf_student.runtime.errors import InputError, first_line
 from tf_student.serving import metadata, versions
 from tf_student.serving.class_signatures import ANY
+from tf_student.serving.signatures import LABELS
 
 _SIGNATURES = ("interpolate", "sample")
 
@@ -128,7 +129,7 @@ class ExportedModel:
     def _seeded(self, seed: int, count: int, label: int) -> dict[str, tf.Tensor]:
         """The inputs of the signature `sample`."""
         if self.classes:
-            return {"seed": _int64(seed), "labels": tf.fill([count], _int32(label))}
+            return {"seed": _int64(seed), LABELS: tf.fill([count], _int32(label))}
         return {"seed": _int64(seed), "count": _int32(count)}
 
     def _walk(

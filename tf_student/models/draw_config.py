@@ -28,7 +28,7 @@ class SampleConfig:
     seed: int = option(0, "Seed of the noise.", minimum=0, maximum=MAX_SEED)
     labels: tuple[int, ...] = option(
         (),
-        "Classes, for networks that have them: a row of 16 images for each, in turn. "
+        "Classes of the rows of 16 images, in turn, for networks that have them. "
         "Without them, the class of each image is drawn from seed and index.",
         minimum=0,
         maximum=10**6,

@@ -228,14 +228,19 @@ def require_unconditional(config: UNetConfig, name: str) -> None:
         )
 
 
+def check_guidance(unet: UNetConfig, sampler: SamplerConfig) -> None:
+    """Raises an `InputError` if a sampler needs a null class that a network lacks."""
+    if sampler.guidance != 1 and not unet.label_dropout:
+        raise InputError(
+            "`guidance` must be 1 for a network without a null class, which training "
+            f"with `label_dropout` gives it. Received: guidance={sampler.guidance}."
+        )
+
+
 def _sampler(
     unet: UNet, diffusion: DiffusionConfig, config: SamplerConfig
 ) -> Callable[[Inputs], tf.Tensor]:
-    if config.guidance != 1 and not unet.config.label_dropout:
-        raise InputError(
-            "`guidance` must be 1 for a network without a null class, which training "
-            f"with `label_dropout` gives it. Received: guidance={config.guidance}."
-        )
+    check_guidance(unet.config, config)
 
     def sample(inputs: Inputs) -> tf.Tensor:
         z, labels = split(inputs)

@@ -148,7 +148,8 @@ class PairSet:
         """All held-out pairs once, in the order of their indices.
 
         Returns:
-            A dataset of (noise float32, image uint8), `[height, width, channels]`.
+            A dataset of (noise float32, image uint8), `[height, width, channels]`,
+            with labels as in `dataset`.
 
         Example:
 

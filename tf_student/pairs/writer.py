@@ -19,8 +19,9 @@ from tf_student.runtime.errors import InputError, Preempted
 from tf_student.runtime.preemption import StopSignal
 from tf_student.runtime.progress import bar as progress_bar
 
-# A record's framing, its index and the names of its features take 71 to 89 bytes.
-_RECORD_OVERHEAD = 96
+# A record's framing, its index, its label and the names of its features take 71 to 104
+# bytes.
+_RECORD_OVERHEAD = 112
 _PNG_OVERHEAD = 100
 _ATTEMPTS = 3
 

@@ -69,7 +69,6 @@ DIGITS_LONG = dataclasses.replace(
     log=LogConfig(log_every=50, checkpoint_every=1000, evaluate_every=1000),
 )
 
-# With classes. Half of the guidance is lost without more steps than `digits` has.
 DIGITS_CLASSES = dataclasses.replace(
     DIGITS,
     unet=dataclasses.replace(DIGITS.unet, classes=10, label_dropout=0.1),

@@ -22,9 +22,19 @@ class InputError(ValueError):
         text = str(message)
         if len(text) > _LENGTH:
             text = f"{text[: _LENGTH // 2]} ... {text[-_LENGTH // 2 :]}"
-        if not text.isprintable():
-            text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-        super().__init__(text)
+        super().__init__(printable(text))
+
+
+def printable(text: str) -> str:
+    """The text with escapes for characters that do not print, such as line ends.
+
+    Example:
+
+    >>> from tf_student.runtime.errors import printable
+    >>> printable("two\\nlines")
+    'two\\\\nlines'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class ServerError(OSError):

@@ -10,13 +10,13 @@ from tf_student.diffusion import interpolation, noise
 from tf_student.diffusion.inputs import Inputs
 from tf_student.serving.signatures import (
     LABELS,
+    SEED,
     ServedModel,
     encode_pngs,
     scalar,
     within,
 )
 
-_SEED = tf.TensorSpec([], tf.int64, "seed")
 _LABELS = tf.TensorSpec([None], tf.int32, LABELS)
 # In place of a label: draw the class from the seed.
 ANY = -1
@@ -65,7 +65,7 @@ class ServedClasses(ServedModel):
         )
         ends = [spec([], tf.int64, "seed_a"), spec([], tf.int64, "seed_b")]
         walk = [*ends, spec([], tf.int32, "steps"), spec([], tf.int32, "label")]
-        drawn = [_SEED, _LABELS]
+        drawn = [SEED, _LABELS]
         functions = {
             "serving_default": function(self._from_both, input_signature=[z, _LABELS]),
             "sample": function(self._sample_classes, input_signature=drawn),

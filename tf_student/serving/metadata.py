@@ -64,7 +64,11 @@ def write(directory: str, metadata: Metadata) -> None:
     """Writes the metadata into the directory of a SavedModel."""
     folder = os.path.join(directory, EXTRA)
     tf.io.gfile.makedirs(folder)
-    files.write_json(os.path.join(folder, _FILE), dataclasses.asdict(metadata))
+    values = dataclasses.asdict(metadata)
+    # Earlier versions do not know it.
+    if not metadata.classes:
+        del values["classes"]
+    files.write_json(os.path.join(folder, _FILE), values)
 
 
 def exists(directory: str) -> bool:

@@ -8,7 +8,7 @@ from tf_student.data import images
 from tf_student.diffusion import interpolation, noise
 from tf_student.diffusion.inputs import Inputs
 
-_SEED = tf.TensorSpec([], tf.int64, "seed")
+SEED = tf.TensorSpec([], tf.int64, "seed")
 _COUNT = tf.TensorSpec([], tf.int32, "count")
 # Name of the input of a model with classes.
 LABELS = "labels"
@@ -63,13 +63,13 @@ class ServedModel(tf.Module):
         steps = spec([], tf.int32, "steps")
         functions = {
             "serving_default": function(self._from_noise, input_signature=[z]),
-            "sample": function(self._sample, input_signature=[_SEED, _COUNT]),
+            "sample": function(self._sample, input_signature=[SEED, _COUNT]),
             "interpolate": function(self._interpolate, input_signature=[*ends, steps]),
         }
         if self._shape[-1] in (1, 2, 3, 4):
             for name, output in (("png", "png"), ("png_json", "png_bytes")):
                 functions[name] = function(
-                    self._png(output), input_signature=[_SEED, _COUNT]
+                    self._png(output), input_signature=[SEED, _COUNT]
                 )
         return functions
 

@@ -19,6 +19,7 @@ from tf_student.runtime import files
 from tf_student.runtime.errors import VerificationError
 from tf_student.serving import environment, native
 from tf_student.serving.class_signatures import ANY
+from tf_student.serving.signatures import LABELS
 
 _SEEDS, _COUNT = (7, 8), 3
 # The largest accepted distance in [-1, 1], for results near the middle of two uint8
@@ -149,8 +150,8 @@ def _inputs(shape: tuple[int, int, int], classes: int) -> _Inputs:
     # -1 asks for the classes that the seed draws.
     asked = np.where(np.arange(_COUNT) == 0, ANY, labels).astype(np.int32)
     return {
-        "serving_default": {"noise": z, "labels": labels},
-        "sample": {"seed": first, "labels": asked},
+        "serving_default": {"noise": z, LABELS: labels},
+        "sample": {"seed": first, LABELS: asked},
         "interpolate": {**walk, "label": np.int32(ANY)},
     }
 
@@ -167,7 +168,7 @@ def _expected(
         tf.constant(z[0]), tf.constant(other[0]), tf.linspace(0.0, 1.0, _COUNT)
     )
     draw = tf.function(lambda inputs: (generate(inputs) + 1.0) * 127.5)
-    given = inputs["serving_default"].get("labels")
+    given = inputs["serving_default"].get(LABELS)
     labels = None if given is None else np.asarray(given)
 
     def clipped(z: tf.Tensor, labels: np.ndarray | None) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_student.serving import metadata
+from tf_student.serving.signatures import LABELS
 
 # The name that ModelServer expects, with at most 1000 requests.
 _FILE = "tf_serving_warmup_requests"
@@ -51,7 +52,7 @@ def write(
 def _inputs(
     signature: str, count: int, about: metadata.Metadata
 ) -> dict[str, np.ndarray | np.generic]:
-    labels = {"labels": np.zeros(count, np.int32)} if about.classes else {}
+    labels = {LABELS: np.zeros(count, np.int32)} if about.classes else {}
     if signature == "serving_default":
         return {"noise": np.zeros((count, *about.image_shape), np.float32), **labels}
     if signature == "interpolate":

@@ -118,12 +118,15 @@ class _Inputs:
         )
         return pairs
 
-    def open_real(self, shape: tuple[int, int, int]) -> ImageSet | None:
-        """The real images."""
+    def open_real(self, teacher: Teacher) -> ImageSet | None:
+        """The real images, with the labels that the teacher needs."""
         if self.real is None:
             return None
         real = DataConfig(self.real) if isinstance(self.real, str) else self.real
-        return datasets.load(real, shape)
+        images = datasets.load(real, teacher.image_shape)
+        if teacher.classes:
+            images.checked_label(teacher.classes)
+        return images
 
 
 def _check_student(student: Student, teacher: Teacher) -> None:
@@ -165,7 +168,7 @@ def _task(
         seed=setup.train.seed,
         run=setup.run,
         pairs=inputs.open_pairs(teacher),
-        real=inputs.open_real(teacher.image_shape),
+        real=inputs.open_real(teacher),
         quality=inputs.quality,
     )
 

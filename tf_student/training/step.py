@@ -141,6 +141,8 @@ def _make_gradients(
             scaled = optimizer.scale_loss(value)
         values = {k: global_mean(v, batch_size) for k, v in found.metrics.items()}
         grads = tape.gradient(scaled, network.trainable_variables)
+        # A table's gradient has rows that repeat, which norms and loops do not add up.
+        grads = [tf.convert_to_tensor(gradient) for gradient in grads]
         return ({"loss": value, **values}, grads), dict(found.carried)
 
     @tf.function(jit_compile=xla, reduce_retracing=True)

@@ -33,6 +33,7 @@ def student_loss(
     Args:
         model: a student, G.
         pair: float32 noise z and uint8 image, both `[batch, height, width, channels]`.
+            With classes, the pair of noise and labels takes the place of noise.
         seed: int32 `[2]`, the seed of the dropout masks.
         distance: `l1`, or `l2` for the squared error; summed over pixels.
 
@@ -69,7 +70,7 @@ class StudentTask:
     def examples(
         self, start: int, part: streams.Part = streams.WHOLE
     ) -> tf.data.Dataset:
-        """Endless (noise float32, image uint8) from a position on."""
+        """Endless (noise float32, image uint8) from a position on; see `Pairs`."""
         return self.pairs.train(
             seed=self.seed, start=start, max_pairs=self.config.max_pairs, part=part
         )

@@ -4,7 +4,7 @@ from tf_student.architecture.unet_config import UNetConfig
 from tf_student.data import datasets
 from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
-from tf_student.models.teacher import Teacher
+from tf_student.models.teacher import Teacher, check_guidance
 from tf_student.models.unet import UNet
 from tf_student.runtime import devices
 from tf_student.runtime.run_config import RunConfig
@@ -55,6 +55,7 @@ def train_teacher(
     >>> teacher = train_teacher("runs/digits/new_teacher", unet=teacher.unet.config,
     ...                         train=TrainConfig(steps=2, batch_size=4))
     """
+    check_guidance(unet, sampler)
     strategy = devices.open_devices(run, train.seed, workers=True)
     setup = TrainRun(directory, strategy, train, log, run, progress)
     return _train(data, unet, diffusion, sampler, setup)
