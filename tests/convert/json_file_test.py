@@ -17,7 +17,7 @@ def test_an_object(path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[1]", "must hold a JSON object. Received: [1]."),
+        (b"[1]", r"must hold a JSON object. Received: \[1\]."),
         (b"3", "must hold a JSON object. Received: 3."),
         (b"null", "must hold a JSON object. Received: None."),
         (b'"text"', "must hold a JSON object. Received: 'text'."),

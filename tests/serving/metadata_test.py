@@ -41,8 +41,9 @@ def test_written_metadata_can_be_read(model, tmp_path):
 def test_metadata_of_version_0_1_can_be_read(tmp_path):
     _write(tmp_path, json.dumps(VERSION_0_1))
     values = dataclasses.asdict(metadata.read(str(tmp_path)))
-    assert values == {**VERSION_0_1, "image_shape": (8, 8, 1), "objective": ""}
-    assert list(values) == [*VERSION_0_1, "objective"]
+    added = {"objective": "", "classes": 0}
+    assert values == {**VERSION_0_1, "image_shape": (8, 8, 1), **added}
+    assert list(values) == [*VERSION_0_1, *added]
 
 
 def test_missing_metadata_are_an_input_error(tmp_path):

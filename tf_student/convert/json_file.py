@@ -21,7 +21,8 @@ def read(path: str) -> dict[str, Any]:
     """
     if tf.io.gfile.stat(path).length > _BYTES:
         raise InputError(f"{path} must have at most {_BYTES:,} bytes.")
-    value = files.read_object(path)
+    # Configs of diffusers have infinity.
+    value = files.read_object(path, infinity=True)
     level = list(value.values())
     for _ in range(_DEPTH):
         if huge := [v for v in level if type(v) is int and v.bit_length() > 63]:

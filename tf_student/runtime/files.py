@@ -125,17 +125,23 @@ def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
             file.write(content.getvalue())
 
 
-def read_json(path: str) -> Any:
+def read_json(path: str, *, infinity: bool = False) -> Any:
     """Reads a JSON file, which anything may have written.
+
+    Args:
+        path: of the file.
+        infinity: whether it may have NaN and infinity, which Python writes although
+            they are not JSON.
 
     Raises:
         InputError: if the file is damaged: not UTF-8, not JSON, nested too deeply, or
-            with NaN, infinity or integers of thousands of digits.
+            with integers of thousands of digits.
     """
     with tf.io.gfile.GFile(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        constant = None if infinity else _refuse_constant
+        return json.loads(content.decode("utf-8-sig"), parse_constant=constant)
     except (ValueError, RecursionError) as error:
         reason = first_line(error)
         raise InputError(f"{path} is not valid JSON: {reason}.") from error
@@ -145,13 +151,13 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def read_object(path: str) -> dict[str, Any]:
-    """Reads a JSON file that holds an object.
+def read_object(path: str, *, infinity: bool = False) -> dict[str, Any]:
+    """Reads a JSON file that holds an object, as `read_json` does.
 
     Raises:
         InputError: if the file is damaged, or holds a list, a number, null, ...
     """
-    values = read_json(path)
+    values = read_json(path, infinity=infinity)
     if not isinstance(values, dict):
         raise InputError(
             f"{path} must hold a JSON object. Received: {repr(values)[:50]}."
