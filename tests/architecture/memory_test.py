@@ -76,3 +76,32 @@ def test_a_batch_of_lsun_fits_a_small_gpu_in_recomputed_parts():
     config, gib = systems.LSUN_BEDROOM.unet, 2**30
     assert memory.training(config, 32) > 40 * gib
     assert memory.training(config, 8, half=True, recompute=True) < 6 * gib
+
+
+def test_matching_through_the_teacher_stores_three_networks():
+    config = dataclasses.replace(TINY, dropout=0.0)
+    weights = memory.parameters(config)
+    one = memory.training(config, 3) - 20 * weights
+    gradients = 3 * 4 * memory._gradients(config)
+    matching = memory.matching(config, 3, through_teacher=True)
+    assert matching == 36 * weights + 3 * (one - gradients) + gradients
+
+
+def test_matching_without_gradients_of_the_teacher_by_hand():
+    config = dataclasses.replace(
+        TINY,
+        image_size=4,
+        base_width=4,
+        width_multipliers=(1,),
+        blocks_per_level=1,
+        attention_resolutions=(),
+        groups=2,
+        dropout=0.0,
+    )
+    one = memory.training(config, 3) - 20 * memory.parameters(config)
+    # The outputs of the stem and of the block down; the widest has 8 + 4 channels.
+    skips, widest = 2 * 16 * 4, 2 * 16 * 12
+    other = 2 * (skips + widest)
+    matching = memory.matching(config, 3, through_teacher=False)
+    expected = 36 * memory.parameters(config) + one + 3 * 4 * (other - widest)
+    assert matching == expected

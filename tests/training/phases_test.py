@@ -1,4 +1,5 @@
 import dataclasses
+import time
 
 import keras
 import numpy as np
@@ -67,6 +68,56 @@ def test_later_phases_get_what_earlier_ones_carry(
     assert {k: float(v) for k, v in values.items()} == pytest.approx(expected)
     moment = train_state.helpers["follower"].optimizer.first_moments[0].numpy()
     np.testing.assert_allclose(moment, [[0.1 * 2 * -0.25 * square]], rtol=1e-5)
+
+
+def test_a_phase_starts_when_the_gradients_before_it_are_known(
+    toy_task, make_toy_state, strategy
+):
+    """Or the activations of both would be in memory at once."""
+    config = TrainConfig(batch_size=4, steps=3, learning_rate=0.01)
+    train_state, (first, second) = _two_phases(make_toy_state, strategy, config)
+    events = []
+
+    def note(x, name, seconds):
+        def record(value):
+            time.sleep(seconds)
+            events.append(name)
+            return value
+
+        # Stateless, so that only data and control dependencies order the calls.
+        y = tf.numpy_function(record, [x], x.dtype, stateful=False)
+        return tf.ensure_shape(y, x.shape)
+
+    @tf.custom_gradient
+    def slow_backward(losses):
+        def backward(gradient):
+            # It must depend on the forward pass: a constant would be folded.
+            return note(tf.where(losses < 1e9, gradient, 0.0), "backward", 0.3)
+
+        return tf.identity(losses), backward
+
+    def first_loss(batch, carried, seed):
+        found = first.loss(batch, carried, seed)
+        return found._replace(losses=slow_backward(found.losses))
+
+    def second_loss(batch, carried, seed):
+        y = note(carried["y"], "next phase", 0.0)
+        return second.loss(batch, {"y": y}, seed)
+
+    train_step = step.make_train_step(
+        strategy,
+        train_state,
+        [
+            dataclasses.replace(first, loss=first_loss),
+            dataclasses.replace(second, loss=second_loss),
+        ],
+        config=config,
+        xla=False,
+    )
+    batches = iter(distribute(strategy, toy_task().examples_from_0, 4))
+    train_step(next(batches), tf.constant(0.0))
+    replicas = strategy.num_replicas_in_sync
+    assert events == ["backward"] * replicas + ["next phase"] * replicas
 
 
 def test_each_phase_clips_its_own_gradients(toy_task, make_toy_state, strategy):

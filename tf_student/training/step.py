@@ -98,9 +98,11 @@ def _make_replica_step(
         carried = {}
         for phase, gradients in zip(phases, functions, strict=True):
             sums, more = gradients(batch, carried, seed)
-            carried = {**carried, **more}
             values, grads = _all_reduced(context, sums)
             values["gradient_norm"] = _apply(phase, grads)
+            # Phases that were computed in parallel would all need their memory at once.
+            with tf.control_dependencies([values["gradient_norm"]]):
+                carried = tf.nest.map_structure(tf.identity, {**carried, **more})
             outcome.values.update({phase.metric(k): v for k, v in values.items()})
         return outcome
 
