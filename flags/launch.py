@@ -6,6 +6,7 @@ import logging as standard_logging
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, NoReturn
@@ -27,6 +28,8 @@ from tf_student.runtime.errors import (
 EXIT_INPUT = 2
 EXIT_DIVERGED = 3
 EXIT_UNVERIFIED = 4
+# EX_SOFTWARE: nobody foresaw the error.
+EXIT_UNEXPECTED = 70
 # EX_TEMPFAIL: running the same command again continues.
 EXIT_PREEMPTED = 75
 EXIT_INTERRUPTED = 130
@@ -47,6 +50,8 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
         plan: returns what the command would do and its cost, which --dry_run prints
             instead of running `main`. A command without a plan has no such flag.
     """
+    text = "Show the traceback of an unexpected error, for a bug report."
+    flags.DEFINE_boolean("debug", False, text, module_name="tf_student.debug")
     if plan is not None:
         text = "Print what the command would do and what it would cost, and exit."
         flags.DEFINE_boolean("dry_run", False, text, module_name=config_flags.GROUP)
@@ -81,7 +86,9 @@ def _execute(
     except Exception as error:
         explained = _explain(error)
         if explained is None:
-            raise
+            if flags.FLAGS.debug:
+                raise
+            explained = _describe_unexpected(error), EXIT_UNEXPECTED
         # A file system that does not respond may do so later.
         _fail(*explained, final=type(error).__name__ != "UnavailableError")
 
@@ -102,6 +109,19 @@ def _explain(error: Exception) -> tuple[str, int] | None:
         case _ if _is_file_system_error(error):
             return first_line(error), EXIT_INPUT
     return None
+
+
+def _describe_unexpected(error: Exception) -> str:
+    """A line about an error that nobody foresaw, whose traceback goes to a file."""
+    text = f"unexpected {type(error).__name__}: {first_line(error).rstrip('.')}."
+    try:
+        descriptor, path = tempfile.mkstemp(prefix="tf-student-", suffix=".log")
+        with open(descriptor, "w", errors="replace") as file:
+            file.writelines(traceback.format_exception(error))
+    # The disk may be full, which may be the error itself.
+    except OSError:
+        return f"{text} --debug shows the traceback."
+    return f"{text} The traceback is in {path}, for a bug report."
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -104,6 +104,7 @@ def test_help_lists_only_the_commands_own_flags(fully_helped):
         "dry_run",
         "dtype",
         "export_dir",
+        "guidance",
         "matched_dir",
         "max_count",
         "name",

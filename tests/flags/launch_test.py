@@ -1,6 +1,10 @@
 """Errors that commands leave for the scripts of schedulers."""
 
+import re
+from pathlib import Path
+
 import pytest
+from absl import flags
 from tf_student.flags import launch
 
 from tf_student.runtime.errors import DivergedError, InputError, Preempted, WorkerLost
@@ -62,3 +66,42 @@ def test_unknown_scheme_of_a_path_is_one_line(marker):
         tf.io.gfile.exists("s3://bucket/run")
     code, text = marker(raised.value)
     assert code == 2 and "scheme 's3' not implemented" in text
+
+
+@pytest.fixture
+def debug(monkeypatch, tmp_path):
+    """Sets --debug, and keeps the files of unexpected errors in a folder."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    values = flags.FlagValues()
+    flags.DEFINE_boolean("debug", False, "", flag_values=values)
+    values(["test"])
+    monkeypatch.setattr(launch.flags, "FLAGS", values)
+    return values
+
+
+def test_unexpected_error_is_one_line_and_a_file(marker, debug, capsys):
+    error = RuntimeError("{{function_node __wrapped__Save}} disk full\nmore")
+    assert marker(error) == (70, None)
+    line = capsys.readouterr().err
+    found = re.fullmatch(
+        "tf-student distill: unexpected RuntimeError: disk full. The traceback is in "
+        "(.*), for a bug report.\n",
+        line,
+    )
+    text = Path(found[1]).read_text()
+    assert text.startswith("Traceback") and "in fail" in text
+
+
+def test_unexpected_error_without_a_place_for_the_file(
+    marker, debug, capsys, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    assert marker(RuntimeError("a")) == (70, None)
+    expected = "unexpected RuntimeError: a. --debug shows the traceback.\n"
+    assert capsys.readouterr().err == f"tf-student distill: {expected}"
+
+
+def test_debug_shows_the_traceback(marker, debug):
+    debug.debug = True
+    with pytest.raises(RuntimeError, match="a"):
+        marker(RuntimeError("a"))

@@ -1,5 +1,8 @@
 """The errors that a user can correct; the command line prints them as one line."""
 
+import re
+
+_NODES = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*")
 # The longest message: values from a file may be longer.
 _LENGTH = 1000
 
@@ -76,6 +79,9 @@ class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, or its type if it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    """Returns the first line of an error's message, or its type if it has none.
+
+    It omits the names of the graph's nodes, which TensorFlow puts before a message.
+    """
+    text = _NODES.sub("", str(error)).strip()
+    return text.splitlines()[0] if text else type(error).__name__
