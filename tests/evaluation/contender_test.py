@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from tf_student.evaluation import contender, image_sources, metrics, statistics
+from tf_student.evaluation.class_metrics import ClassReference
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.feature_reader import FeatureReader
 from tf_student.evaluation.features import Extractor
 from tf_student.evaluation.image_sources import Source
 from tf_student.runtime.errors import InputError
 
+_NO_CLASSES = ClassReference(statistics.Statistics(), 0, None)
 _CONFIG = EvaluateConfig(samples=20, repeats=3)
 _IMAGES = np.random.default_rng(0).integers(0, 256, [200, 2, 2, 1]).astype(np.uint8)
 
@@ -59,7 +61,9 @@ def reference(reader):
 
 
 def test_scores_are_means_over_the_ranges(reader, reference):
-    measured = contender.measure("student", _GENERATOR, reference, reader, _CONFIG)
+    measured = contender.measure(
+        "student", _GENERATOR, reference, reader, _CONFIG, _NO_CLASSES
+    )
     parts = [reader.read(_SET, "", start, 20) for start in (0, 20, 40)]
     expected = metrics.summarize([reference.measure(part) for part in parts])
     assert measured.measured.scores == expected
@@ -69,7 +73,9 @@ def test_scores_are_means_over_the_ranges(reader, reference):
 
 def test_only_generators_are_timed(reader, reference):
     generator, images = (
-        contender.measure("student", source, reference, reader, _CONFIG).measured
+        contender.measure(
+            "student", source, reference, reader, _CONFIG, _NO_CLASSES
+        ).measured
         for source in (_GENERATOR, _SET)
     )
     assert generator.milliseconds > 0 and images.milliseconds == 0

@@ -1,5 +1,6 @@
 import json
 import shutil
+import typing
 
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def test_shape_is_that_of_the_images(model):
 def test_limit_comes_from_the_metadata(base, model, tmp_path):
     assert model.limit is None
     shutil.copytree(base / "9", tmp_path / "1")
-    values = dict.fromkeys(metadata.Metadata.__dataclass_fields__, "")
+    kinds = typing.get_type_hints(metadata.Metadata)
+    values = {name: kind() for name, kind in kinds.items()}
     about = metadata.Metadata(**{**values, "image_shape": (8, 8, 3), "max_count": 5})
     metadata.write(str(tmp_path / "1"), about)
     assert ExportedModel(str(tmp_path)).limit == 5

@@ -118,7 +118,7 @@ def test_object_on_two_replicas_is_exported_once(model, tmp_path):
 def test_directory_without_a_network_is_refused(demo_run, tmp_path):
     with pytest.raises(InputError, match="must be a run's directory"):
         export(demo_run.pairs, str(tmp_path))
-    (tmp_path / "config.json").write_text('{"command": "other"}')
+    (tmp_path / "config.json").write_text('{"tf_student": "1", "command": "other"}')
     with pytest.raises(
         InputError, match=r"run directory of a teacher .* command other"
     ):

@@ -37,7 +37,7 @@ def test_missing_compiler_is_reported(directory, model, monkeypatch):
 
 
 def test_another_network_is_refused(directory, model, monkeypatch):
-    inputs = verification._inputs(TINY.image_shape)
+    inputs = verification._inputs(TINY.image_shape, 0)
 
     def draw(*arguments):
         drawn = verification._expected(inputs, model.student, TINY.image_shape)

@@ -48,10 +48,10 @@ def test_by_default_only_noise_is_sent(model, tmp_path):
     assert shapes == [(1, 8, 8, 3), (min(16, LIMIT), 8, 8, 3)]
 
 
-def test_equal_requests_are_equal_bytes(tmp_path):
+def test_equal_requests_are_equal_bytes(tmp_path, model):
     places = [str(tmp_path / name) for name in "ab"]
     for place in places:
-        warmup.write(place, "tiny", (8, 8, 3), ["sample", "interpolate"], (1, 4))
+        warmup.write(place, model.about, ["sample", "interpolate"], (1, 4))
     first, second = (
         np.fromfile(f"{place}/assets.extra/tf_serving_warmup_requests", np.uint8)
         for place in places

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.networks import TINY
 from tf_student.data import datasets
 from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
@@ -9,17 +12,18 @@ from tf_student.runtime.errors import InputError
 from tf_student.training import teacher_task
 
 _SHAPE = (8, 8, 1)
+_UNET = dataclasses.replace(TINY, channels=1)
 _DIFFUSION = DiffusionConfig()
 
 
-def _task(flip=False, image_set=None, seed=0):
+def _task(flip=False, image_set=None, seed=0, unet=_UNET):
     data = DataConfig("digits", flip=flip)
     return teacher_task.TeacherTask(
         image_set or datasets.load(data, _SHAPE),
         data,
         _DIFFUSION,
         SamplerConfig(calls=4),
-        _SHAPE,
+        unet,
         seed,
     )
 
@@ -116,3 +120,20 @@ def test_unreadable_image_is_named(tmp_path):
     image_set = datasets.load(DataConfig(str(tmp_path)), _SHAPE)
     with pytest.raises(InputError, match=r"torn.png is not a readable image"):
         _task(image_set=image_set).diagnose()
+
+
+def test_examples_of_a_network_with_classes_have_the_labels_of_their_images():
+    unet = dataclasses.replace(_UNET, classes=10)
+    images, _, _, labels = _take(_task(unet=unet), 0, 200)
+    real, real_labels = datasets.digits()
+    by_image = {image.tobytes(): int(n) for image, n in zip(real, real_labels)}
+    assert labels.tolist() == [by_image[image.tobytes()] for image in images]
+
+
+def test_some_labels_are_replaced_by_the_null_class():
+    unet = dataclasses.replace(_UNET, classes=10, label_dropout=0.2)
+    labels = _take(_task(unet=unet), 0, 2000)[3]
+    kept = _take(_task(unet=dataclasses.replace(_UNET, classes=10)), 0, 2000)[3]
+    assert ((labels == kept) | (labels == 10)).all()
+    # Five standard deviations of a share of 0.2 are 0.045.
+    assert abs(np.mean(labels == 10) - 0.2) < 0.045
