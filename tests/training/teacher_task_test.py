@@ -126,7 +126,9 @@ def test_examples_of_a_network_with_classes_have_the_labels_of_their_images():
     unet = dataclasses.replace(_UNET, classes=10)
     images, _, _, labels = _take(_task(unet=unet), 0, 200)
     real, real_labels = datasets.digits()
-    by_image = {image.tobytes(): int(n) for image, n in zip(real, real_labels)}
+    by_image = {
+        image.tobytes(): int(n) for image, n in zip(real, real_labels, strict=True)
+    }
     assert labels.tolist() == [by_image[image.tobytes()] for image in images]
 
 
