@@ -33,15 +33,9 @@ def from_array(
         InputError: if the array is not of this kind, or has other channels. Labels of
             another kind are an error only where labels are needed.
     """
-    if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
-        raise InputError(
-            f"{name} must hold uint8 images [n, height, width, channels]. "
-            f"Received: {array.dtype} {list(array.shape)}."
-        )
-    _, height, width, channels = array.shape
-    own = (height, width, channels)
+    own = _shape(array, name)
     shape = image_shape or own
-    resize.check_channels(channels, name, shape)
+    resize.check_channels(own[-1], name, shape)
     unsuitable = "" if labels is None else _unsuitable(labels, len(array))
     if unsuitable:
         labels = None
@@ -61,6 +55,17 @@ def from_array(
         label=None if labels is None else label_of_index(labels),
         no_labels=unsuitable,
     )
+
+
+def _shape(array: np.ndarray, name: str) -> Shape:
+    """The shape of an image of an array, which must hold uint8 images."""
+    if array.dtype != np.uint8 or array.ndim != 4 or not len(array):
+        raise InputError(
+            f"{name} must hold uint8 images [n, height, width, channels]. "
+            f"Received: {array.dtype} {list(array.shape)}."
+        )
+    _, height, width, channels = array.shape
+    return height, width, channels
 
 
 def label_of_index(labels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
