@@ -7,6 +7,18 @@ from tf_student.architecture import memory, plan
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
 
+# A network of one level, by hand.
+ONE_BLOCK = dataclasses.replace(
+    TINY,
+    image_size=4,
+    base_width=4,
+    width_multipliers=(1,),
+    blocks_per_level=1,
+    attention_resolutions=(),
+    groups=2,
+    dropout=0.0,
+)
+
 
 @pytest.mark.parametrize("config", [TINY, systems.CIFAR10.unet])
 def test_parameters_of_the_network(config):
@@ -18,16 +30,7 @@ def test_without_images_there_are_weights_ema_moments_and_gradients():
 
 
 def test_one_block_by_hand():
-    config = dataclasses.replace(
-        TINY,
-        image_size=4,
-        base_width=4,
-        width_multipliers=(1,),
-        blocks_per_level=1,
-        attention_resolutions=(),
-        groups=2,
-        dropout=0.0,
-    )
+    config = ONE_BLOCK
     # The inputs of the block down, of the three in the middle and of the two up.
     inputs = 16 * (4 + 3 * 4 + 2 * 8)
     # Residual blocks store inputs + 2 outputs; attention also stores its weights.
@@ -88,16 +91,7 @@ def test_matching_through_the_teacher_stores_three_networks():
 
 
 def test_matching_without_gradients_of_the_teacher_by_hand():
-    config = dataclasses.replace(
-        TINY,
-        image_size=4,
-        base_width=4,
-        width_multipliers=(1,),
-        blocks_per_level=1,
-        attention_resolutions=(),
-        groups=2,
-        dropout=0.0,
-    )
+    config = ONE_BLOCK
     one = memory.training(config, 3) - 20 * memory.parameters(config)
     # The outputs of the stem and of the block down; the widest has 8 + 4 channels.
     skips, widest = 2 * 16 * 4, 2 * 16 * 12

@@ -40,6 +40,9 @@ def test_intra_class_fid_is_the_mean_over_the_classes(reference):
     assert same == pytest.approx(0.0, abs=1e-6)
     # Each class moves by 2 in each of 4 dimensions, and the covariances stay.
     assert moved == pytest.approx(4 * 2.0**2, rel=1e-4)
+    values = reference.measure(_features(LABELS, shift=2.0), LABELS)
+    of_classes = [values[f"FID, class {k}"][0] for k in range(CLASSES)]
+    assert of_classes == pytest.approx([16.0] * CLASSES, rel=1e-4)
     # Images of swapped classes have the FID of other images, not of all together.
     swapped = (LABELS + 1) % CLASSES
     assert reference.measure(_features(LABELS), swapped)[INTRA_FID][0] > 100
@@ -47,14 +50,16 @@ def test_intra_class_fid_is_the_mean_over_the_classes(reference):
 
 def test_few_images_of_a_class_leave_no_fid(reference):
     labels = np.array([0] * 20 + [1] * 20 + [2] * DIMENSIONS)
-    assert INTRA_FID not in reference.measure(_features(labels), labels)
+    values = reference.measure(_features(labels), labels)
+    assert list(values) == [ACCURACY, "FID, class 0", "FID, class 1"]
 
 
 def test_a_score_that_a_range_lacks_is_not_reported(reference):
     few = np.array([0] * 20 + [1] * 20 + [2] * DIMENSIONS)
     ranges = [reference.measure(_features(x), x) for x in (LABELS, few)]
-    assert list(metrics.summarize(ranges)) == [ACCURACY]
-    assert list(metrics.summarize(ranges[::-1])) == [ACCURACY]
+    shared = [ACCURACY, "FID, class 0", "FID, class 1"]
+    assert list(metrics.summarize(ranges)) == shared
+    assert list(metrics.summarize(ranges[::-1])) == shared
 
 
 def test_an_extractor_of_other_classes_gives_no_accuracy():

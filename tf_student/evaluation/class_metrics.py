@@ -31,14 +31,13 @@ class ClassReference:
         labels: Callable[[], np.ndarray] | None,
     ):
         self.classes = classes
-        self._real: list[frechet.Reference] = []
+        self._real: dict[int, frechet.Reference] = {}
         self._classifies = False
         if not classes or labels is None or not isinstance(real, Features):
             return
         self._classifies = _accuracy(real, labels(), classes) > _CLASSIFIES
         by_class = _by_class(real, labels(), classes)
-        if by_class is not None:
-            self._real = [frechet.Reference(stats) for stats in by_class]
+        self._real = {k: frechet.Reference(stats) for k, stats in by_class.items()}
 
     def measure(
         self, generated: Features | Statistics, labels: np.ndarray
@@ -51,24 +50,24 @@ class ClassReference:
 
         Returns:
             `class accuracy`, the share of images that the extractor assigns to their
-            class, if it assigns most of the real images to theirs; and `intra-class
-            FID`, the mean over the classes of the FID between their images (Miyato &
-            Koyama, arXiv 1802.05637, sec. 5), if every class has more generated and
-            real images than features.
+            class, if it assigns most of the real images to theirs; `FID, class 0` and
+            so on, for each class of which there are more generated and more real images
+            than features; and `intra-class FID`, the mean of these (Miyato & Koyama,
+            arXiv 1802.05637, sec. 5), if every class has one.
         """
         values: dict[str, Value] = {}
         if not self.classes or isinstance(generated, Statistics):
             return values
         if self._classifies:
             values[ACCURACY] = (_accuracy(generated, labels, self.classes), None)
-        by_class = self._real and _by_class(generated, labels, self.classes)
-        if by_class:
-            distances = [
-                reference.distance(stats)
-                for reference, stats in zip(self._real, by_class, strict=True)
-            ]
-            values[INTRA_FID] = (float(np.mean(distances)), None)
-        return values
+        by_class = _by_class(generated, labels, self.classes) if self._real else {}
+        distances = {
+            k: self._real[k].distance(by_class[k])
+            for k in sorted(self._real.keys() & by_class.keys())
+        }
+        if len(distances) == self.classes:
+            values[INTRA_FID] = (float(np.mean(list(distances.values()))), None)
+        return values | {f"FID, class {k}": (v, None) for k, v in distances.items()}
 
 
 def _accuracy(features: Features, labels: np.ndarray, classes: int) -> float:
@@ -80,16 +79,14 @@ def _accuracy(features: Features, labels: np.ndarray, classes: int) -> float:
 
 def _by_class(
     features: Features, labels: np.ndarray, classes: int
-) -> list[Statistics] | None:
-    """Statistics of each class; None if a class has too few images for them."""
-    dimensions = features.activations.shape[1]
-    if np.bincount(labels, minlength=classes).min() <= dimensions:
-        return None
-    return [
-        statistics.of(
+) -> dict[int, Statistics]:
+    """Statistics of the classes that have more images than there are features."""
+    counts = np.bincount(labels, minlength=classes)
+    return {
+        int(label): statistics.of(
             features.activations[np.flatnonzero(labels == label)],
             f"{features.name}, class {label}",
             features.extractor,
         )
-        for label in range(classes)
-    ]
+        for label in np.flatnonzero(counts > features.activations.shape[1])
+    }

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_student.data import images
 from tf_student.diffusion import inputs as network_inputs
-from tf_student.diffusion import interpolation, noise
+from tf_student.diffusion import noise
 from tf_student.diffusion.inputs import Inputs
 from tf_student.serving.signatures import (
     LABELS,
@@ -93,12 +93,10 @@ class ServedClasses(ServedModel):
         return png
 
     def _walk(self, seed_a, seed_b, steps, label):
-        steps = scalar(steps, 2, self._limit, "steps")
+        walk = self._between(seed_a, seed_b, steps)
         label = scalar(label, ANY, self._classes - 1, "label")
-        ends = [self._noise(seed_a, 1, "seed_a"), self._noise(seed_b, 1, "seed_b")]
-        walk = interpolation.slerp(ends[0][0], ends[1][0], tf.linspace(0.0, 1.0, steps))
         label = self._drawn(seed_a, label[None])[0]
-        return {"images": self._uint8_images(walk, tf.fill([steps], label))}
+        return {"images": self._uint8_images(walk, tf.fill([tf.shape(walk)[0]], label))}
 
     def _of_seed(self, seed, labels):
         labels = self._checked(labels, ANY)

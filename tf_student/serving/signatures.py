@@ -90,10 +90,14 @@ class ServedModel(tf.Module):
         return png
 
     def _interpolate(self, seed_a, seed_b, steps):
+        return {"images": self._uint8_images(self._between(seed_a, seed_b, steps))}
+
+    def _between(self, seed_a, seed_b, steps):
+        """The noise from the first image of one seed to that of another."""
         steps = scalar(steps, 2, self._limit, "steps")
         ends = [self._noise(seed_a, 1, "seed_a"), self._noise(seed_b, 1, "seed_b")]
-        walk = interpolation.slerp(ends[0][0], ends[1][0], tf.linspace(0.0, 1.0, steps))
-        return {"images": self._uint8_images(walk)}
+        weights = tf.linspace(0.0, 1.0, steps)
+        return interpolation.slerp(ends[0][0], ends[1][0], weights)
 
     def _images(self, seed, count):
         count = scalar(count, 1, self._limit, "count")
