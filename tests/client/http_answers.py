@@ -14,12 +14,14 @@ class _Server(http.server.ThreadingHTTPServer):
 def serving(write):
     """Yields the address of a server.
 
-    `write(handler)` writes the answer to a request into `handler.wfile`; the request's
-    body has not been read.
+    `write(handler)` writes the answer to a request into `handler.wfile`. The request's
+    body has been read: a connection that is closed with unread bytes is reset, and the
+    client may then lose the answer.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             write(self)
 
         do_GET = do_POST  # noqa: N815 - the library's name.
