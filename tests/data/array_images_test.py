@@ -108,6 +108,51 @@ def test_labels_beside_several_arrays_are_those_of_none(tmp_path):
     assert load(tmp_path / "a.npz").classes == 0
 
 
+def test_arrays_without_names_are_images_and_labels(tmp_path):
+    images = RNG.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", images, np.array([1, 0, 1]))
+    image_set = load(tmp_path / "a.npz")
+    assert np.array_equal(all_images(image_set), images)
+    assert list(image_set.labels().as_numpy_iterator()) == [1, 0, 1]
+
+
+def test_images_beside_statistics_are_found(tmp_path):
+    images = RNG.integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    path = tmp_path / "a.npz"
+    np.savez(path, mu=np.zeros(5), sigma=np.eye(5), real=images)
+    assert np.array_equal(all_images(load(path)), images)
+    assert refusal(lambda: load(path, split="mu")) == (
+        f"{path} must hold uint8 images [n, height, width, channels]. "
+        "Received: float64 [5]."
+    )
+
+
+def test_a_single_array_needs_its_name_or_none(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, faces=np.zeros((2, 8, 8, 3), np.uint8))
+    assert load(path, split="faces").count == 2
+    assert refusal(lambda: load(path, split="other")) == (
+        f"`split` must be an array of {path}: faces. Received: split=other."
+    )
+
+
+def test_an_npz_without_images_says_what_it_has(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, m=np.zeros(5), s=np.eye(5))
+    assert refusal(lambda: load(path)) == (
+        f"{path} must hold uint8 images [n, height, width, channels]. "
+        "Received: m float64 [5], s float64 [5, 5]."
+    )
+
+
+def test_channels_first_is_an_error(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, np.zeros((2, 3, 8, 8), np.uint8))
+    assert refusal(lambda: load(path)) == (
+        f"{path} must hold images with their channels last. Received: [2, 3, 8, 8]."
+    )
+
+
 def test_the_digits_have_labels():
     image_set = load("digits", (8, 8, 1))
     assert image_set.classes == 10

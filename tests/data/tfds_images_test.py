@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tests.image_sets import all_images, load, refusal, take
+from tf_student.data import tfds_images
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,60 @@ def test_every_tfds_image_comes_once(celeb_a):
 def test_a_missing_split_of_tfds_is_an_error(celeb_a):
     assert refusal(
         lambda: load("celeb_a", (64, 64, 3), data_dir=celeb_a, split="test")
-    ) == ("`split` must be one of train. Received: split=test.")
+    ) == (
+        "`split` must be one of train, or made of them, as in train[:50%]. "
+        "Received: split=test."
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "numbers"),
+    [("train[:34%]", [0]), ("train[1:]", [1, 2]), ("train[:1]+train[2:]", [0, 2])],
+)
+def test_parts_of_splits(celeb_a, split, numbers):
+    image_set = load("celeb_a", (64, 64, 3), data_dir=celeb_a, split=split)
+    assert image_set.count == len(numbers)
+    assert sorted(all_images(image_set)[:, 0, 0, 2].tolist()) == numbers
+
+
+@pytest.mark.parametrize("split", ["train[", "train+test", "train[:x]", ""])
+def test_a_damaged_split_is_an_error(celeb_a, split):
+    text = refusal(lambda: load("celeb_a", (64, 64, 3), data_dir=celeb_a, split=split))
+    assert text.startswith("`split` must be one of train, or made of them")
+    assert text.endswith(f"Received: split={split}.")
+
+
+def test_a_split_without_images_is_an_error(celeb_a):
+    assert refusal(
+        lambda: load("celeb_a", (64, 64, 3), data_dir=celeb_a, split="train[:0]")
+    ) == ("`split` must have images. Received: split=train[:0] of celeb_a.")
+
+
+@pytest.mark.parametrize("below", ["celeb_a", "celeb_a/2.1.0"])
+def test_a_prepared_dataset_is_read_by_its_path(celeb_a, below):
+    expected = all_images(load("celeb_a", (64, 64, 3), data_dir=celeb_a))
+    image_set = load(f"{celeb_a}/{below}", (64, 64, 3), split="train[1:]")
+    np.testing.assert_array_equal(all_images(image_set), expected[1:])
+
+
+def test_the_newest_version_is_read(tmp_path):
+    for version in ("9.0.0", "10.0.0", "11.0.0", "notes"):
+        (tmp_path / version).mkdir()
+    for version in ("9.0.0", "10.0.0"):
+        (tmp_path / version / "dataset_info.json").write_text("{}")
+    newest = str(tmp_path / "10.0.0")
+    assert tfds_images.prepared_folder(str(tmp_path)) == newest
+    assert tfds_images.prepared_folder(newest) == newest
+    assert tfds_images.prepared_folder(str(tmp_path / "11.0.0")) is None
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "nonsense"])
+def test_a_damaged_prepared_dataset_is_one_line(tmp_path, content):
+    (tmp_path / "1.0.0").mkdir()
+    (tmp_path / "1.0.0" / "dataset_info.json").write_text(content)
+    text = refusal(lambda: load(tmp_path))
+    assert text.startswith(f"TFDS could not prepare {tmp_path} (")
+    assert "\n" not in text
 
 
 def test_wrong_channels_of_tfds_are_an_error(celeb_a):
@@ -80,7 +134,10 @@ def test_a_dataset_without_images_is_an_error(tmp_path):
     builder.info.features, builder.info.splits = features, {"train": split}
     with mock.patch("tensorflow_datasets.builder", return_value=builder):
         text = refusal(lambda: load("imdb_reviews", data_dir=str(tmp_path)))
-    assert text == "`dataset` must have images. Received: dataset=imdb_reviews."
+    assert text == (
+        "`dataset` must have images, as the uint8 feature `image`. Received: "
+        "dataset=imdb_reviews."
+    )
 
 
 def test_an_unknown_dataset_is_an_error(tmp_path):

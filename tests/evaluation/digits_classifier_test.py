@@ -1,3 +1,6 @@
+import os
+
+import keras
 import numpy as np
 import pytest
 
@@ -29,6 +32,34 @@ def test_classifier_is_cached(digits, cache, monkeypatch):
     monkeypatch.setattr(digits_classifier, "train", None)
     reloaded, images = _load(), datasets.digits()[0][:50]
     np.testing.assert_array_equal(reloaded.run(images)[0], digits.run(images)[0])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "nonsense", "other", "weights"])
+def test_a_damaged_cache_is_replaced(digits, cache, monkeypatch, tmp_path, damage):
+    content = (cache / "digits-1.keras").read_bytes()
+    trained = keras.models.load_model(cache / "digits-1.keras")
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 255
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(
+        tmp_path / "other.keras"
+    )
+    path = tmp_path / "digits-1.keras"
+    path.write_bytes(
+        {
+            "empty": b"",
+            "cut": content[: len(content) // 2],
+            "nonsense": b"no network",
+            "other": (tmp_path / "other.keras").read_bytes(),
+            "weights": bytes(flipped),
+        }[damage]
+    )
+    monkeypatch.setenv("TF_STUDENT_CACHE", str(tmp_path))
+    monkeypatch.setattr(digits_classifier, "train", lambda: trained)
+    images = datasets.digits()[0][:50]
+    np.testing.assert_array_equal(_load().run(images)[0], digits.run(images)[0])
+    monkeypatch.setattr(digits_classifier, "train", None)
+    np.testing.assert_array_equal(_load().run(images)[0], digits.run(images)[0])
+    assert sorted(os.listdir(tmp_path)) == ["digits-1.keras", "other.keras"]
 
 
 def test_training_is_reproducible(monkeypatch):

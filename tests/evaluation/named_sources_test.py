@@ -38,6 +38,45 @@ def test_an_array_is_chosen_by_name(tmp_path):
     np.testing.assert_array_equal(next(source.read(0, 7)), digits[5:12])
 
 
+def test_a_named_array_wins_over_statistics_beside_it(tmp_path):
+    digits, path = datasets.digits()[0], tmp_path / "images.npz"
+    np.savez(path, digits[:5], mu=np.zeros(2), sigma=np.eye(2))
+    assert _open(path).statistics.dimensions == 2
+    source = _open(f"{path}:arr_0")
+    assert source.statistics is None
+    np.testing.assert_array_equal(next(source.read(0, 5)), digits[:5])
+    with pytest.raises(InputError, match=r"`split` must be an array of .*: arr_0"):
+        _open(f"{path}:arr_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("cifar10", ("cifar10", "")),
+        ("cifar10:test", ("cifar10", "test")),
+        ("cifar10:train[:50%]", ("cifar10", "train[:50%]")),
+        ("cifar10:train[10:20]+test[:5%]", ("cifar10", "train[10:20]+test[:5%]")),
+        ("/data/mine/1.0.0:all", ("/data/mine/1.0.0", "all")),
+        ("runs/a[1:2]/images", ("runs/a[1:2]/images", "")),
+        ("gs://bucket/images", ("gs://bucket/images", "")),
+    ],
+)
+def test_the_split_follows_the_last_colon_outside_brackets(name, parts):
+    assert named_sources._split_name(name) == parts
+
+
+def test_digits_and_folders_have_no_splits(tmp_path):
+    for name in ("digits", tmp_path):
+        with pytest.raises(InputError, match="`source` must have no split, because"):
+            _open(f"{name}:test")
+
+
+def test_a_file_of_another_kind_is_an_error(tmp_path):
+    np.save(tmp_path / "images.npy", datasets.digits()[0][:5])
+    with pytest.raises(InputError, match=r"`source` must be a folder or an \.npz file"):
+        _open(tmp_path / "images.npy")
+
+
 def test_a_path_may_contain_a_colon(tmp_path):
     path = tmp_path / "images:all.npz"
     np.savez(path, datasets.digits()[0][:5])

@@ -13,6 +13,10 @@ from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
 _LABELS = "labels"
+# The names of arrays that numpy.savez got without one, as ADM's scripts write them.
+_LABELS_OF = {"arr_0": ("arr_1",)}
+# Type and shape by the name of an array.
+_Headers = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 
 def from_array(
@@ -65,6 +69,11 @@ def _shape(array: np.ndarray, name: str) -> Shape:
             f"Received: {array.dtype} {list(array.shape)}."
         )
     _, height, width, channels = array.shape
+    if channels > 4 and height in (1, 3):
+        raise InputError(
+            f"{name} must hold images with their channels last. "
+            f"Received: {list(array.shape)}."
+        )
     return height, width, channels
 
 
@@ -90,10 +99,11 @@ def _unsuitable(labels: np.ndarray, count: int) -> str:
 
 
 def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
-    """Returns the images of the array `data.split`, or of the only array, in a file.
+    """Returns the images of the array `data.split`, or of the only one with images.
 
-    The array `<name>_labels`, or `labels` beside a single array of images, holds their
-    classes.
+    Arrays of another number of dimensions than 4, such as statistics, are no images.
+    The array `<name>_labels` holds the classes of images; for a single array of images,
+    so does `labels`, or `arr_1` beside `arr_0`.
 
     Raises:
         InputError: if the file or the array is missing, damaged or unsuitable.
@@ -101,31 +111,63 @@ def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     path = data.dataset
     try:
         with files.open_npz(path) as arrays:
-            names = _image_names(list(arrays))
-            name = names[0] if len(names) == 1 else data.split
-            array = arrays[name] if name in names else None
-            labels = _read_labels(arrays, name, alone=len(names) == 1)
+            headers = _headers(arrays)
+            name = _choose(data, headers)
+            array = arrays[name]
+            alone = len(_image_names(headers)) <= 1
+            labels = _read_labels(arrays, name, alone=alone)
     except tf.errors.NotFoundError as error:
         raise InputError(
             f"`dataset` must be an existing file. Received: dataset={path}."
         ) from error
-    if array is None:
-        raise InputError(
-            f"`split` must be an array of {path}: {', '.join(names)}. "
-            f"Received: split={data.split}."
-        )
     return from_array(array, path, image_shape, labels)
 
 
-def _image_names(names: list[str]) -> list[str]:
-    """The names of the arrays that do not hold the labels of another one."""
-    of_labels = {_LABELS, *(f"{name}_{_LABELS}" for name in names)}
-    return [name for name in names if name not in of_labels]
+def _headers(arrays: Any) -> _Headers:
+    """Type and shape of each array by its name, without reading the arrays."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    headers = {}
+    # A file that is no array has another suffix.
+    members = set(arrays.zip.namelist())
+    for name in (name for name in arrays if f"{name}.npy" in members):
+        with arrays.zip.open(f"{name}.npy") as file:
+            shape, _, dtype = read[np.lib.format.read_magic(file)](file)
+        headers[name] = dtype, shape
+    return headers
+
+
+def _image_names(headers: _Headers) -> list[str]:
+    """The names of the arrays that may be images."""
+    return [name for name, (_, shape) in headers.items() if len(shape) == 4]
+
+
+def _choose(data: DataConfig, headers: _Headers) -> str:
+    """The name of the array to read."""
+    if data.split in headers:
+        return data.split
+    names = _image_names(headers) or list(headers)
+    if data.split == DataConfig.split and len(names) == 1:
+        return names[0]
+    if not _image_names(headers):
+        found = (f"{name} {dtype} {list(s)}" for name, (dtype, s) in headers.items())
+        raise InputError(
+            f"{data.dataset} must hold uint8 images [n, height, width, channels]. "
+            f"Received: {', '.join(found)}."
+        )
+    raise InputError(
+        f"`split` must be an array of {data.dataset}: {', '.join(names)}. "
+        f"Received: split={data.split}."
+    )
 
 
 def _read_labels(arrays: Any, name: str, *, alone: bool) -> np.ndarray | None:
     """The labels of an array of images; None if the file has none for it."""
-    places = (f"{name}_{_LABELS}", *([_LABELS] if alone else []))
+    places = [f"{name}_{_LABELS}"]
+    if alone:
+        places += [_LABELS, *_LABELS_OF.get(name, ())]
     found = [place for place in places if place in arrays]
     if not found:
         return None

@@ -32,25 +32,41 @@ def load(data: DataConfig, image_shape: Shape | None = None) -> ImageSet:
     >>> images.count, images.shape
     (1797, (8, 8, 1))
     """
-    if data.dataset == "digits":
-        images, labels = digits()
-        return array_images.from_array(images, "digits", image_shape, labels)
-    if data.dataset.endswith(".npz"):
-        return array_images.from_npz(data, image_shape)
-    if tf.io.gfile.isdir(data.dataset):
-        return folder_images.from_folder(data.dataset, image_shape)
+    match kind(data.dataset):
+        case "digits":
+            images, labels = digits()
+            return array_images.from_array(images, "digits", image_shape, labels)
+        case "npz":
+            return array_images.from_npz(data, image_shape)
+        case "folder":
+            return folder_images.from_folder(data.dataset, image_shape)
     if is_path(data.dataset, data.data_dir):
         refuse("dataset", "be an existing folder or .npz file", data.dataset)
     return tfds_images.from_tfds(data, image_shape)
 
 
+def kind(name: str) -> str:
+    """What a name of real images is: `digits`, `npz`, `folder`, or else `tfds`.
+
+    A folder that TFDS prepared is of the kind `tfds`.
+    """
+    if name == "digits":
+        return name
+    if name.endswith(".npz"):
+        return "npz"
+    is_folder = tf.io.gfile.isdir(name) and not tfds_images.prepared_folder(name)
+    return "folder" if is_folder else "tfds"
+
+
 def is_path(name: str, data_dir: str = "") -> bool:
-    """Whether a name is that of a file or folder, and none that TFDS knows.
+    """Whether a name is that of a file or folder, and none that TFDS knows or prepared.
 
     Args:
         name: of a dataset. TFDS has names with a slash too, such as `lsun/bedroom`.
         data_dir: data directory of TFDS, which may hold datasets of others.
     """
+    if tfds_images.prepared_folder(name):
+        return False
     first, slash, _ = name.partition("/")
     if name.startswith((".", "~", "/")) or "://" in name:
         return True

@@ -7,13 +7,16 @@ import tempfile
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from tf_student.data import datasets
 from tf_student.evaluation.feature_network import FeatureNetwork
 from tf_student.runtime import files, leftovers
+from tf_student.runtime.errors import first_line
 
 # Part of the file name in the cache. Increase it when the classifier changes.
 _VERSION = 1
+_INPUT, _OUTPUT = (None, 8, 8, 1), (None, 10)
 
 
 def feature_network() -> FeatureNetwork:
@@ -34,22 +37,38 @@ def feature_network() -> FeatureNetwork:
 
 
 def load() -> keras.Model:
-    """Loads the classifier from the cache, or trains it and stores it there."""
+    """Loads the classifier from the cache, or trains it and stores it there.
+
+    A damaged file in the cache is replaced.
+    """
     directory, name = cache_directory(), f"digits-{_VERSION}.keras"
     path = os.path.join(directory, name)
-    if not os.path.exists(path):
-        os.makedirs(directory, exist_ok=True)
-        classifier = train()
-        with (
-            leftovers.tidied(directory, {name}.__contains__),
-            files.replacing(path) as temporary,
-            tempfile.TemporaryDirectory() as scratch,
-        ):
-            # Keras requires its own suffix.
-            local = os.path.join(scratch, name)
-            classifier.save(local)
-            shutil.copyfile(local, temporary)
-    return keras.models.load_model(path)
+    if os.path.exists(path):
+        try:
+            return _read(path)
+        # Keras raises many types for a damaged file.
+        except Exception as error:
+            reason = first_line(error)
+            logging.warning("%s is damaged and is replaced (%s).", path, reason)
+    os.makedirs(directory, exist_ok=True)
+    classifier = train()
+    with (
+        leftovers.tidied(directory, {name}.__contains__),
+        files.replacing(path) as temporary,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        # Keras requires its own suffix.
+        local = os.path.join(scratch, name)
+        classifier.save(local)
+        shutil.copyfile(local, temporary)
+    return _read(path)
+
+
+def _read(path: str) -> keras.Model:
+    classifier = keras.models.load_model(path)
+    if (classifier.input_shape, classifier.output_shape) != (_INPUT, _OUTPUT):
+        raise ValueError("it is another network")
+    return classifier
 
 
 def cache_directory() -> str:

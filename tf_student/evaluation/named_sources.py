@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 
 import tensorflow as tf
 
@@ -43,8 +44,8 @@ class Opener:
             name: a SavedModel with the signature `serving_default` from noise to
                 images, or the directory of its versions; the run directory of a teacher
                 or a student; a folder of images; an `.npz` file of images or of
-                statistics; `digits` or a TFDS name. `:name` after a file or a TFDS name
-                chooses an array or a split.
+                statistics; `digits`, a TFDS name, or a folder that TFDS prepared.
+                `:name` after a file or a TFDS name chooses an array or a split.
             option: the argument's name, for messages.
             shape: the shape that TFDS images are brought to; None keeps their own.
 
@@ -56,13 +57,26 @@ class Opener:
         if RunDirectory.exists(name):
             return self._open_run(name)
         path, split = _split_name(name)
-        if path.endswith(".npz") and statistics.has_statistics(path):
+        kind = datasets.kind(path)
+        # An array that is named wins over statistics beside it.
+        if kind == "npz" and not split and statistics.has_statistics(path):
             return image_sources.from_statistics(statistics.load(path))
-        is_tfds = not path.endswith(".npz") and not tf.io.gfile.isdir(path)
-        if is_tfds and datasets.is_path(path, self.data_dir):
-            raise InputError(f"`{option}` must exist. Received: {option}={name}.")
+        self._check(name, path, split, option)
         data = DataConfig(path, split or "train", self.data_dir)
-        return open_real(data, shape if is_tfds else None)
+        return open_real(data, shape if kind in ("digits", "tfds") else None)
+
+    def _check(self, name: str, path: str, split: str, option: str) -> None:
+        """Raises an `InputError` for a path or a split that does not exist."""
+        kind = datasets.kind(path)
+        if split and kind in ("digits", "folder"):
+            raise InputError(
+                f"`{option}` must have no split, because {path} has none. "
+                f"Received: {option}={name}."
+            )
+        if kind == "tfds" and datasets.is_path(path, self.data_dir):
+            is_file = tf.io.gfile.exists(path)
+            expected = "be a folder or an .npz file" if is_file else "exist"
+            raise InputError(f"`{option}` must {expected}. Received: {option}={name}.")
 
     def _open_run(self, directory: str) -> Source:
         name = os.path.normpath(directory)
@@ -93,8 +107,10 @@ def open_real(
 
 
 def _split_name(name: str) -> tuple[str, str]:
-    """Splits `cifar10:test` into name and split; a path may contain colons itself."""
-    path, colon, split = name.rpartition(":")
+    """Splits `cifar10:train[:50%]` into name and split; a path may contain colons."""
+    # Colons in brackets are part of a split, or of a path.
+    masked = re.sub(r"\[[^\]]*\]", lambda match: "_" * len(match[0]), name)
+    path, colon, split = masked.rpartition(":")
     if not colon or "/" in split or tf.io.gfile.exists(name):
         return name, ""
-    return path, split
+    return name[: len(path)], name[len(path) + 1 :]
