@@ -17,12 +17,14 @@ class DataConfig:
 
     dataset: str = option(
         "digits",
-        "Real images: `digits` (embedded), a TFDS name such as cifar10, a folder of "
-        "image files, or an .npz file of uint8 images.",
+        "Real images: `digits` (embedded), a TFDS name such as cifar10, a folder that "
+        "TFDS prepared, a folder of image files, or an .npz file of uint8 images.",
         path=True,
     )
     split: str = option(
-        "train", "Split of a TFDS dataset, or name of an array in an .npz file."
+        "train",
+        "Split of a TFDS dataset, such as train[:50%], or name of an array in an .npz "
+        "file.",
     )
     data_dir: str = option(
         "", "Data directory of TFDS; empty for its default.", path=True

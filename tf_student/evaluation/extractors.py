@@ -42,6 +42,9 @@ def load(
 ) -> Extractor:
     """Loads an extractor onto all devices of a strategy.
 
+    A SavedModel or a frozen graph is a program: TensorFlow runs whatever operations it
+    holds, which can read and write files. Load only those that you trust.
+
     Args:
         name: `inception` (TF-GAN's, from TF Hub or its cache), `digits`, or the path of
             a SavedModel or a frozen graph (`.pb`) with TF-GAN's outputs `pool_3` and

@@ -13,6 +13,9 @@ from tf_student.runtime.errors import InputError, first_line
 def load(path: str, identity: str) -> FeatureNetwork:
     """Loads a frozen graph with TF-GAN's outputs `pool_3` and `logits`.
 
+    TensorFlow runs whatever operations the graph holds, which can read and write files.
+    Load only what you trust.
+
     Args:
         path: of the file.
         identity: of the extractor.

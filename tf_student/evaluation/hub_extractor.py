@@ -15,6 +15,9 @@ TFGAN_INCEPTION = "https://tfhub.dev/tensorflow/tfgan/eval/inception/1"
 def load(name: str, handle: str, identity: str) -> FeatureNetwork:
     """Loads a SavedModel with TF-GAN's outputs `pool_3` and `logits`.
 
+    TensorFlow runs whatever operations the model holds, which can read and write files.
+    Load only what you trust.
+
     Args:
         name: for reports and messages.
         handle: the path of a SavedModel, or an address that TF Hub knows.

@@ -21,6 +21,9 @@ from tf_student.serving.signatures import LABELS
 def load(path: str, run: RunConfig) -> Source:
     """Loads a SavedModel whose signature `serving_default` turns noise into images.
 
+    TensorFlow runs whatever operations the model holds, which can read and write files.
+    Load only what you trust.
+
     Args:
         path: of the SavedModel.
         run: how many images to generate at once.
