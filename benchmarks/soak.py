@@ -3,13 +3,15 @@
     python benchmarks/soak.py --kills=200
     python benchmarks/soak.py --kills=20 --commands=evaluate,export --seed=7
     python benchmarks/soak.py --kills=50 --signal=SIGTERM
+    python benchmarks/soak.py --twice
 
 Each command runs undisturbed first, with a tiny network. Then each runs again in a new
 directory and is killed after a random part of its undisturbed time, again and again,
 until it may end by itself. What it leaves must have the same bits and no other file.
 After SIGTERM and SIGINT a command must also end within ten seconds, with exit code 75
 or 130 and without a traceback. Pairs are also made by two and four workers at once and,
-where Apache Beam is installed, by its local runner.
+where Apache Beam is installed, by its local runner. With --twice, two equal commands
+run at once: both must end well, or one of them with one line.
 
 Commands are forked from this process, which has imported TensorFlow and never runs it,
 because imports take most of a small command's time.
@@ -18,6 +20,7 @@ because imports take most of a small command's time.
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import multiprocessing
 import os
 import pathlib
@@ -32,13 +35,14 @@ import time
 import soak_commands
 from soak_commands import CASES, SAME, Case
 
+BEAM = importlib.util.find_spec("apache_beam") is not None
 # Modules that the commands import.
 MODULES = [
     "tf_student.demo",
     "tf_student.flags.costs",
     "tf_student.evaluation.compare",
     "tf_student.models.convert",
-    *["tf_student.pairs.beam"] * ("pairs by Beam" in CASES),
+    *["tf_student.pairs.beam"] * BEAM,
 ]
 CODES = {signal.SIGKILL: -9, signal.SIGTERM: 75, signal.SIGINT: 130}
 # Seconds after a signal.
@@ -108,12 +112,14 @@ def run(case: Case, done: pathlib.Path, work: pathlib.Path) -> float:
     return time.monotonic() - begun
 
 
-def _start(case: Case, done: pathlib.Path, work: pathlib.Path) -> list[Process]:
+def _start(
+    case: Case, done: pathlib.Path, work: pathlib.Path, copies: int = 1
+) -> list[Process]:
     logs = work.parent / f"{work.name}.log"
     logs.mkdir(exist_ok=True)
     return [
         Process(case.command, arguments, logs / f"{number}.txt")
-        for number, arguments in enumerate(case.arguments(done, work))
+        for number, arguments in enumerate(copies * case.arguments(done, work))
     ]
 
 
@@ -162,11 +168,46 @@ def _ended(victim: Process, number: int) -> bool:
     return code == CODES[number]
 
 
-def rounds(names: list[str], total: int, each: int) -> list[tuple[str, int]]:
+def disturbed(
+    case: Case,
+    done: pathlib.Path,
+    work: pathlib.Path,
+    kills: int,
+    span: float,
+    number: int,
+    rng: random.Random,
+) -> int:
+    """Runs a case with signals; returns how many processes they ended."""
+    processes = _start(case, done, work)
+    try:
+        return disturb(processes, kills, span, number, rng)
+    finally:
+        for process in processes:
+            process.send(signal.SIGKILL)
+
+
+def twice(case: Case, done: pathlib.Path, work: pathlib.Path) -> str:
+    """Runs a case twice at once; returns what became of both."""
+    processes = _start(case, done, work, copies=2)
+    for process in processes:
+        process.process.join()
+    codes = [process.process.exitcode for process in processes]
+    for process, code in zip(processes, codes, strict=True):
+        assert code in (0, 2) and "Traceback" not in process.output, process.output
+    last = [process.output.splitlines()[-1] for process in processes]
+    assert 0 in codes, last
+    return next(
+        (line for line in last if "tf-student " in line[:11]), "both ended well"
+    )
+
+
+def rounds(names: list[str], options: argparse.Namespace) -> list[tuple[str, int]]:
     """Commands in turn, with their numbers of kills."""
-    chosen = []
+    if options.twice:
+        return [(name, 0) for name in names]
+    total, chosen = options.kills, []
     while total > 0:
-        kills = min(each, total)
+        kills = min(options.each, total)
         chosen.append((names[len(chosen) % len(names)], kills))
         total -= kills
     return chosen
@@ -179,37 +220,37 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=5, help="kills of one round")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signal", default="SIGKILL", choices=[s.name for s in CODES])
+    parser.add_argument("--twice", action="store_true")
     parser.add_argument("--commands", help=f"of: {','.join(CASES)}")
     options = parser.parse_args()
     names = options.commands.split(",") if options.commands else list(CASES)
     rng, begun = random.Random(options.seed), time.monotonic()
     for module in MODULES:
         importlib.import_module(module)
-    totals = dict.fromkeys(names, 0)
+    names = [name for name in names if BEAM or name != "pairs by Beam"]
     with tempfile.TemporaryDirectory() as scratch:
+        work = pathlib.Path(scratch, "round")
         done, expected, spans = reference(pathlib.Path(scratch), names)
-        for name, kills in rounds(names, options.kills, options.each):
-            work, start = pathlib.Path(scratch, "round"), time.monotonic()
-            number = signal.Signals[options.signal]
-            processes = _start(CASES[name], done, work)
-            try:
-                ended = disturb(processes, kills, spans[name], number, rng)
-            finally:
-                for process in processes:
-                    process.send(signal.SIGKILL)
-            totals[name] += ended
+        totals = dict.fromkeys(names, 0)
+        for name, count in rounds(names, options):
+            start = time.monotonic()
+            if options.twice:
+                text = twice(CASES[name], done, work)
+            else:
+                number = signal.Signals[options.signal]
+                ended = disturbed(
+                    CASES[name], done, work, count, spans[name], number, rng
+                )
+                totals[name] += ended
+                text = f"{ended} of {count} ended by {number.name}"
             check(name, soak_commands.contents(work), expected[name])
-            print(
-                f"{name}: {ended} of {kills} ended by {options.signal}, the same bits, "
-                f"{time.monotonic() - start:.0f} s",
-                flush=True,
-            )
+            took = time.monotonic() - start
+            print(f"{name}: {text}, the same bits, {took:.0f} s", flush=True)
             shutil.rmtree(work)
+    counts = ", ".join(f"{name}: {count}" for name, count in totals.items())
     print(
-        f"{sum(totals.values())} times {options.signal} in "
-        f"{(time.monotonic() - begun) / 60:.1f} minutes "
-        f"({', '.join(f'{name}: {count}' for name, count in totals.items())}); "
-        "everything that the commands left has the bits of undisturbed runs."
+        f"{sum(totals.values())} signals in {(time.monotonic() - begun) / 60:.1f} "
+        f"minutes ({counts}); everything has the bits of undisturbed runs."
     )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import importlib.util
 import io
 import json
 import pathlib
@@ -111,8 +110,6 @@ CASES = {
     "pairs of 4 workers": Case("pairs", _MAKE, ("pairs",), _workers(4)),
     "pairs by Beam": Case("pairs", (*_MAKE, "--engine=beam"), ("pairs",)),
 }
-if importlib.util.find_spec("apache_beam") is None:
-    del CASES["pairs by Beam"]
 # What these leave equals what `pairs` leaves.
 SAME = {name: "pairs" for name in CASES if name.startswith("pairs ")}
 

@@ -2,10 +2,10 @@
 
     python benchmarks/soak_gallery.py --seconds=60
 
-Hypothesis sends requests that are nearly valid, with other hosts and origins, and random
-bytes, beside 200 connections that send a byte at a time. No answer may be a 500, the
-page must answer meanwhile, no file and no thread may be left at the end, and SIGTERM
-must end the gallery within five seconds while requests run and wait.
+Hypothesis sends requests that are nearly valid, with other hosts and origins, and
+random bytes, beside 200 connections that send a byte at a time. No answer may be a 500,
+the page must answer meanwhile, no file and no thread may be left at the end, and
+SIGTERM must end the gallery within five seconds while requests run and wait.
 """
 
 import argparse
@@ -105,8 +105,8 @@ def main() -> None:
             gallery.wait()
     print(
         f"{sum(statuses.values())} requests beside {SLOW} slow connections, no 500; "
-        f"files and threads as before ({before[0]} and {before[1]}); ended {took:.1f} s "
-        f"after SIGTERM. Answers by status: {dict(statuses)}"
+        f"files and threads as before ({before[0]} and {before[1]}); ended {took:.1f} "
+        f"s after SIGTERM. Answers by status: {dict(statuses)}"
     )
 
 
