@@ -28,13 +28,14 @@ def _models() -> tuple[GalleryConfig, dict[str, str]]:
 
 
 def main() -> None:
-    """Serves the page until Ctrl-C."""
+    """Serves the page until Ctrl-C or SIGTERM."""
     config, models = _models()
     gallery = launch.import_quietly("tf_student.gallery.server")
     named = {"matched": config.matched_model, "teacher": config.teacher_model}
     required = [name for name, model in named.items() if model]
     # The server has nothing to save, and a request in TensorFlow could delay the exit.
-    signal.signal(signal.SIGINT, lambda number, frame: os._exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(0))
     gallery.serve(
         lambda: gallery.open_models(**models, required=required),
         config,

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging as standard_logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from tf_student.flags import config_flags, output
 
-from tf_student.runtime import atomic
+from tf_student.runtime import atomic, interruption, preemption
 from tf_student.runtime.errors import (
     DivergedError,
     InputError,
@@ -33,6 +34,17 @@ EXIT_UNEXPECTED = 70
 # EX_TEMPFAIL: running the same command again continues.
 EXIT_PREEMPTED = 75
 EXIT_INTERRUPTED = 130
+# How a command ends that has nothing to save.
+_ENDS = {
+    signal.SIGTERM: (
+        "stopped by SIGTERM. The same command continues.",
+        EXIT_PREEMPTED,
+    ),
+    signal.SIGINT: (
+        "interrupted; run the same command again to continue",
+        EXIT_INTERRUPTED,
+    ),
+}
 # Exit codes after which a repetition does not help.
 FINAL = (EXIT_INPUT, EXIT_DIVERGED, EXIT_UNVERIFIED)
 # The environment variable with the path of a file for such errors.
@@ -56,7 +68,7 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
         text = "Print what the command would do and what it would cost, and exit."
         flags.DEFINE_boolean("dry_run", False, text, module_name=config_flags.GROUP)
     try:
-        with output.flushed():
+        with output.flushed(), guarded():
             app.run(lambda argv: _execute(argv, main, plan), flags_parser=_parse)
     except SystemExit as end:
         if os.environ.get("TF_CONFIG"):
@@ -66,6 +78,16 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
         raise
 
 
+def guarded() -> contextlib.AbstractContextManager[None]:
+    """A context in which SIGTERM and Ctrl-C end the command with one line."""
+    return interruption.guarded(
+        {
+            number: interruption.Farewell(_line(message), code)
+            for number, (message, code) in _ENDS.items()
+        }
+    )
+
+
 def _execute(
     argv: list[str], main: Callable[[], None], plan: Callable[[], Plan] | None
 ) -> None:
@@ -73,13 +95,15 @@ def _execute(
         _fail(f"unexpected argument {argv[1]!r}; flags begin with --", EXIT_INPUT)
     _log_plainly()
     try:
-        if plan is not None and flags.FLAGS.dry_run:
-            _print_plan(*plan())
-        else:
-            main()
-    except KeyboardInterrupt:
-        message = "interrupted; run the same command again to continue"
-        _fail(message, EXIT_INTERRUPTED)
+        with interruption.working():
+            if plan is not None and flags.FLAGS.dry_run:
+                _print_plan(*plan())
+            else:
+                main()
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, preemption.Terminated)
+        interruption.told()
+        _fail(*_ENDS[signal.SIGTERM if terminated else signal.SIGINT])
     except BrokenPipeError:
         # The reader of the output has gone, which `output.flushed` handles.
         raise
@@ -151,12 +175,16 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
         final: whether the same command would end with the same error again, unless the
             code says that it would not.
     """
-    command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    line = f"tf-student {command}: {printable(message.strip())}"
+    line = _line(message)
     print(line, file=sys.stderr)
     if final and code in FINAL:
         _leave_marker(f"{code} {line}\n")
     sys.exit(code)
+
+
+def _line(message: str) -> str:
+    command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
+    return f"tf-student {command}: {printable(message.strip())}"
 
 
 def _leave_marker(text: str) -> None:
@@ -218,7 +246,7 @@ def import_quietly(name: str) -> ModuleType:
 
     What they write to stderr is shown only if the import fails.
     """
-    with _silenced_stderr():
+    with interruption.importing(), _silenced_stderr():
         tf = importlib.import_module("tensorflow")
         tf.get_logger().setLevel("ERROR")
         # Listing logical devices instead would initialise TensorFlow's runtime before

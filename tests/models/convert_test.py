@@ -18,6 +18,7 @@ from tf_student.models.student import Student
 from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
 from tf_student.pairs.make_pairs import make_pairs
+from tf_student.runtime import leftovers
 from tf_student.runtime.errors import InputError
 
 
@@ -202,6 +203,31 @@ def test_what_a_killed_conversion_left_is_removed(ours, tmp_path):
         "config.json",
         "model.keras",
         "notes.tmp-0123abcd",
+    ]
+
+
+def test_what_another_conversion_is_writing_stays(ours, tmp_path):
+    begun = tmp_path / "new.tmp-0123abcd"
+    begun.mkdir()
+    with leftovers.shared(str(tmp_path)):
+        convert_weights(ours.teacher, str(tmp_path / "new"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", begun.name]
+
+
+def test_a_conversion_that_another_one_overtook_is_refused(ours, tmp_path, monkeypatch):
+    write = diffusers_folder.files.write_json
+
+    def overtaken(path, value):
+        write(path, value)
+        (tmp_path / "new").mkdir(exist_ok=True)
+        (tmp_path / "new" / "other").write_text("here")
+
+    monkeypatch.setattr(diffusers_folder.files, "write_json", overtaken)
+    with pytest.raises(InputError, match=r"/new was written by another process\.$"):
+        convert_weights(ours.teacher, str(tmp_path / "new"))
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == [
+        "new",
+        "new/other",
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tf_student.pairs.reader import PairSet
+from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
 
 
@@ -135,6 +136,20 @@ def test_diagnosis_names_the_shard_with_a_flipped_bit(write, name):
     directory = write()
     _flip_a_bit(directory, name)
     with pytest.raises(InputError, match=rf"{name} is damaged at record \d+\. "):
+        PairSet(directory).diagnose()
+
+
+def test_diagnosis_names_a_part_of_a_shard_that_was_taken_for_one(write):
+    """An earlier version took the digest of what a power failure had left."""
+    directory = write()
+    path = Path(directory) / "pairs-train.tfrecord-00000-of-00003"
+    path.write_bytes(path.read_bytes()[:-5])
+    digest, size = files.sha256(str(path))
+    manifest = Path(directory) / "manifest.json"
+    values = json.loads(manifest.read_text())
+    values["shards"][0] |= {"sha256": digest, "size": size}
+    manifest.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"must hold 4 pairs\. Received: a part"):
         PairSet(directory).diagnose()
 
 

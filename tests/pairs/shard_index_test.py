@@ -82,6 +82,21 @@ def test_a_worker_stopped_between_shard_and_marker(work, write, contents, tmp_pa
     assert contents(tmp_path / "shared") == contents(write("one_run"))
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.4, 0.5])
+def test_a_part_of_a_shard_without_a_marker_is_re_generated(
+    work, write, contents, tmp_path, make_sampler, kept
+):
+    """A power failure, or a copy that was interrupted, may leave one."""
+    work(0, 2)
+    shared, rest = tmp_path / "shared", make_sampler()
+    (shared / "completed" / "pairs-train.tfrecord-00000-of-00003.json").unlink()
+    path = shared / "pairs-train.tfrecord-00000-of-00003"
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    assert work(0, 1, rest).complete
+    assert sum(len(z) for z in rest.fed) == 4 + 4 + 4
+    assert contents(shared) == contents(write("one_run"))
+
+
 @pytest.fixture
 def version_0_1(work, tmp_path):
     """An unfinished set whose markers are in `receipts/`, as version 0.1 wrote them."""

@@ -2,23 +2,43 @@ import os
 import signal
 import threading
 
+import pytest
+
+from tf_student.runtime import preemption
+from tf_student.runtime.errors import Preempted
 from tf_student.runtime.preemption import StopSignal
 
 
 def test_nothing_is_received_without_a_signal():
-    with StopSignal() as stop:
+    with StopSignal("") as stop:
         assert not stop.received
 
 
-def test_sigterm_is_received_and_survived():
-    with StopSignal() as stop:
+def test_sigterm_ends_a_block_that_has_nothing_to_save():
+    done = []
+    with pytest.raises(Preempted, match="Nothing was saved"):
+        with StopSignal("Nothing was saved.") as stop:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                done.append("more work")
+            # As TensorFlow and Keras catch errors.
+            except Exception:
+                done.append("caught")
+    assert stop.received and not done
+
+
+def test_sigterm_is_received_and_survived_where_something_has_to_be_saved():
+    with StopSignal("") as stop:
+        stop.defer()
+        assert preemption.is_saving()
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.received
+    assert not preemption.is_saving()
 
 
 def test_the_previous_handler_is_restored():
     before = signal.getsignal(signal.SIGTERM)
-    with StopSignal():
+    with StopSignal(""):
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
@@ -26,7 +46,7 @@ def test_the_previous_handler_is_restored():
 def test_the_previous_handler_is_restored_after_an_error():
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with StopSignal():
+        with StopSignal(""):
             raise KeyError
     except KeyError:
         pass
@@ -37,7 +57,7 @@ def test_other_threads_may_enter_it():
     outcomes = []
 
     def enter():
-        with StopSignal() as stop:
+        with StopSignal("") as stop:
             outcomes.append(stop.received)
 
     thread = threading.Thread(target=enter)

@@ -31,6 +31,9 @@ def write(
         config: the network's architecture.
         diffusion: its forward process.
         read: returns the value of the variable at a path of `architecture.plan`.
+
+    Raises:
+        InputError: if another process writes the directory meanwhile.
     """
     # Both may refuse: before anything is written.
     network = diffusers_written.write_config(config)
@@ -38,9 +41,12 @@ def write(
     tensors = rows.revert(diffusers.rows(config), read)
     directory = os.path.normpath(directory) if "://" not in directory else directory
     parent, name = os.path.split(directory.rstrip("/"))
-    leftovers.remove(parent or ".", {name}.__contains__)
-    leftovers.remove_if_empty(directory)
-    with files.replacing_directory(directory) as temporary:
+    parent = parent or "."
+    tf.io.gfile.makedirs(parent)
+    with (
+        leftovers.tidied(parent, {name}.__contains__),
+        files.replacing_directory(directory) as temporary,
+    ):
         scheduler = os.path.join(temporary, "scheduler")
         tf.io.gfile.makedirs(scheduler)
         _write_safetensors(
@@ -48,6 +54,7 @@ def write(
         )
         files.write_json(os.path.join(scheduler, "scheduler_config.json"), process)
         files.write_json(os.path.join(temporary, "config.json"), network)
+        leftovers.remove_if_empty(directory)
 
 
 def _write_safetensors(path: str, tensors: dict[str, np.ndarray]) -> None:

@@ -199,10 +199,18 @@ def _check_origin(trusted: frozenset[str]) -> None:
         flask.abort(403, "This host is not trusted; see --trusted_hosts.")
     # Browsers send the site that a request comes from. Other sites may link the page.
     site = flask.request.headers.get("Sec-Fetch-Site", "none")
-    if site not in ("none", "same-origin") and flask.request.path != "/":
+    origin = flask.request.headers.get("Origin")
+    foreign = origin is not None and not _is_origin(origin, flask.request.host)
+    foreign |= site not in ("none", "same-origin")
+    if foreign and flask.request.path != "/":
         flask.abort(403, "Requests from other sites are refused.")
     if flask.request.content_length:
         flask.abort(413, "Requests must have no body.")
+
+
+def _is_origin(origin: str, host: str) -> bool:
+    """Whether an Origin header names the host; a proxy may change http to https."""
+    return origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
 def _answer_error(error: Exception) -> tuple[dict[str, str], int, dict[str, str]]:

@@ -9,9 +9,19 @@ import tensorflow as tf
 from tf_student.data import streams
 from tf_student.diffusion import noise
 from tf_student.diffusion.inputs import Inputs
-from tf_student.pairs import fit_batches, manifests, order, records, shard_index
+from tf_student.pairs import (
+    fit_batches,
+    manifests,
+    order,
+    records,
+    shard_files,
+    shard_index,
+)
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError
+
+_REPAIR = "Run `tf-student pairs --repair` to re-generate it."
+_REMOVE = "Remove it and run `tf-student pairs` again to re-generate it."
 
 
 class PairSet:
@@ -25,7 +35,8 @@ class PairSet:
         manifest: describes the pairs: teacher, sampler, counts, seed and files.
 
     Raises:
-        InputError: if the set is incomplete, or a shard is missing or truncated.
+        InputError: if the set is incomplete, or a shard is missing, truncated or in the
+            place of another one.
 
     Example:
 
@@ -46,6 +57,7 @@ class PairSet:
             )
         for shard in self.manifest.shards:
             self._check_size(shard)
+            self._check_place(shard)
         manifests.check_noise(directory, self.manifest)
 
     @property
@@ -175,8 +187,13 @@ class PairSet:
             if digest != shard.sha256:
                 raise InputError(
                     f"{path} is damaged{_first_bad(path)}. Expected: sha256 "
-                    f"{shard.sha256}, received: {digest}. Run `tf-student pairs "
-                    "--repair` to re-generate it."
+                    f"{shard.sha256}, received: {digest}. {_REPAIR}"
+                )
+            # Earlier versions took a part of a file for a shard.
+            if not shard_files.is_whole(path, shard):
+                raise InputError(
+                    f"{path} must hold {shard.pairs} pairs. Received: a part of them. "
+                    f"{_REMOVE}"
                 )
 
     def close(self) -> None:
@@ -215,6 +232,17 @@ class PairSet:
             raise InputError(
                 f"{path} is missing or truncated. Expected: {shard.size:,} bytes, "
                 f"received: {size:,}. Run `tf-student pairs` again to re-generate it."
+            )
+
+    def _check_place(self, shard: manifests.Shard) -> None:
+        """Refuses a copy of another shard, which has the same size."""
+        path = self._path(shard)
+        first = shard_files.first_index(path)
+        # A file that cannot be read is an error with more words, later.
+        if first not in (None, shard.first_index):
+            raise InputError(
+                f"{path} holds other pairs. Expected: the index {shard.first_index} "
+                f"first, received: {first}. {_REPAIR}"
             )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from tf_student.pairs import manifests, shards
+from tf_student.pairs import manifests, shard_files, shards
 from tf_student.runtime import files, leftovers, paths
 from tf_student.runtime.errors import InputError
 
@@ -91,7 +91,8 @@ def _is_finished(directory: str, shard: manifests.Shard) -> bool:
         path = os.path.join(directory, folder, f"{shard.name}.json")
         if marker := _read_marker(path, shard):
             return _has_full_size(directory, marker)
-    if tf.io.gfile.exists(os.path.join(directory, shard.name)):
+    path = os.path.join(directory, shard.name)
+    if tf.io.gfile.exists(path) and shard_files.is_whole(path, shard):
         # Its writer was stopped between writing the shard and writing the marker.
         mark_completed(directory, with_digest(directory, shard))
         return True

@@ -15,7 +15,7 @@ from tf_student.diffusion import inputs as network_inputs
 from tf_student.pairs import manifests, records, shard_index, tfds_metadata
 from tf_student.pairs.interface import Sample
 from tf_student.runtime import files, leftovers
-from tf_student.runtime.errors import InputError, Preempted
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.preemption import StopSignal
 from tf_student.runtime.progress import bar as progress_bar
 
@@ -72,11 +72,10 @@ def write_pairs(
     todo = prepare(directory, manifest, mine)
     leftovers.remove(directory, {shard.name for shard in todo}.__contains__)
     bar = _bar(mine, todo, progress)
-    with bar, StopSignal() as stop:
+    # A shard that is not finished is generated again, so there is nothing to save.
+    with bar, StopSignal("Finished shards are kept. The same command continues."):
         for shard in todo:
-            write_shard(
-                directory, manifest, shard, sample, batch, lambda n: _tick(bar, stop, n)
-            )
+            write_shard(directory, manifest, shard, sample, batch, bar.update)
     return finish(directory, manifest)
 
 
@@ -202,12 +201,6 @@ def _bar(
         unit="pair",
         enabled=enabled,
     )
-
-
-def _tick(bar: tqdm.tqdm, stop: StopSignal, pairs: int) -> None:
-    bar.update(pairs)
-    if stop.received:
-        raise Preempted("Finished shards are kept. The same command continues.")
 
 
 def _input_batches(

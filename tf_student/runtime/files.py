@@ -66,6 +66,9 @@ def replacing_directory(path: str, last: str = "") -> Iterator[str]:
         path: the directory.
         last: the file in it that gets its name after all others and without which
             `path` counts as unfinished.
+
+    Raises:
+        InputError: if another process has written `path` meanwhile.
     """
     temporary = atomic.temporary_name(path)
     try:
@@ -77,11 +80,20 @@ def replacing_directory(path: str, last: str = "") -> Iterator[str]:
         if is_remote(path):
             _move_files(temporary, path, last)
         else:
-            tf.io.gfile.rename(temporary, path)
+            _rename_directory(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError, tf.errors.OpError):
             leftovers.remove_path(temporary)
         raise
+
+
+def _rename_directory(source: str, target: str) -> None:
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if not os.path.lexists(target):
+            raise
+        raise InputError(f"{target} was written by another process.") from error
 
 
 def is_remote(path: str) -> bool:

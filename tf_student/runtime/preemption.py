@@ -5,9 +5,27 @@ import threading
 from types import TracebackType
 from typing import Any
 
+from tf_student.runtime.errors import Preempted
+
+# Contexts whose state has to be saved before the process may end.
+_saving: set["StopSignal"] = set()
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived while there was nothing to save.
+
+    As after Ctrl-C, no `except Exception` stops it.
+    """
+
 
 class StopSignal:
-    """A context in which SIGTERM sets `received` instead of ending the process.
+    """A context that SIGTERM ends in an orderly way.
+
+    At first there is nothing to save, and SIGTERM ends the block at once, with a
+    `Preempted`. After `defer` it only sets `received`.
+
+    Args:
+        message: of the `Preempted`.
 
     Attributes:
         received: whether SIGTERM arrived.
@@ -15,14 +33,20 @@ class StopSignal:
     Example:
 
     >>> from tf_student.runtime.preemption import StopSignal
-    >>> with StopSignal() as stop:
+    >>> with StopSignal("Nothing was saved.") as stop:
+    ...     stop.defer()
     ...     stop.received
     False
     """
 
-    def __init__(self) -> None:
+    def __init__(self, message: str) -> None:
         self.received = False
+        self._message = message
         self._previous: Any = None
+
+    def defer(self) -> None:
+        """From now on, the block looks at `received`, saves and ends by itself."""
+        _saving.add(self)
 
     def __enter__(self) -> "StopSignal":
         # Python lets only the main thread handle signals.
@@ -32,6 +56,8 @@ class StopSignal:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.received = True
+        if self not in _saving:
+            raise Terminated
 
     def __exit__(
         self,
@@ -41,3 +67,11 @@ class StopSignal:
     ) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
+        _saving.discard(self)
+        if isinstance(error, Terminated):
+            raise Preempted(self._message) from error
+
+
+def is_saving() -> bool:
+    """Whether a block of this process may have to save before the process ends."""
+    return bool(_saving)

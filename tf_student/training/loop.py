@@ -68,15 +68,18 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
     with (
         contextlib.closing(_reporter(task, setup, start)) as reporter,
         contextlib.closing(Profile(setup.directory, profiled)) as profile,
-        StopSignal() as stop,
+        StopSignal("No step was done since the last checkpoint.") as stop,
         _lost_workers_reported(setup.strategy),
     ):
         results = Results(reporter, state, phases, config.batch_size)
+        if devices.has_other_workers(setup.strategy):
+            stop.defer()
         for step in range(start + 1, config.steps + 1):
             with streams.diagnosed(task.diagnose):
                 batch = next(batches)
             profile.begin(step)
             results.add(step, take_step(batch, tf.constant(float(stop.received))))
+            stop.defer()
             reporter.advance()
             due = _due(step, config.steps, log, _stopping(setup, stop, results))
             if due.report:
