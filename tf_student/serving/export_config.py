@@ -28,6 +28,11 @@ class ExportConfig:
         minimum=0,
         maximum=2**63 - 1,
     )
+    format: tuple[str, ...] = option(
+        ("saved_model",),
+        "What to write: a SavedModel for TF Serving, a LiteRT model, an ONNX model.",
+        choices=("saved_model", "litert", "onnx"),
+    )
     weights: str = option(
         "ema",
         "The EMA weights of the finished run, or the weights of its last checkpoint.",
