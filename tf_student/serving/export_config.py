@@ -4,6 +4,12 @@ import dataclasses
 
 from tf_student.runtime.options import check, option, refuse
 
+# The dtypes of each format.
+_DTYPES = {
+    "saved_model": ("float32", "bfloat16", "float16"),
+    "litert": ("float32", "float16", "int8"),
+    "onnx": ("float32",),
+}
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
 _PIXELS = 2**20
@@ -30,7 +36,8 @@ class ExportConfig:
     )
     format: tuple[str, ...] = option(
         ("saved_model",),
-        "What to write: a SavedModel for TF Serving, a LiteRT model, an ONNX model.",
+        "What to write, one or several: a SavedModel for TF Serving, or a file for "
+        "LiteRT or an ONNX runtime.",
         choices=("saved_model", "litert", "onnx"),
     )
     weights: str = option(
@@ -41,8 +48,8 @@ class ExportConfig:
     dtype: str = option(
         "float32",
         "The dtype of the computation; bfloat16 and float16 also halve the size of the "
-        "stored weights.",
-        choices=("float32", "bfloat16", "float16"),
+        "stored weights. For litert, the dtype of the weights: float32, float16, int8.",
+        choices=("float32", "bfloat16", "float16", "int8"),
     )
     ops: str = option(
         "stock",
@@ -56,6 +63,12 @@ class ExportConfig:
         minimum=0,
         maximum=2**31 - 1,
         advanced=True,
+    )
+    batch: int = option(
+        0,
+        "Number of images in every call of a litert or onnx file; 0 for any number.",
+        minimum=0,
+        maximum=2**31 - 1,
     )
     warmup: str = option(
         "noise",
@@ -79,6 +92,19 @@ class ExportConfig:
         )
         if not set(self.name) <= allowed:
             refuse("name", "have only letters, digits, _ and -", self.name)
+        for form in self.format:
+            if self.dtype not in _DTYPES[form]:
+                expected = f"be one of: {', '.join(_DTYPES[form])} for {form}"
+                refuse("dtype", expected, self.dtype)
+        if self.others and self.ops != "stock":
+            refuse("ops", f"be stock for {self.others[0]}", self.ops)
+        if self.batch and not self.others:
+            refuse("batch", "be 0 for a SavedModel, which takes any number", self.batch)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The formats that are not `saved_model`."""
+        return tuple(form for form in self.format if form != "saved_model")
 
     def limit(self, image_shape: tuple[int, int, int]) -> int:
         """The largest number of images `(height, width, channels)` in a request."""
