@@ -6,10 +6,12 @@
     tf-student export --preset=digits --network=matched
     tf-student export --preset=digits --format=saved_model,litert,onnx
     tf-student export --preset=digits --format=litert --dtype=int8
+    tf-student export --preset=digits --format=web
 
 Writes the version atomically to <export_dir>/<version>, beside models.config and
 batching.config; and the files of other formats, which a server ignores, to
 <export_dir>/litert/<version>/<name>.tflite and <export_dir>/onnx/<version>/<name>.onnx.
+The folder <export_dir>/web/<version> is a page for any web server.
 The default directory of a teacher is <work_dir>/export_teacher, and that of a matched
 student <work_dir>/export_matched.
 """
@@ -49,7 +51,10 @@ def main() -> None:
     for form, path in exported.files.items():
         if form in exported.verifications:
             print(exported.verifications[form].text())
-        print(f"The {form} file is {path}.")
+        if form == "web":
+            print(f"The page is in {path}.")
+        else:
+            print(f"The {form} file is {path}.")
     if "saved_model" in config.format:
         _print_saved_model(exported, config)
 

@@ -21,6 +21,7 @@ from tf_student.serving import (
     version_writer,
     versions,
     warmup,
+    web,
 )
 from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.export_config import ExportConfig
@@ -41,7 +42,8 @@ class Exported:
         verification: how far the model's images are from the network's; None without
             `ExportConfig.verify`.
         pending: whether a rollout would give the version a label.
-        files: the files of other formats, by the name of the format.
+        files: the files of other formats, by the name of the format; for `web`, the
+            folder of the page.
         verifications: how far their images are from the network's.
     """
 
@@ -87,7 +89,7 @@ def export(
     loaded = _load(network, config.weights)
     about = _describe(loaded, name, preset, config, sampler)
     portables = _portables(loaded, about, config)
-    fills = {form: file.fill() for form, file in portables.items()}
+    fills = _fills(loaded, about, config, portables)
     results: list[Verification] = []
     if versions.SAVED_MODEL in config.format:
         model = _serve(loaded, about, sampler)
@@ -103,6 +105,19 @@ def export(
     return _result(directory, written, config, results, portables)
 
 
+def _fills(
+    network: Teacher | Student,
+    about: Metadata,
+    config: ExportConfig,
+    portables: Mapping[str, PortableFile],
+) -> dict[str, version_writer.Fill]:
+    """What fills the directories of the formats that are no SavedModel."""
+    fills = {form: file.fill() for form, file in portables.items()}
+    if versions.WEB in config.format:
+        fills[versions.WEB] = web.fill(_whole(network, about).generate, about)
+    return fills
+
+
 def _result(
     base: str,
     written: Mapping[str, str],
@@ -112,12 +127,16 @@ def _result(
 ) -> Exported:
     listed = versions.read_list(base)
     saved = versions.SAVED_MODEL in written
+    names = {form: file.name for form, file in portables.items()}
     return Exported(
         next(iter(written.values())),
         saved and config.warmup != "none" and warmup.available(),
         results[0] if results else None,
         saved and listed is not None and listed != listed.rolled_out(),
-        {form: os.path.join(written[form], f.name) for form, f in portables.items()},
+        {
+            form: os.path.join(written[form], names.get(form, "")).rstrip("/")
+            for form in config.others
+        },
         {form: r for file in portables.values() for form, r in file.results.items()},
     )
 
@@ -126,16 +145,21 @@ def _portables(
     network: Teacher | Student, about: Metadata, config: ExportConfig
 ) -> dict[str, PortableFile]:
     """The files of the other formats by name."""
-    if not config.others:
+    if not config.portable:
         return {}
-    whole = dataclasses.replace(about, dtype="float32")
-    model = _serve(network, whole, SamplerConfig())
+    model = _whole(network, about)
     return {
         form: PortableFile(
             form, portable_export.layout(about, form, config), model, config.verify, {}
         )
-        for form in config.others
+        for form in config.portable
     }
+
+
+def _whole(network: Teacher | Student, about: Metadata) -> ServedModel:
+    """The network in float32, of which other formats store the weights."""
+    whole = dataclasses.replace(about, dtype="float32")
+    return _serve(network, whole, SamplerConfig())
 
 
 def _is_teacher(network: Teacher | Student | str) -> bool:
@@ -151,7 +175,9 @@ def _is_teacher(network: Teacher | Student | str) -> bool:
 
 
 def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
-    for form in config.others:
+    if versions.WEB in config.format:
+        web.check(teacher=_is_teacher(network))
+    for form in config.portable:
         portable_export.check(form, config, teacher=_is_teacher(network))
     if config.ops == "fused" and not ops.library_loaded():
         raise InputError(

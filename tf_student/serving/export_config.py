@@ -9,6 +9,7 @@ _DTYPES = {
     "saved_model": ("float32", "bfloat16", "float16"),
     "litert": ("float32", "float16", "int8"),
     "onnx": ("float32",),
+    "web": ("float32", "float16"),
 }
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
@@ -36,9 +37,9 @@ class ExportConfig:
     )
     format: tuple[str, ...] = option(
         ("saved_model",),
-        "What to write, one or several: a SavedModel for TF Serving, or a file for "
-        "LiteRT or an ONNX runtime.",
-        choices=("saved_model", "litert", "onnx"),
+        "What to write, one or several: a SavedModel for TF Serving, a file for "
+        "LiteRT or an ONNX runtime, or a page that draws in the browser.",
+        choices=("saved_model", "litert", "onnx", "web"),
     )
     weights: str = option(
         "ema",
@@ -98,13 +99,21 @@ class ExportConfig:
                 refuse("dtype", expected, self.dtype)
         if self.others and self.ops != "stock":
             refuse("ops", f"be stock for {self.others[0]}", self.ops)
-        if self.batch and not self.others:
-            refuse("batch", "be 0 for a SavedModel, which takes any number", self.batch)
+        if self.batch and not self.portable:
+            expected = "be 0 for a page, which draws one image at a time"
+            if "saved_model" in self.format:
+                expected = "be 0 for a SavedModel, which takes any number"
+            refuse("batch", expected, self.batch)
 
     @property
     def others(self) -> tuple[str, ...]:
         """The formats that are not `saved_model`."""
         return tuple(form for form in self.format if form != "saved_model")
+
+    @property
+    def portable(self) -> tuple[str, ...]:
+        """The formats that are one file."""
+        return tuple(form for form in self.others if form != "web")
 
     def limit(self, image_shape: tuple[int, int, int]) -> int:
         """The largest number of images `(height, width, channels)` in a request."""

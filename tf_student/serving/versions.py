@@ -19,6 +19,9 @@ LAST_FILE = "saved_model.pb"
 SAVED_MODEL = "saved_model"
 # The ending of the file of another format, whose folder has the format's name.
 ENDINGS = {"litert": ".tflite", "onnx": ".onnx"}
+# A page: a folder of files.
+WEB = "web"
+_LAST_FILES = {SAVED_MODEL: LAST_FILE, WEB: "index.html"}
 
 _BATCHING = """\
 # For `tensorflow_model_server --enable_batching --batching_parameters_file`; exports do
@@ -145,7 +148,7 @@ def place(base: str, form: str, number: int) -> str:
 
 def last_file(form: str, name: str) -> str:
     """The file without which a version in a format is unfinished."""
-    return LAST_FILE if form == SAVED_MODEL else name + ENDINGS[form]
+    return _LAST_FILES.get(form) or name + ENDINGS[form]
 
 
 def remove_leftovers(base: str) -> None:
@@ -153,7 +156,7 @@ def remove_leftovers(base: str) -> None:
     # Before the temporary directories, which tell them from finished versions.
     for name in _unfinished(base, set(paths.listdir(base))):
         leftovers.remove_path(os.path.join(base, name))
-    for form in ENDINGS:
+    for form in (*ENDINGS, WEB):
         leftovers.remove(folder(base, form), _is_number)
     settings = {MODELS, BATCHING}
     leftovers.remove(base, lambda name: name in settings or _is_number(name))
