@@ -4,12 +4,11 @@ import os
 import numpy as np
 import pytest
 
-from tests.networks import TINY
 from tests.serving import portable_models
 from tests.serving.conftest import make_model
-from tests.serving.portable_models import SHAPE
+from tests.serving.portable_models import NETWORK, SHAPE
 from tf_student.data import images
-from tf_student.runtime.errors import VerificationError
+from tf_student.runtime.errors import InputError, VerificationError
 from tf_student.serving import onnx, portable, portable_verification
 
 pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
@@ -31,9 +30,9 @@ def scaled():
 
 
 def test_images_are_those_of_the_network():
-    network = make_model(TINY)
+    network = make_model(NETWORK)
     content = onnx.convert(network.served, portable.Layout(network.about, 0))
-    noise = _noise(3, TINY.image_shape)
+    noise = _noise(3, NETWORK.image_shape)
     expected = images.to_uint8(network.student(noise)).numpy().astype(int)
     (drawn,) = _open(content).run(["images"], {"noise": noise})
     assert drawn.dtype == np.uint8 and expected.std() > 10
@@ -80,6 +79,11 @@ def test_metadata_are_inside(scaled):
     assert portable_models.described(text) == portable_models.ABOUT
     values = json.loads(text)
     assert (values["format"], values["opset"], values["batch"]) == ("onnx", 18, 0)
+
+
+def test_operation_that_the_format_lacks_is_named():
+    with pytest.raises(InputError, match=r"format=onnx: .*Betainc"):
+        onnx.convert(portable_models.unusual(), portable_models.layout())
 
 
 def test_file_is_verified_without_this_package(scaled, tmp_path):

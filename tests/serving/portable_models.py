@@ -1,15 +1,19 @@
-"""Generators of one weight, which convert in a moment, for the tests of formats."""
+"""A tiny network, and generators of one weight, which convert in a moment."""
 
 import dataclasses
 import json
 
 import tensorflow as tf
 
+from tests.networks import TINY
 from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.metadata import Metadata
 from tf_student.serving.portable import Layout
 from tf_student.serving.signatures import ServedModel
 
+# A network that doubles images by repetition, and larger ones by a transposed
+# convolution.
+NETWORK = dataclasses.replace(TINY, image_size=16, width_multipliers=(1, 1, 2))
 SHAPE = (2, 2, 3)
 CLASSES = 5
 ABOUT = Metadata(
@@ -35,6 +39,15 @@ def scaled(scale: float = 0.5) -> ServedModel:
     """Noise times a weight."""
     weight = tf.Variable(scale)
     return ServedModel(lambda z: weight * z, [weight], SHAPE, 4)
+
+
+def unusual() -> ServedModel:
+    """A generator with an operation that no other format has."""
+
+    def draw(z):
+        return tf.math.betainc(2.0, 3.0, tf.sigmoid(z))
+
+    return ServedModel(draw, [], SHAPE, 4)
 
 
 def labelled() -> ServedClasses:

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.python.convert_phase import ConverterError
 from tensorflow.lite.tools import flatbuffer_utils
 from tensorflow.python.framework import convert_to_constants
 
@@ -29,6 +30,9 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
         model: the network, which computes in float32.
         layout: of the file; the dtype is `float32`, `float16` or `int8`.
 
+    Raises:
+        InputError: if LiteRT lacks an operation of the network.
+
     Example:
 
     >>> content = litert.convert(served, portable.Layout(about, batch=0))
@@ -43,7 +47,10 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if layout.about.dtype == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    return _describe(converter.convert(), layout)
+    try:
+        return _describe(converter.convert(), layout)
+    except ConverterError as error:
+        raise portable.lacking("litert", error) from error
 
 
 @contextlib.contextmanager
