@@ -1,9 +1,13 @@
 """Students as LiteRT (TensorFlow Lite) models."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.python.convert_phase import ConverterError
 from tensorflow.lite.tools import flatbuffer_utils
 from tensorflow.python.framework import convert_to_constants
 
@@ -26,6 +30,9 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
         model: the network, which computes in float32.
         layout: of the file; the dtype is `float32`, `float16` or `int8`.
 
+    Raises:
+        InputError: if LiteRT lacks an operation of the network.
+
     Example:
 
     >>> content = litert.convert(served, portable.Layout(about, batch=0))
@@ -33,13 +40,31 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
     traced = portable.trace(model, layout).get_concrete_function()
     # LiteRT's interpreter answers NaN if the graph captures variables.
     frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    with _without_warnings():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if layout.about.dtype != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if layout.about.dtype == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    return _describe(converter.convert(), layout)
+    try:
+        return _describe(converter.convert(), layout)
+    except ConverterError as error:
+        raise portable.lacking("litert", error) from error
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Hides that the object of the function is missing, which has no variables left.
+
+    With an object, the converter would rename the inputs of some graphs.
+    """
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _describe(content: bytes, layout: portable.Layout) -> bytes:

@@ -18,18 +18,27 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
         model: the network, which computes in float32.
         layout: of the file; its dtype is float32.
 
+    Raises:
+        InputError: if ONNX lacks an operation of the network.
+
     Example:
 
     >>> content = onnx.convert(served, portable.Layout(about, batch=0))
     """
+    import onnx
     import tf2onnx
 
-    for name in ("tf2onnx", "tf2onnx.tf_loader", "tf2onnx.optimizer"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # It logs what the checker's error says, and else only its progress.
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
     function, specs = portable.trace(model, layout), layout.inputs()
     converted, _ = tf2onnx.convert.from_function(
         function, input_signature=specs, opset=OPSET
     )
+    # tf2onnx leaves operations that it does not know as they are.
+    try:
+        onnx.checker.check_model(converted)
+    except onnx.checker.ValidationError as error:
+        raise portable.lacking("onnx", error) from error
     graph = converted.graph
     for value in [*graph.input, *graph.output]:
         first = value.type.tensor_type.shape.dim[0]

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_student.custom_ops.group_norm_silu.python import ops
 from tf_student.data import images
-from tf_student.runtime.errors import InputError
+from tf_student.runtime.errors import InputError, first_line
 from tf_student.serving.metadata import Metadata
 from tf_student.serving.signatures import LABELS, ServedModel
 
@@ -88,6 +88,14 @@ def check_installed(form: str, packages: tuple[str, ...]) -> None:
             f"`format` needs {' and '.join(missing)} for {form}: "
             f"pip install 'tf-student[{form}]'. Received: format={form}."
         )
+
+
+def lacking(form: str, error: Exception) -> InputError:
+    """The error of a converter that does not know an operation, in one line."""
+    return InputError(
+        f"`format` must have all operations of the network. Received: format={form}: "
+        f"{first_line(error)}"
+    )
 
 
 def check_size(layout: Layout, form: str) -> None:
