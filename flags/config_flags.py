@@ -90,8 +90,7 @@ def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
     text = f"{field.metadata['doc']} (default: {default})"
     group = ADVANCED_GROUP if field.metadata.get("advanced") else GROUP
     if field.metadata["choices"]:
-        choices = list(field.metadata["choices"])
-        flags.DEFINE_enum(field.name, None, choices, text, module_name=group)
+        _define_choice(field, kind, text, group)
     elif kind is bool:
         flags.DEFINE_boolean(field.name, None, text, module_name=group)
     elif kind is int:
@@ -111,6 +110,17 @@ def _define_field(field: dataclasses.Field, kind: Any, default: str) -> None:
             lambda words: all(_is(number, word) for word in words or ()),
             f"expected {plural} separated by commas",
         )
+
+
+def _define_choice(field: dataclasses.Field, kind: Any, text: str, group: str) -> None:
+    """Defines the flag of one of several strings, or of several separated by commas."""
+    choices = list(field.metadata["choices"])
+    if kind == tuple[str, ...]:
+        text = f"<{'|'.join(choices)}>: {text}"
+        # The config refuses other words.
+        flags.DEFINE_list(field.name, None, text, module_name=group)
+    else:
+        flags.DEFINE_enum(field.name, None, choices, text, module_name=group)
 
 
 def _number_of_tuple(kind: Any) -> type | None:

@@ -123,7 +123,7 @@ def serving(
     return {
         "parameters": count,
         "network calls for an image": image["network calls"],
-        "bytes on disk (about)": (4 if dtype == "float32" else 2) * count,
+        "bytes on disk (about)": {"float32": 4, "int8": 1}.get(dtype, 2) * count,
     }
 
 

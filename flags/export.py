@@ -1,14 +1,22 @@
-"""Exports a network as a version of a model for unmodified TF Serving.
+"""Exports a network as a version of a model, for unmodified TF Serving or for others.
 
     tf-student export --preset=digits
     tf-student export --preset=digits --verify
     tf-student export --preset=digits --network=teacher
     tf-student export --preset=digits --network=matched
+    tf-student export --preset=digits --format=saved_model,litert,onnx
+    tf-student export --preset=digits --format=litert --dtype=int8
+    tf-student export --preset=digits --format=web
 
 Writes the version atomically to <export_dir>/<version>, beside models.config and
-batching.config. The default directory of a teacher is <work_dir>/export_teacher, and
-that of a matched student <work_dir>/export_matched.
+batching.config; and the files of other formats, which a server ignores, to
+<export_dir>/litert/<version>/<name>.tflite and <export_dir>/onnx/<version>/<name>.onnx.
+The folder <export_dir>/web/<version> is a page for any web server.
+The default directory of a teacher is <work_dir>/export_teacher, and that of a matched
+student <work_dir>/export_matched.
 """
+
+from typing import Any
 
 from absl import flags
 from tf_student.flags import config_flags, launch
@@ -40,6 +48,18 @@ def main() -> None:
         sampler=config_flags.preset("sampler").sampler,
         preset=flags.FLAGS.preset,
     )
+    for form, path in exported.files.items():
+        if form in exported.verifications:
+            print(exported.verifications[form].text())
+        if form == "web":
+            print(f"The page is in {path}.")
+        else:
+            print(f"The {form} file is {path}.")
+    if "saved_model" in config.format:
+        _print_saved_model(exported, config)
+
+
+def _print_saved_model(exported: Any, config: ExportConfig) -> None:
     if config.warmup != "none" and not exported.warm:
         print(
             "The model has no warm-up requests, because tensorflow-serving-api is not "

@@ -39,6 +39,11 @@ def _is_one_line(finished, command, *parts):
         ("evaluate", "--against=digits", "`source` must be given with `against`"),
         ("evaluate", "--source=/nowhere", "`source` must exist. Received: source=/no"),
         ("export", "--max_count=1", "be 0, or at least 2 for an interpolation"),
+        (
+            "export",
+            "--format=litert,tflite",
+            "`format` must be one or several of",
+        ),
         ("export", "--name=a/b", "`name` must have only letters, digits, _ and -"),
         ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
         ("client", "--server=localhost:8501", "server='localhost:8501'"),

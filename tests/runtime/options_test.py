@@ -21,6 +21,7 @@ class Config:
     mode: str = option("a", "A mode.", choices=("a", "b"), advanced=True)
     flip: bool = option(False, "A switch.")
     heads: tuple[int, ...] | None = option(None, "Heads.", added=True)
+    kinds: tuple[str, ...] = option(("x",), "Kinds.", choices=("x", "y"))
 
 
 def message(call) -> str:
@@ -73,6 +74,12 @@ def test_defaults_pass_the_check():
         ({"mode": "c"}, "`mode` must be one of: a, b. Received: mode='c'."),
         ({"size": 65}, "`size` must be at most 64. Received: size=65."),
         ({"widths": (65,)}, "`widths` must be at most 64. Received: widths=(65,)."),
+        ({"kinds": ("z",)}, "`kinds` must be one or several of: x, y; each at most "),
+        (
+            {"kinds": ()},
+            "`kinds` must be one or several of: x, y; each at most ",
+        ),
+        ({"kinds": ("y", "y")}, "`kinds` must be one or several of: x, y; each at mos"),
         ({"size": "8"}, "`size` must be an integer. Received: size='8'."),
         ({"size": 8.0}, "`size` must be an integer. Received: size=8.0."),
         ({"size": True}, "`size` must be an integer. Received: size=True."),
@@ -100,7 +107,7 @@ def test_a_value_outside_its_limits_is_an_error(options, expected):
 
 def test_integers_of_numpy_and_whole_numbers_pass():
     check(Config(size=np.int64(3), rate=1, heads=None))
-    check(Config(rate=np.float32(0.25), heads=(1,)))
+    check(Config(rate=np.float32(0.25), heads=(1,), kinds=("y", "x")))
 
 
 def test_a_long_value_is_cut_in_the_message():
@@ -133,6 +140,7 @@ def test_to_dict_holds_only_json_values():
         "rate": 0.5,
         "mode": "a",
         "flip": False,
+        "kinds": ["x"],
     }
 
 

@@ -19,6 +19,12 @@ def test_limit_depends_on_the_pixels(shape, limit):
     assert ExportConfig(max_count=5).limit(shape) == 5
 
 
+def test_int8_is_for_litert():
+    config = ExportConfig(dtype="int8", format=("litert",), batch=3)
+    assert config.others == ("litert",)
+    assert ExportConfig().others == ()
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -30,7 +36,30 @@ def test_limit_depends_on_the_pixels(shape, limit):
         ({"name": "a/b"}, "`name` must have only letters, digits, _ and -."),
         ({"name": 'a"b'}, "`name` must have only letters, digits, _ and -."),
         ({"ops": "custom"}, "`ops` must be one of: stock, fused."),
-        ({"dtype": "float64"}, "`dtype` must be one of: float32, bfloat16, float16."),
+        ({"dtype": "float64"}, "`dtype` must be one of: float32, bfloat16, float16, i"),
+        (
+            {"format": ("tflite",)},
+            "`format` must be one or several of: saved_model, li",
+        ),
+        (
+            {"format": ()},
+            "`format` must be one or several of: saved_model, litert, onnx",
+        ),
+        ({"dtype": "int8"}, "one of: float32, bfloat16, float16 for saved_model. Rec"),
+        (
+            {"dtype": "int8", "format": ("litert", "onnx")},
+            "`dtype` must be one of: float32 for onnx. Received: dtype='int8'.",
+        ),
+        (
+            {"dtype": "bfloat16", "format": ("litert",)},
+            "`dtype` must be one of: float32, float16, int8 for litert. Received: ",
+        ),
+        (
+            {"ops": "fused", "format": ("saved_model", "onnx")},
+            "`ops` must be stock for onnx. Received: ops='fused'.",
+        ),
+        ({"batch": 4}, "`batch` must be 0 for a SavedModel, which takes any number."),
+        ({"batch": -1, "format": ("litert",)}, "`batch` must be at least 0."),
     ],
 )
 def test_wrong_values_are_refused(values, message):

@@ -1,8 +1,6 @@
 """Other runtimes that read SavedModels."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -44,15 +42,3 @@ def test_openvino_draws_the_same(directory, noise, expected):
     precise = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.compile_model(openvino.convert_model(directory), "CPU", precise)
     assert _agrees(compiled([noise])[0], expected)
-
-
-def test_onnx_draws_the_same(directory, noise, expected, tmp_path):
-    onnxruntime = pytest.importorskip(
-        "onnxruntime", reason="ONNX Runtime is not installed"
-    )
-    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
-    path = str(tmp_path / "model.onnx")
-    convert = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", directory]
-    subprocess.run([*convert, "--output", path], check=True, capture_output=True)
-    session = onnxruntime.InferenceSession(path)
-    assert _agrees(session.run(None, {"noise": noise})[0], expected)

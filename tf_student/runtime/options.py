@@ -41,7 +41,8 @@ def option(
     Args:
         default: the field's default value.
         doc: one sentence for the help text.
-        choices: the allowed strings, if only some are allowed.
+        choices: the allowed strings, if only some are allowed. Of a sequence, every
+            element must be one of them, and none may occur twice.
         minimum: the smallest allowed number.
         maximum: the largest allowed number. Every integer has one, far above what a
             network or a machine could have, so that a damaged file or a slip of the
@@ -80,9 +81,20 @@ def check(config: Any) -> None:
     check_types(config)
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if (choices := field.metadata["choices"]) and value not in choices:
-            refuse(field.name, f"be one of: {', '.join(choices)}", value)
+        if choices := field.metadata["choices"]:
+            _check_choices(field.name, value, choices)
         _check_numbers(field, value)
+
+
+def _check_choices(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    listed = ", ".join(choices)
+    if not isinstance(value, tuple):
+        if value not in choices:
+            refuse(name, f"be one of: {listed}", value)
+        return
+    if not value or len(set(value)) < len(value) or not set(value) <= set(choices):
+        expected = f"be one or several of: {listed}; each at most once"
+        refuse(name, expected, ",".join(value))
 
 
 def _check_numbers(field: dataclasses.Field, value: Any) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-_PROGRAM = pathlib.Path(__file__).with_name("isolated_process.py")
+_FOLDER = pathlib.Path(__file__).parent
 
 
 @contextlib.contextmanager
@@ -47,21 +47,22 @@ def _is_this_package(name: str) -> bool:
     return "tf_student" in name.replace("-", "_")
 
 
-def run_isolated(request: str) -> None:
-    """Runs isolated_process.py without the caller's path, settings and directory.
+def run_isolated(request: str, program: str = "isolated_process.py") -> None:
+    """Runs a program without the caller's path, settings and directory.
 
     Args:
-        request: path of the JSON file that isolated_process.py reads.
+        request: path of the JSON file that the program reads.
+        program: name of its file in this package.
 
     Raises:
         RuntimeError: if the process fails; the message has the end of its output.
     """
     # Without -S, Python would add this installation's packages to the path.
-    command = [sys.executable, "-I", "-S", str(_PROGRAM), request]
+    command = [sys.executable, "-I", "-S", str(_FOLDER / program), request]
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     finished = subprocess.run(command, capture_output=True, text=True, env=environment)
     if finished.returncode:
         tail = "\n".join(finished.stderr.strip().splitlines()[-20:])
         raise RuntimeError(
-            f"The SavedModel failed in a process without this package:\n{tail}"
+            f"The model failed in a process without this package:\n{tail}"
         )

@@ -1,6 +1,8 @@
-"""The command `export`: a network as a version of a model for TF Serving."""
+"""The command `export`: a network as a version of a model, for TF Serving or others."""
 
 import dataclasses
+import os
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -13,15 +15,20 @@ from tf_student.runtime.run_directory import RunDirectory
 from tf_student.runtime.version import __version__
 from tf_student.serving import (
     half_precision,
+    portable_export,
     saved_model,
     verification,
+    version_writer,
     versions,
     warmup,
+    web,
 )
 from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.export_config import ExportConfig
 from tf_student.serving.metadata import Metadata
+from tf_student.serving.portable_export import PortableFile
 from tf_student.serving.signatures import ServedModel
+from tf_student.serving.verification import Verification
 from tf_student.training import checkpoints
 
 
@@ -30,17 +37,22 @@ class Exported:
     """An exported version.
 
     Attributes:
-        directory: of the version.
+        directory: of the SavedModel; without one, of the version in the first format.
         warm: whether the version has warm-up requests.
         verification: how far the model's images are from the network's; None without
             `ExportConfig.verify`.
         pending: whether a rollout would give the version a label.
+        files: the files of other formats, by the name of the format; for `web`, the
+            folder of the page.
+        verifications: how far their images are from the network's.
     """
 
     directory: str
     warm: bool
-    verification: verification.Verification | None
+    verification: Verification | None
     pending: bool = False
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    verifications: Mapping[str, Verification] = dataclasses.field(default_factory=dict)
 
 
 def export(
@@ -57,13 +69,14 @@ def export(
     Args:
         network: a student, a teacher, or the run directory of one.
         directory: of the model; gets a subdirectory for each version.
-        config: name, version, dtype and operations of the model.
+        config: name, version, formats, dtype and operations of the model.
         sampler: of a teacher; the graph of the model has all of its steps.
         preset: name of the preset, for the metadata and the model's default name.
         thorough: whether `config.verify` also uses `saved_model_cli` and C++.
 
     Raises:
-        InputError: if the network is missing, or the version exists already.
+        InputError: if the network is missing, the version exists already, or a format
+            cannot hold the network.
         VerificationError: if the model's images differ from the network's.
 
     Example:
@@ -71,12 +84,82 @@ def export(
     >>> exported = export(student, "runs/digits/new_export", preset="digits")
     """
     name = config.name or (preset or "model") + "_teacher" * _is_teacher(network)
-    versions.choose(directory, config.version, name)
+    versions.choose_number(directory, config.version, name, config.format)
     _check(network, config)
     loaded = _load(network, config.weights)
     about = _describe(loaded, name, preset, config, sampler)
-    model = _serve(loaded, about, sampler)
-    return _write(model, about, directory, config, thorough)
+    portables = _portables(loaded, about, config)
+    fills = _fills(loaded, about, config, portables)
+    results: list[Verification] = []
+    if versions.SAVED_MODEL in config.format:
+        model = _serve(loaded, about, sampler)
+
+        def check(version: str) -> None:
+            if config.verify:
+                results.append(_verify(version, model, about, thorough))
+
+        saved = saved_model.fill_with(model, about, config.warmup, check)
+        # The first that is filled is the last that appears.
+        fills = {versions.SAVED_MODEL: saved, **fills}
+    written = version_writer.write(directory, about, fills, config.version)
+    return _result(directory, written, config, results, portables)
+
+
+def _fills(
+    network: Teacher | Student,
+    about: Metadata,
+    config: ExportConfig,
+    portables: Mapping[str, PortableFile],
+) -> dict[str, version_writer.Fill]:
+    """What fills the directories of the formats that are no SavedModel."""
+    fills = {form: file.fill() for form, file in portables.items()}
+    if versions.WEB in config.format:
+        fills[versions.WEB] = web.fill(_whole(network, about).generate, about)
+    return fills
+
+
+def _result(
+    base: str,
+    written: Mapping[str, str],
+    config: ExportConfig,
+    results: list[Verification],
+    portables: Mapping[str, PortableFile],
+) -> Exported:
+    listed = versions.read_list(base)
+    saved = versions.SAVED_MODEL in written
+    names = {form: file.name for form, file in portables.items()}
+    return Exported(
+        next(iter(written.values())),
+        saved and config.warmup != "none" and warmup.available(),
+        results[0] if results else None,
+        saved and listed is not None and listed != listed.rolled_out(),
+        {
+            form: os.path.join(written[form], names.get(form, "")).rstrip("/")
+            for form in config.others
+        },
+        {form: r for file in portables.values() for form, r in file.results.items()},
+    )
+
+
+def _portables(
+    network: Teacher | Student, about: Metadata, config: ExportConfig
+) -> dict[str, PortableFile]:
+    """The files of the other formats by name."""
+    if not config.portable:
+        return {}
+    model = _whole(network, about)
+    return {
+        form: PortableFile(
+            form, portable_export.layout(about, form, config), model, config.verify, {}
+        )
+        for form in config.portable
+    }
+
+
+def _whole(network: Teacher | Student, about: Metadata) -> ServedModel:
+    """The network in float32, of which other formats store the weights."""
+    whole = dataclasses.replace(about, dtype="float32")
+    return _serve(network, whole, SamplerConfig())
 
 
 def _is_teacher(network: Teacher | Student | str) -> bool:
@@ -92,6 +175,10 @@ def _is_teacher(network: Teacher | Student | str) -> bool:
 
 
 def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
+    if versions.WEB in config.format:
+        web.check(teacher=_is_teacher(network))
+    for form in config.portable:
+        portable_export.check(form, config, teacher=_is_teacher(network))
     if config.ops == "fused" and not ops.library_loaded():
         raise InputError(
             "`ops` must be stock where the fused op is not built. Received: ops=fused."
@@ -156,36 +243,9 @@ def _serve(
     return ServedModel(*parts)
 
 
-def _write(
-    model: ServedModel,
-    about: Metadata,
-    directory: str,
-    config: ExportConfig,
-    thorough: bool,
-) -> Exported:
-    results: list[verification.Verification] = []
-
-    def check(version: str) -> None:
-        if config.verify:
-            results.append(_verify(version, model, about, thorough))
-
-    version = saved_model.write(
-        directory,
-        model,
-        about,
-        version=config.version,
-        warm=config.warmup,
-        check=check,
-    )
-    warm = config.warmup != "none" and warmup.available()
-    listed = versions.read_list(directory)
-    pending = listed is not None and listed != listed.rolled_out()
-    return Exported(version, warm, results[0] if results else None, pending)
-
-
 def _verify(
     version: str, model: ServedModel, about: Metadata, thorough: bool
-) -> verification.Verification:
+) -> Verification:
     return verification.verify(
         version,
         model.generate,

@@ -4,6 +4,13 @@ import dataclasses
 
 from tf_student.runtime.options import check, option, refuse
 
+# The dtypes of each format.
+_DTYPES = {
+    "saved_model": ("float32", "bfloat16", "float16"),
+    "litert": ("float32", "float16", "int8"),
+    "onnx": ("float32",),
+    "web": ("float32", "float16"),
+}
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
 _PIXELS = 2**20
@@ -28,6 +35,12 @@ class ExportConfig:
         minimum=0,
         maximum=2**63 - 1,
     )
+    format: tuple[str, ...] = option(
+        ("saved_model",),
+        "What to write, one or several: a SavedModel for TF Serving, a file for "
+        "LiteRT or an ONNX runtime, or a page that draws in the browser.",
+        choices=("saved_model", "litert", "onnx", "web"),
+    )
     weights: str = option(
         "ema",
         "The EMA weights of the finished run, or the weights of its last checkpoint.",
@@ -36,8 +49,8 @@ class ExportConfig:
     dtype: str = option(
         "float32",
         "The dtype of the computation; bfloat16 and float16 also halve the size of the "
-        "stored weights.",
-        choices=("float32", "bfloat16", "float16"),
+        "stored weights. For litert, the dtype of the weights: float32, float16, int8.",
+        choices=("float32", "bfloat16", "float16", "int8"),
     )
     ops: str = option(
         "stock",
@@ -51,6 +64,12 @@ class ExportConfig:
         minimum=0,
         maximum=2**31 - 1,
         advanced=True,
+    )
+    batch: int = option(
+        0,
+        "Number of images in every call of a litert or onnx file; 0 for any number.",
+        minimum=0,
+        maximum=2**31 - 1,
     )
     warmup: str = option(
         "noise",
@@ -74,6 +93,27 @@ class ExportConfig:
         )
         if not set(self.name) <= allowed:
             refuse("name", "have only letters, digits, _ and -", self.name)
+        for form in self.format:
+            if self.dtype not in _DTYPES[form]:
+                expected = f"be one of: {', '.join(_DTYPES[form])} for {form}"
+                refuse("dtype", expected, self.dtype)
+        if self.others and self.ops != "stock":
+            refuse("ops", f"be stock for {self.others[0]}", self.ops)
+        if self.batch and not self.portable:
+            expected = "be 0 for a page, which draws one image at a time"
+            if "saved_model" in self.format:
+                expected = "be 0 for a SavedModel, which takes any number"
+            refuse("batch", expected, self.batch)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The formats that are not `saved_model`."""
+        return tuple(form for form in self.format if form != "saved_model")
+
+    @property
+    def portable(self) -> tuple[str, ...]:
+        """The formats that are one file."""
+        return tuple(form for form in self.others if form != "web")
 
     def limit(self, image_shape: tuple[int, int, int]) -> int:
         """The largest number of images `(height, width, channels)` in a request."""

@@ -1,15 +1,15 @@
 """Writes versions of a model: SavedModels that stock TF Serving runs."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from tf_student.custom_ops.group_norm_silu.python import ops
-from tf_student.runtime import files, leftovers
 from tf_student.runtime.errors import InputError
-from tf_student.serving import metadata, versions, warmup
+from tf_student.serving import metadata, version_writer, versions, warmup
 from tf_student.serving.signatures import ServedModel
+from tf_student.serving.version_writer import Fill
 
 
 def write(
@@ -19,7 +19,7 @@ def write(
     *,
     version: int = 0,
     warm: str = "noise",
-    check: Callable[[str], None] = lambda directory: None,
+    check: Fill = lambda directory: None,
 ) -> str:
     """Writes `<base>/<version>/` atomically, and then the server's settings.
 
@@ -45,15 +45,27 @@ def write(
         InputError: if the version exists, the directory holds another model, another
             process exports to it, or the fused op is not built. Nothing is changed.
     """
-    tf.io.gfile.makedirs(base)
-    with leftovers.locked(base):
-        directory = versions.choose(base, version, about.name)
-        versions.remove_leftovers(base)
-        with files.replacing_directory(directory, versions.LAST_FILE) as temporary:
-            _write(temporary, model, about, warm)
-            check(temporary)
-        versions.write_settings(base, about.name, about.max_count)
-    return directory
+    fills = {versions.SAVED_MODEL: fill_with(model, about, warm, check)}
+    return version_writer.write(base, about, fills, version)[versions.SAVED_MODEL]
+
+
+def fill_with(
+    model: ServedModel, about: metadata.Metadata, warm: str, check: Fill
+) -> Fill:
+    """A function that writes a SavedModel into a directory and checks it.
+
+    Args:
+        model: the signatures and the weights.
+        about: the metadata.
+        warm: as for `write`.
+        check: as for `write`.
+    """
+
+    def fill(directory: str) -> None:
+        _write(directory, model, about, warm)
+        check(directory)
+
+    return fill
 
 
 def _write(

@@ -185,11 +185,23 @@ def _expected(
 
 
 def _distance(image: np.ndarray, expected: np.ndarray) -> float:
-    """The distance in [-1, 1] beyond the half step of rounding to uint8."""
+    return float(distances(image, expected).max())
+
+
+def distances(image: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The distances in [-1, 1] beyond the half step of rounding to uint8.
+
+    Args:
+        image: uint8.
+        expected: floats in [0, 255].
+
+    Returns:
+        Floats of this shape; infinity for an image of another shape or type.
+    """
     if image.shape != expected.shape or image.dtype != np.uint8:
-        return float("inf")
+        return np.array([np.inf])
     beyond = np.abs(image - expected.astype(np.float64)) - 0.5
-    return max(0.0, float(beyond.max()) / 127.5)
+    return np.maximum(0.0, beyond / 127.5)
 
 
 def _run_isolated(

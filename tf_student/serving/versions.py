@@ -1,6 +1,11 @@
-"""The directory of a model for ModelServer: numbered versions and settings."""
+"""The directory of a model for ModelServer: numbered versions and settings.
+
+Versions in other formats are in folders beside those of SavedModels, which a server
+ignores because their names are not numbers: `litert/1/digits.tflite`.
+"""
 
 import os
+from collections.abc import Collection
 
 import tensorflow as tf
 
@@ -11,6 +16,12 @@ from tf_student.serving import metadata, model_list
 MODELS, BATCHING = "models.config", "batching.config"
 # The file without which a server cannot load a version.
 LAST_FILE = "saved_model.pb"
+SAVED_MODEL = "saved_model"
+# The ending of the file of another format, whose folder has the format's name.
+ENDINGS = {"litert": ".tflite", "onnx": ".onnx"}
+# A page: a folder of files.
+WEB = "web"
+_LAST_FILES = {SAVED_MODEL: LAST_FILE, WEB: "index.html"}
 
 _BATCHING = """\
 # For `tensorflow_model_server --enable_batching --batching_parameters_file`; exports do
@@ -74,12 +85,20 @@ def newest(directory: str) -> str | None:
 
 
 def choose(base: str, version: int, name: str) -> str:
-    """The directory of a new version.
+    """The directory of a new version, as a SavedModel; see `choose_number`."""
+    number = choose_number(base, version, name, [SAVED_MODEL])
+    return place(base, SAVED_MODEL, number)
+
+
+def choose_number(base: str, version: int, name: str, forms: Collection[str]) -> int:
+    """The number of a new version.
 
     Args:
         base: the model's directory.
-        version: number of the version; 0 for one more than the highest existing one.
+        version: number of the version; 0 for one more than the highest existing one of
+            these formats.
         name: of the model.
+        forms: names of the formats.
 
     Raises:
         InputError: if the version exists already, `base` holds another model, or
@@ -88,19 +107,48 @@ def choose(base: str, version: int, name: str) -> str:
     paths.check_restorable(base)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
-    existing = numbers(base)
-    if version in existing:
-        raise InputError(
-            f"`version` must not exist yet in {base}. Received: version={version}."
-        )
-    if existing:
-        other = metadata.read(directory_of(base, existing[-1])).name
-        if other != name:
+    highest = 0
+    for form in forms:
+        existing = numbers(folder(base, form))
+        if version in existing:
             raise InputError(
-                f"{base} holds versions of another model. Expected: name={other}, "
-                f"received: name={name}."
+                f"`version` must not exist yet in {folder(base, form)}. Received: "
+                f"version={version}."
             )
-    return os.path.join(base, str(version or max(existing, default=0) + 1))
+        highest = max([highest, *existing])
+    _check_name(base, name)
+    return version or highest + 1
+
+
+def _check_name(base: str, name: str) -> None:
+    """Checks that the newest version of every format is of the model."""
+    others = set()
+    if existing := numbers(base):
+        others.add(metadata.read(directory_of(base, existing[-1])).name)
+    for form, ending in ENDINGS.items():
+        if existing := numbers(folder(base, form)):
+            names = paths.listdir(directory_of(folder(base, form), existing[-1]))
+            others |= {n.removesuffix(ending) for n in names if n.endswith(ending)}
+    if others - {name}:
+        raise InputError(
+            f"{base} holds versions of another model. Expected: "
+            f"name={min(others - {name})}, received: name={name}."
+        )
+
+
+def folder(base: str, form: str) -> str:
+    """The folder of the versions in a format."""
+    return base if form == SAVED_MODEL else os.path.join(base, form)
+
+
+def place(base: str, form: str, number: int) -> str:
+    """The directory of a new version in a format."""
+    return os.path.join(folder(base, form), str(number))
+
+
+def last_file(form: str, name: str) -> str:
+    """The file without which a version in a format is unfinished."""
+    return _LAST_FILES.get(form) or name + ENDINGS[form]
 
 
 def remove_leftovers(base: str) -> None:
@@ -108,6 +156,8 @@ def remove_leftovers(base: str) -> None:
     # Before the temporary directories, which tell them from finished versions.
     for name in _unfinished(base, set(paths.listdir(base))):
         leftovers.remove_path(os.path.join(base, name))
+    for form in (*ENDINGS, WEB):
+        leftovers.remove(folder(base, form), _is_number)
     settings = {MODELS, BATCHING}
     leftovers.remove(base, lambda name: name in settings or _is_number(name))
 
