@@ -70,7 +70,7 @@ def test_guidance_and_its_absence_differ(teacher):
         teacher.sampler(dataclasses.replace(SYSTEM.sampler, guidance=g))(drawn)
         for g in (2.0, 1.0)
     )
-    assert np.abs(guided - plain).max() > 1e-3
+    assert np.abs(guided - plain).max() > 1e-4
     assert teacher.network_calls(SYSTEM.sampler) == 6
 
 

@@ -4,6 +4,7 @@ import ast
 import doctest
 import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,22 +30,27 @@ def runs(demo_run, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def namespace(runs, monkeypatch):
-    """What the examples may use without saying so."""
-    monkeypatch.chdir(runs)
-    return {
-        **{name: getattr(ts, name) for name in NAMES},
-        "ts": ts,
-        "tf": tf,
-        "np": np,
-        "keras": keras,
-        "os": os,
-        "tiny": TINY,
-        "teacher": ts.Teacher.load("runs/digits/teacher"),
-        "student": ts.Student.load("runs/digits/student"),
-        "pairs": ts.PairSet("runs/digits/pairs"),
-    }
+NAMESPACE = {
+    **{name: getattr(ts, name) for name in NAMES},
+    "ts": ts,
+    "tf": tf,
+    "np": np,
+    "keras": keras,
+    "os": os,
+    "tiny": TINY,
+}
+LOADED = {
+    "teacher": lambda: ts.Teacher.load("runs/digits/teacher"),
+    "student": lambda: ts.Student.load("runs/digits/student"),
+    "pairs": lambda: ts.PairSet("runs/digits/pairs"),
+}
+
+
+def namespace(test: doctest.DocTest) -> dict[str, object]:
+    """What an example may use without saying so; loads what it does use."""
+    words = set(re.findall(r"\w+", "".join(e.source for e in test.examples)))
+    used = {name: load() for name, load in LOADED.items() if name in words}
+    return {**NAMESPACE, **used}
 
 
 def examples(name: str) -> list[doctest.DocTest]:
@@ -62,9 +68,10 @@ def test_every_name_has_a_docstring_with_a_tested_example(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_examples_do_what_they_show(name, namespace):
+def test_examples_do_what_they_show(name, runs, monkeypatch):
+    monkeypatch.chdir(runs)
     for test in examples(name):
-        test.globs = dict(namespace)
+        test.globs = namespace(test)
         said = []
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
         runner.run(test, out=said.append)

@@ -11,8 +11,8 @@ from tests.flags.commands import Finished, fork, run
 
 UNET = (
     "--base_width=8",
-    "--width_multipliers=1,2",
-    "--attention_resolutions=4",
+    "--width_multipliers=1",
+    "--attention_resolutions=",
     "--groups=4",
     "--blocks_per_level=1",
 )

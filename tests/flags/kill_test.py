@@ -72,7 +72,7 @@ def test_disturbed_training_leaves_the_same_weights(
 # Both networks, and two moments for each weight; of the fake score too.
 @pytest.mark.parametrize(
     ("part", "step", "arrays"),
-    [("teacher", 24, 4 * 80), ("student", 24, 4 * 80), ("matched", 8, 7 * 80)],
+    [("teacher", 24, 4 * 70), ("student", 24, 4 * 70), ("matched", 8, 7 * 70)],
 )
 def test_disturbed_training_leaves_the_same_optimizer(
     disturbed, disturbed_directory, chain, part, step, arrays

@@ -86,7 +86,7 @@ def test_returned_student_is_the_one_on_disk(demo_run):
 
 def test_returned_student_has_the_best_weights(demo_run, tmp_path):
     # A rate this high makes the held-out loss of step 6 greater than that of step 4.
-    student = _distill(demo_run, tmp_path, learning_rate=0.5, clip_norm=0.0)
+    student = _distill(demo_run, tmp_path, learning_rate=3.0, clip_norm=0.0)
     losses = [
         line["held_out_loss"]
         for line in read_metrics(str(tmp_path))
@@ -202,7 +202,7 @@ def losses(demo_run, tmp_path_factory):
         directory = str(tmp_path_factory.mktemp("student") / dtype)
         run = dataclasses.replace(RUN, dtype=dtype)
         log = LogConfig(log_every=2)
-        _distill(demo_run, directory, run=run, log=log, steps=60)
+        _distill(demo_run, directory, run=run, log=log, steps=60, learning_rate=2e-3)
         lines = [line["loss"] for line in read_metrics(directory) if "loss" in line]
         return lines[0], np.mean(lines[-4:])
 

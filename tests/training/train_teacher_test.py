@@ -44,7 +44,7 @@ def test_resolved_configuration_is_written(demo_run):
     with open(f"{demo_run.teacher}/config.json") as file:
         values = json.load(file)
     assert (values["command"], values["network"]) == ("teacher", "teacher")
-    assert values["unet"]["width_multipliers"] == [1, 2]
+    assert values["unet"]["width_multipliers"] == [1]
     assert values["train"]["steps"] == 6
     assert values["data"] == {
         "dataset": "digits",

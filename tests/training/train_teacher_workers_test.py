@@ -22,8 +22,8 @@ _FLAGS = [
     "--calls=2",
     "--base_width=8",
     "--groups=4",
-    "--width_multipliers=1,1",
-    "--attention_resolutions=4",
+    "--width_multipliers=1",
+    "--attention_resolutions=",
     # Each replica draws its own masks.
     "--dropout=0",
     # With a small epsilon, Adam's first steps are the sign of the gradient.
