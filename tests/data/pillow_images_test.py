@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -209,6 +210,15 @@ def test_a_flipped_bit_of_a_png_is_found():
     content = bytearray(encode(_mode("RGBA"), "PNG"))
     content[content.index(b"IDAT") + 20] ^= 4
     with pytest.raises(pillow_images.UnreadableImageError):
+        pillow_images.decode(bytes(content), 3)
+
+
+def test_a_tiff_file_that_lacks_strips_is_unreadable():
+    content = bytearray(encode(PICTURE, "TIFF"))
+    # The tag of the height with its type, count and value.
+    at = re.search(rb"\x01\x01[\x03\x04]\x00\x01\x00\x00\x00\x08", content).start()
+    content[at + 8] = 9
+    with pytest.raises(pillow_images.UnreadableImageError, match="has 8 of 9 rows"):
         pillow_images.decode(bytes(content), 3)
 
 
