@@ -1,3 +1,4 @@
+import contextlib
 import io
 import re
 
@@ -220,6 +221,21 @@ def test_a_tiff_file_that_lacks_strips_is_unreadable():
     content[at + 8] = 9
     with pytest.raises(pillow_images.UnreadableImageError, match="has 8 of 9 rows"):
         pillow_images.decode(bytes(content), 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("PNG", "P"), ("JPEG", "CMYK"), ("GIF", "P"), ("BMP", "P"), ("WEBP", "RGB")],
+)
+def test_damaged_bytes_raise_nothing_else(kind, mode):
+    content, rng = encode(_mode(mode), kind), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for at in rng.integers(0, len(content), 3):
+            damaged[at] = rng.integers(256)
+        del damaged[int(rng.integers(len(content) // 2, 2 * len(content))) :]
+        with contextlib.suppress(pillow_images.UnreadableImageError):
+            assert pillow_images.decode(bytes(damaged), 3).shape[-1] == 3
 
 
 def test_suffixes():
