@@ -1,4 +1,6 @@
+import contextlib
 import io
+import re
 
 import numpy as np
 import pytest
@@ -210,6 +212,30 @@ def test_a_flipped_bit_of_a_png_is_found():
     content[content.index(b"IDAT") + 20] ^= 4
     with pytest.raises(pillow_images.UnreadableImageError):
         pillow_images.decode(bytes(content), 3)
+
+
+def test_a_tiff_file_that_lacks_strips_is_unreadable():
+    content = bytearray(encode(PICTURE, "TIFF"))
+    # The tag of the height with its type, count and value.
+    at = re.search(rb"\x01\x01[\x03\x04]\x00\x01\x00\x00\x00\x08", content).start()
+    content[at + 8] = 9
+    with pytest.raises(pillow_images.UnreadableImageError, match="has 8 of 9 rows"):
+        pillow_images.decode(bytes(content), 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("PNG", "P"), ("JPEG", "CMYK"), ("GIF", "P"), ("BMP", "P"), ("WEBP", "RGB")],
+)
+def test_damaged_bytes_raise_nothing_else(kind, mode):
+    content, rng = encode(_mode(mode), kind), np.random.default_rng(0)
+    for _ in range(100):
+        damaged = bytearray(content)
+        for at in rng.integers(0, len(content), 3):
+            damaged[at] = rng.integers(256)
+        del damaged[int(rng.integers(len(content) // 2, 2 * len(content))) :]
+        with contextlib.suppress(pillow_images.UnreadableImageError):
+            assert pillow_images.decode(bytes(damaged), 3).shape[-1] == 3
 
 
 def test_suffixes():

@@ -11,7 +11,8 @@ from tf_student.data import pillow_images
 
 _JPEG = b"\xff\xd8\xff"
 # The first chunk of PNG: 8 bits; grey or RGB, with alpha or without. \C is any byte.
-_PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{{4}}IHDR\C{{8}}\x08[{kinds}]\C*"
+_PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{{4}}IHDR\C{{8}}\x08[{kinds}]"
+_PNG_START = 26
 _PNG_KINDS = {1: r"\x00\x04", 3: r"\x00\x02\x04\x06"}
 # The components of a JPEG image that becomes one of so many channels.
 _JPEG_COMPONENTS = {1: [1], 3: [1, 3]}
@@ -45,15 +46,16 @@ def decode(content: tf.Tensor, channels: int) -> tf.Tensor:
         )
 
     if channels in _PNG_KINDS:
+        upright = ~tf.strings.regex_full_match(content, _TURNED)
         # INTEGER_ACCURATE is Pillow's method; TensorFlow's default is less accurate.
         image = tf.case(
             [
                 (
-                    _is_plain_png(content, channels),
+                    upright & _is_plain_png(content, channels),
                     lambda: tf.io.decode_png(content, channels),
                 ),
                 (
-                    _is_plain_jpeg(content, channels),
+                    upright & _is_plain_jpeg(content, channels),
                     lambda: tf.io.decode_jpeg(
                         content, channels, dct_method="INTEGER_ACCURATE"
                     ),
@@ -68,17 +70,15 @@ def decode(content: tf.Tensor, channels: int) -> tf.Tensor:
 
 def _is_plain_png(content: tf.Tensor, channels: int) -> tf.Tensor:
     pattern = _PLAIN_PNG.format(kinds=_PNG_KINDS[channels])
-    return tf.strings.regex_full_match(content, pattern) & _is_upright(content)
+    return tf.strings.regex_full_match(
+        tf.strings.substr(content, 0, _PNG_START), pattern
+    )
 
 
 def _is_plain_jpeg(content: tf.Tensor, channels: int) -> tf.Tensor:
     def has_components() -> tf.Tensor:
         own = tf.io.extract_jpeg_shape(content)[-1]
-        return tf.reduce_any(own == _JPEG_COMPONENTS[channels]) & _is_upright(content)
+        return tf.reduce_any(own == _JPEG_COMPONENTS[channels])
 
     is_jpeg = tf.strings.substr(content, 0, len(_JPEG)) == _JPEG
     return tf.cond(is_jpeg, has_components, lambda: tf.constant(False))
-
-
-def _is_upright(content: tf.Tensor) -> tf.Tensor:
-    return ~tf.strings.regex_full_match(content, _TURNED)

@@ -14,7 +14,7 @@ The rule, whatever the format:
 import functools
 import io
 import warnings
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -28,6 +28,8 @@ _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _FOREIGN = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # Further names of JPEG files.
 _JPEG_SUFFIXES = frozenset({".jif", ".jfi", ".pjpeg", ".pjp", ".mpo"})
+# Tags of TIFF.
+_IMAGE_LENGTH, _BITS_PER_SAMPLE = 257, 258
 # By the orientation in EXIF; 1 is upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -139,12 +141,23 @@ def _unreadable(error: Exception) -> UnreadableImageError:
 
 
 def _pixels(image: Image.Image, channels: int) -> np.ndarray:
+    if image.format == "TIFF":
+        _check_strips(image)
     image.load()
     turn = _TURNS.get(_orientation(image))
     image = _eight_bits(image).convert(_MODES[channels])
     if turn is not None:
         image = image.transpose(turn)
     return np.asarray(image).reshape(image.height, image.width, channels)
+
+
+def _check_strips(image: Any) -> None:
+    """Raises if a TIFF file lacks strips, which Pillow would read as black rows."""
+    rows = max((extents[3] for _, extents, *_ in image.tile), default=0)
+    if rows < image.tag_v2[_IMAGE_LENGTH]:
+        raise UnreadableImageError(
+            f"it has {rows} of {image.tag_v2[_IMAGE_LENGTH]} rows"
+        )
 
 
 def _orientation(image: Image.Image) -> int:
@@ -172,4 +185,4 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 def _bits_per_sample(image: Image.Image) -> int:
     """The bits of a TIFF file's values, which Pillow does not scale; 0 for others."""
     tags = getattr(image, "tag_v2", {})
-    return int(tags.get(258, (0,))[0])
+    return int(tags.get(_BITS_PER_SAMPLE, (0,))[0])

@@ -1,4 +1,8 @@
-"""A SavedModel from noise to images as a source of images."""
+"""A SavedModel from noise to images as a source of images.
+
+TensorFlow runs whatever operations a SavedModel holds, which can read and write files.
+Load only those that you trust.
+"""
 
 import os
 from collections.abc import Iterator
@@ -20,9 +24,6 @@ from tf_student.serving.signatures import LABELS
 
 def load(path: str, run: RunConfig) -> Source:
     """Loads a SavedModel whose signature `serving_default` turns noise into images.
-
-    TensorFlow runs whatever operations the model holds, which can read and write files.
-    Load only what you trust.
 
     Args:
         path: of the SavedModel.
