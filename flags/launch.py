@@ -22,7 +22,7 @@ from tf_student.runtime.errors import (
     VerificationError,
     WorkerLost,
     first_line,
-    printable,
+    one_line,
 )
 
 EXIT_INPUT = 2
@@ -146,13 +146,13 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
     """Prints why the command ends, and ends it.
 
     Args:
-        message: one line.
+        message: becomes one line.
         code: the exit code.
         final: whether the same command would end with the same error again, unless the
             code says that it would not.
     """
     command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    line = f"tf-student {command}: {printable(message.strip())}"
+    line = f"tf-student {command}: {one_line(message.strip())}"
     print(line, file=sys.stderr)
     if final and code in FINAL:
         _leave_marker(f"{code} {line}\n")

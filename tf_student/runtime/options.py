@@ -79,10 +79,18 @@ def check(config: Any) -> None:
     """
     check_types(config)
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if (choices := field.metadata["choices"]) and value not in choices:
-            refuse(field.name, f"be one of: {', '.join(choices)}", value)
-        _check_numbers(field, value)
+        check_limits(field, getattr(config, field.name))
+
+
+def check_limits(field: dataclasses.Field, value: Any) -> None:
+    """Checks a value of the field's type: its choices, its minimum and its maximum.
+
+    Raises:
+        InputError: if the field must not have the value.
+    """
+    if (choices := field.metadata["choices"]) and value not in choices:
+        refuse(field.name, f"be one of: {', '.join(choices)}", value)
+    _check_numbers(field, value)
 
 
 def _check_numbers(field: dataclasses.Field, value: Any) -> None:
