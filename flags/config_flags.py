@@ -175,5 +175,10 @@ def directory(name: str) -> str:
 
 
 def work_dir() -> str:
-    """Returns the value of --work_dir, by default runs/<preset>."""
+    """Returns the value of --work_dir, by default runs/<preset>.
+
+    Raises:
+        InputError: if the preset is unknown.
+    """
+    preset()
     return FLAGS.work_dir or f"runs/{FLAGS.preset}"

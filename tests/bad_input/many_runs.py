@@ -63,7 +63,7 @@ class Outcome:
     changed: tuple[str, ...]
 
 
-def faults(inputs: Sequence[BadInput], root: Path) -> dict[str, str]:
+def faults(inputs: Iterable[BadInput], root: Path) -> dict[str, str]:
     """Runs command lines; returns what is wrong with those that end wrongly.
 
     Args:
@@ -71,7 +71,7 @@ def faults(inputs: Sequence[BadInput], root: Path) -> dict[str, str]:
         root: a folder with everything that they name. Its subfolders `home` and `here`
             are the home and the current directory of the commands.
     """
-    found = {}
+    inputs, found = list(inputs), {}
     for bad_input, outcome in zip(inputs, run(inputs, root), strict=True):
         fault = _fault(bad_input, outcome, str(root))
         if fault:
@@ -125,7 +125,7 @@ def _run_some(inputs: Sequence[BadInput], root: Path) -> Iterator[Outcome | None
     try:
         for number in range(len(inputs)):
             # The first one waits for TensorFlow to be imported.
-            if not ours.poll(2 * LIMIT if number else 120):
+            if not ours.poll(LIMIT if number else 120):
                 yield None
                 return
             try:
@@ -188,7 +188,11 @@ def unchanged_flags() -> Iterator[None]:
     saved = {k: dict(v) if isinstance(v, dict) else v for k, v in held.items()}
     saved |= {
         name: {module: list(of_module) for module, of_module in held[name].items()}
-        for name in ("__flags_by_module", "__flags_by_module_id", "__key_flags_by_module")
+        for name in (
+            "__flags_by_module",
+            "__flags_by_module_id",
+            "__key_flags_by_module",
+        )
         if name in held
     }
     values = [(flag, dict(flag.__dict__)) for flag in held["__flags"].values()]
@@ -220,6 +224,9 @@ def snapshot(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for parent, folders, names in os.walk(os.fsencode(root)):
         for name in (*folders, *names):
+            # TensorFlow removes them when the process ends.
+            if name.startswith(b"__autograph_generated_file"):
+                continue
             path = os.path.join(parent, name)
             found[os.fsdecode(path)] = _content(path)
     return found

@@ -7,6 +7,8 @@ from tf_student.runtime.options import check, option, refuse
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
 _PIXELS = 2**20
+# Clients write the name into addresses.
+_LONGEST_NAME = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,9 @@ class ExportConfig:
         )
         if not set(self.name) <= allowed:
             refuse("name", "have only letters, digits, _ and -", self.name)
+        if len(self.name) > _LONGEST_NAME:
+            expected = f"have at most {_LONGEST_NAME} characters"
+            refuse("name", expected, self.name)
 
     def limit(self, image_shape: tuple[int, int, int]) -> int:
         """The largest number of images `(height, width, channels)` in a request."""
