@@ -23,7 +23,8 @@ def write(
 ) -> str:
     """Writes `<base>/<version>/` atomically, and then the server's settings.
 
-    Removes leftovers of interrupted exports from `base` first. On an object store,
+    Removes leftovers of interrupted exports from `base` first, and continues one that
+    wrote the same version without the settings. On an object store,
     where directories cannot be renamed, `saved_model.pb` is the last file that appears,
     and the settings name the version only after it.
 
@@ -49,9 +50,15 @@ def write(
     with leftovers.locked(base):
         directory = versions.choose(base, version, about.name)
         versions.remove_leftovers(base)
-        with files.replacing_directory(directory, versions.LAST_FILE) as temporary:
-            _write(temporary, model, about, warm)
-            check(temporary)
+        if version in versions.numbers(base):
+            # A killed export wrote this version, but not the settings.
+            if metadata.read(directory) != about:
+                versions.refuse_existing(base, version)
+            check(directory)
+        else:
+            with files.replacing_directory(directory, versions.LAST_FILE) as temporary:
+                _write(temporary, model, about, warm)
+                check(temporary)
         versions.write_settings(base, about.name, about.max_count)
     return directory
 

@@ -1,6 +1,7 @@
 """The directory of a model for ModelServer: numbered versions and settings."""
 
 import os
+from typing import NoReturn
 
 import tensorflow as tf
 
@@ -82,17 +83,16 @@ def choose(base: str, version: int, name: str) -> str:
         name: of the model.
 
     Raises:
-        InputError: if the version exists already, `base` holds another model, or
-            TensorFlow could not read weights below it.
+        InputError: if the version exists already, unless a killed export left it
+            without settings; if `base` holds another model; or if TensorFlow could not
+            read weights below it.
     """
     paths.check_restorable(base)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
     existing = numbers(base)
-    if version in existing:
-        raise InputError(
-            f"`version` must not exist yet in {base}. Received: version={version}."
-        )
+    if version in existing and not _is_unsettled(base, version):
+        refuse_existing(base, version)
     if existing:
         other = metadata.read(directory_of(base, existing[-1])).name
         if other != name:
@@ -100,7 +100,20 @@ def choose(base: str, version: int, name: str) -> str:
                 f"{base} holds versions of another model. Expected: name={other}, "
                 f"received: name={name}."
             )
-    return os.path.join(base, str(version or max(existing, default=0) + 1))
+    return directory_of(base, version or max(existing, default=0) + 1)
+
+
+def refuse_existing(base: str, version: int) -> NoReturn:
+    """Raises the `InputError` of a version that exists already."""
+    raise InputError(
+        f"`version` must not exist yet in {base}. Received: version={version}."
+    )
+
+
+def _is_unsettled(base: str, version: int) -> bool:
+    """Whether `models.config` is older than a version, as after a killed export."""
+    listed = read_list(base)
+    return listed is None or version > max(listed.versions, default=0)
 
 
 def remove_leftovers(base: str) -> None:
