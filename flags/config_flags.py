@@ -9,6 +9,7 @@ from absl import flags
 from tf_student.flags import path_flags
 
 from tf_student.presets import systems
+from tf_student.runtime import options
 
 T = TypeVar("T")
 
@@ -140,7 +141,11 @@ def _is(number: type, word: str) -> bool:
 
 
 def overrides(kind: type) -> dict[str, Any]:
-    """Returns the fields of a config whose flags are set, with their values."""
+    """Returns the fields of a config whose flags are set, with their values.
+
+    Raises:
+        InputError: if a value is not within the limits of its field.
+    """
     values = {}
     types = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
@@ -148,7 +153,9 @@ def overrides(kind: type) -> dict[str, Any]:
         if flag is None or flag.value is None:
             continue
         number = _number_of_tuple(types[field.name])
-        values[field.name] = tuple(map(number, flag.value)) if number else flag.value
+        value = tuple(map(number, flag.value)) if number else flag.value
+        options.check_limits(field, value)
+        values[field.name] = value
     return values
 
 
@@ -178,5 +185,10 @@ def directory(name: str) -> str:
 
 
 def work_dir() -> str:
-    """Returns the value of --work_dir, by default runs/<preset>."""
+    """Returns the value of --work_dir, by default runs/<preset>.
+
+    Raises:
+        InputError: if the preset is unknown.
+    """
+    preset()
     return FLAGS.work_dir or f"runs/{FLAGS.preset}"

@@ -1,4 +1,4 @@
-"""Checks this machine: package versions, devices, XLA, the fused op and the disk.
+"""Checks this machine: packages, Keras' settings, devices, XLA, the op and the disk.
 
     tf-student doctor
 
@@ -18,6 +18,13 @@ config_flags.define_common()
 def findings() -> Iterator[doctor.Finding]:
     """Yields the result of each check as soon as it is known."""
     yield from doctor.versions()
+    yield (settings := doctor.settings_of_keras())
+    if settings.remedy is None:
+        yield from _of_tensorflow()
+    yield doctor.disk(config_flags.work_dir())
+
+
+def _of_tensorflow() -> Iterator[doctor.Finding]:
     launch.import_quietly("tensorflow")
     yield doctor.devices()
     yield doctor.xla()
@@ -27,7 +34,6 @@ def findings() -> Iterator[doctor.Finding]:
         "tf_student.evaluation.tfgan",
         "pip install --force-reinstall tf-student",
     )
-    yield doctor.disk(config_flags.work_dir())
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from absl import app, flags, logging
 from tf_student.flags import config_flags, output
 
-from tf_student.runtime import atomic, interruption, preemption
+from tf_student.runtime import atomic, interruption, keras_settings, preemption
 from tf_student.runtime.errors import (
     DivergedError,
     InputError,
@@ -23,7 +23,7 @@ from tf_student.runtime.errors import (
     VerificationError,
     WorkerLost,
     first_line,
-    printable,
+    one_line,
 )
 
 EXIT_INPUT = 2
@@ -47,6 +47,8 @@ _ENDS = {
 }
 # Exit codes after which a repetition does not help.
 FINAL = (EXIT_INPUT, EXIT_DIVERGED, EXIT_UNVERIFIED)
+# Far above the length of any flag's name.
+_LONGEST_FLAG = 100
 # The environment variable with the path of a file for such errors.
 ERROR_FILE = "TF_STUDENT_ERROR_FILE"
 
@@ -155,9 +157,17 @@ def _parse(argv: list[str]) -> list[str]:
         _print_help(f"{listing}\n\nAdvanced flags: --helpfull")
     if "helpfull" in asked:
         _print_help(flags.FLAGS.get_help())
+    # absl compares an unknown name with all others, in one call for each character.
+    for name in (argument.partition("=")[0] for argument in argv[1:]):
+        if name.startswith("-") and len(name) > _LONGEST_FLAG:
+            _fail(f"Unknown command line flag {name.lstrip('-')!r}", EXIT_INPUT)
     try:
         return flags.FLAGS(argv)
-    except flags.Error as error:
+    except UnicodeDecodeError:
+        files = ", ".join(a for a in argv[1:] if "flagfile" in a)
+        _fail(f"a file of flags must be UTF-8. Received: {files}", EXIT_INPUT)
+    # absl's own flags raise errors of other types.
+    except (flags.Error, ValueError) as error:
         _fail(" ".join(str(error).split()), EXIT_INPUT)
 
 
@@ -170,7 +180,7 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
     """Prints why the command ends, and ends it.
 
     Args:
-        message: one line.
+        message: becomes one line.
         code: the exit code.
         final: whether the same command would end with the same error again, unless the
             code says that it would not.
@@ -184,7 +194,7 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
 
 def _line(message: str) -> str:
     command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    return f"tf-student {command}: {printable(message.strip())}"
+    return f"tf-student {command}: {one_line(message.strip())}"
 
 
 def _leave_marker(text: str) -> None:
@@ -245,7 +255,11 @@ def import_quietly(name: str) -> ModuleType:
     """Imports TensorFlow and a module, hiding the messages that its libraries print.
 
     What they write to stderr is shown only if the import fails.
+
+    Raises:
+        InputError: if Keras' own settings are not those that networks need.
     """
+    keras_settings.check()
     with interruption.importing(), _silenced_stderr():
         tf = importlib.import_module("tensorflow")
         tf.get_logger().setLevel("ERROR")

@@ -1,5 +1,6 @@
 """Flags whose values are paths, or names in whose place a path may be."""
 
+import errno
 import os
 import re
 
@@ -9,10 +10,12 @@ from absl import flags
 _REMOTE = ("gs",)
 SCHEMES = (*_REMOTE, "ram", "file")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+# Errors of a path at which nothing is and nothing can be made.
+_IMPOSSIBLE = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
 
 
 class PathParser(flags.ArgumentParser[str]):
-    """Expands `~`, and refuses what TensorFlow cannot open."""
+    """Expands `~`, and refuses what neither TensorFlow nor the system can open."""
 
     syntactic_help = "a path"
 
@@ -20,7 +23,9 @@ class PathParser(flags.ArgumentParser[str]):
         """Returns the path.
 
         Raises:
-            ValueError: if TensorFlow cannot open it.
+            ValueError: if TensorFlow cannot open it, or the system can have nothing at
+                this path: a name that is too long, a loop of links, or a name below a
+                file.
         """
         scheme = _SCHEME.match(argument)
         if scheme and scheme[1] not in SCHEMES:
@@ -36,7 +41,20 @@ class PathParser(flags.ArgumentParser[str]):
             raise ValueError("a path must be UTF-8") from error
         if "\0" in argument:
             raise ValueError("a path must have no null character")
-        return os.path.expanduser(argument)
+        return argument if scheme and scheme[1] != "file" else _local(argument)
+
+
+def _local(path: str) -> str:
+    """Returns a path of this machine without `~`."""
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        raise ValueError("~ must be followed by / or by a user of this machine")
+    try:
+        os.stat(expanded)
+    except OSError as error:
+        if error.errno in _IMPOSSIBLE:
+            raise ValueError(os.strerror(error.errno)) from error
+    return expanded
 
 
 def define(name: str, default: str | None, text: str, group: str) -> None:

@@ -31,6 +31,7 @@ def parse(monkeypatch):
         ("runs/exp[1]*?", "runs/exp[1]*?"),
         ("a\nb", "a\nb"),
         ("gs://bucket/a", "gs://bucket/a"),
+        ("gs://bucket/" + "n" * 300, "gs://bucket/" + "n" * 300),
         ("ram://a", "ram://a"),
         ("file:///a/b", "/a/b"),
         ("hf:owner/name", "hf:owner/name"),
@@ -60,8 +61,23 @@ def test_the_schemes_are_those_of_tensorflow():
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("a\udcff", "must be UTF-8"), ("a\0b", "no null character")]
+    ("value", "message"),
+    [
+        ("a\udcff", "must be UTF-8"),
+        ("a\0b", "no null character"),
+        ("n" * 300, "File name too long"),
+        ("/n" * 3000, "File name too long"),
+        ("loop/a", "Too many levels of symbolic links"),
+        ("file/a", "Not a directory"),
+        ("file:///" + "n" * 300, "File name too long"),
+        ("~nobody_of_this_name/a", "a user of this machine"),
+    ],
 )
-def test_a_name_that_is_no_path_is_refused(parse, value, message):
+def test_a_name_that_is_no_path_is_refused(
+    parse, tmp_path, monkeypatch, value, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
     with pytest.raises(flags.IllegalFlagValueError, match=message):
         parse(value)

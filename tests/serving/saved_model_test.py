@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -10,7 +11,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tf_student.custom_ops.group_norm_silu.python import ops
 
 from tf_student.runtime.errors import InputError
-from tf_student.serving import saved_model
+from tf_student.serving import metadata, saved_model, versions
 
 needs_library = pytest.mark.skipif(
     not ops.library_loaded(), reason="the op's library was not built"
@@ -89,6 +90,29 @@ def test_leftovers_of_a_killed_export_are_removed_by_the_next(model, tmp_path):
     (tmp_path / "models.config.tmp-0123abcd").touch()
     saved_model.write(str(tmp_path), model.served, model.about)
     assert sorted(os.listdir(tmp_path)) == ["1", "batching.config", "models.config"]
+
+
+def _settings(directory):
+    files = ("models.config", "batching.config")
+    return [(directory / name).read_text() for name in files]
+
+
+def test_export_that_was_killed_before_the_settings_is_continued(model, tmp_path):
+    undisturbed = saved_model.write(
+        str(tmp_path / "a"), model.served, model.about, version=7
+    )
+    with mock.patch.object(versions, "write_settings", side_effect=KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            saved_model.write(str(tmp_path / "b"), model.served, model.about, version=7)
+    other = dataclasses.replace(model.about, fingerprint="another network")
+    with pytest.raises(InputError, match="`version` must not exist yet"):
+        saved_model.write(str(tmp_path / "b"), model.served, other, version=7)
+    again = saved_model.write(str(tmp_path / "b"), model.served, model.about, version=7)
+    assert again == undisturbed.replace("/a/", "/b/")
+    assert metadata.read(again) == metadata.read(undisturbed)
+    assert _settings(tmp_path / "b") == _settings(tmp_path / "a")
+    with pytest.raises(InputError, match="`version` must not exist yet"):
+        saved_model.write(str(tmp_path / "b"), model.served, model.about, version=7)
 
 
 def test_second_export_at_the_same_time_is_refused(model, tmp_path):

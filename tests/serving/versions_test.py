@@ -198,6 +198,9 @@ def test_the_next_version_follows_one_with_zeros(make_models):
     base = make_models("00000007")
     about = dataclasses.replace(ABOUT, name="digits")
     metadata.write(str(base / "00000007"), about)
+    # A killed export may have written it, and can be continued.
+    assert versions.choose(str(base), 7, "digits") == str(base / "7")
+    versions.write_settings(str(base), "digits", 16)
     assert versions.choose(str(base), 0, "digits") == str(base / "8")
     with pytest.raises(InputError, match="`version` must not exist yet"):
         versions.choose(str(base), 7, "digits")

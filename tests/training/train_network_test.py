@@ -41,6 +41,34 @@ def test_two_processes_in_one_directory_are_an_error(train, tmp_path, contents):
     train()
 
 
+def test_refused_run_does_not_claim_the_directory(train, tmp_path):
+    def refuse():
+        raise InputError("`batch_size` must be divisible by the replicas.")
+
+    with pytest.raises(InputError, match="batch_size"):
+        train(refuse, command="distill", name="work/run")
+    assert list(tmp_path.iterdir()) == []
+    train(command="teacher", name="work/run")
+
+
+def test_refused_run_keeps_what_was_there(train, tmp_path, contents):
+    def refuse():
+        raise InputError("A shard is damaged.")
+
+    def learn_a_little():
+        (tmp_path / "run/metrics.jsonl").touch()
+        refuse()
+
+    train()
+    before = contents(tmp_path)
+    with pytest.raises(InputError):
+        train(refuse)
+    assert contents(tmp_path) == before
+    with pytest.raises(InputError):
+        train(learn_a_little)
+    assert sorted(contents(tmp_path / "run")) == ["config.json", "metrics.jsonl"]
+
+
 def test_the_directory_is_locked_while_the_network_is_trained(train, tmp_path):
     seen = []
 

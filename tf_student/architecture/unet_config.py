@@ -52,6 +52,7 @@ class UNetConfig:
     attention_resolutions: tuple[int, ...] = option(
         (16,),
         "Image sizes at which attention follows every residual block.",
+        minimum=1,
         maximum=MAX_IMAGE_SIZE,
     )
     groups: int = option(
@@ -78,6 +79,7 @@ class UNetConfig:
         None,
         "Image sizes with attention on the way up, if they differ from those on the "
         "way down.",
+        minimum=1,
         maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,
@@ -137,6 +139,7 @@ class UNetConfig:
     residual_down_resolutions: tuple[int, ...] = option(
         (),
         "Image sizes that a residual block halves, in place of a convolution.",
+        minimum=1,
         maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,
@@ -144,6 +147,7 @@ class UNetConfig:
     residual_up_resolutions: tuple[int, ...] = option(
         (),
         "Image sizes that a residual block doubles, in place of a convolution.",
+        minimum=1,
         maximum=MAX_IMAGE_SIZE,
         advanced=True,
         added=True,

@@ -8,6 +8,7 @@ import functools
 import http.client
 import io
 import json
+import os
 import re
 import socket
 import ssl
@@ -173,6 +174,9 @@ def _open(
     if address.scheme == "http":
         return http.client.HTTPConnection(address.netloc, timeout=timeout)
     try:
+        if ca_file and not os.path.isfile(ca_file):
+            # Opening a pipe would wait for its writer.
+            raise FileNotFoundError(ca_file)
         context = ssl.create_default_context(cafile=ca_file or None)
     # An SSLError is an OSError.
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import urllib.parse
 from collections.abc import Mapping
 from typing import Any
@@ -177,6 +178,9 @@ def _open(config: ClientConfig, limit: int) -> grpc.Channel:
     authorities = None
     if config.ca_file:
         try:
+            if not os.path.isfile(config.ca_file):
+                # Opening a pipe would wait for its writer.
+                raise FileNotFoundError(config.ca_file)
             with open(config.ca_file, "rb") as file:
                 authorities = file.read()
         except OSError as error:

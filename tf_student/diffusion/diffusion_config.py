@@ -37,7 +37,12 @@ class DiffusionConfig:
         added=True,
     )
     betas: tuple[float, ...] = option(
-        (), "All betas, in place of a schedule.", minimum=0, advanced=True, added=True
+        (),
+        "All betas, in place of a schedule.",
+        minimum=0,
+        maximum=1,
+        advanced=True,
+        added=True,
     )
     zero_terminal_snr: bool = option(
         False,

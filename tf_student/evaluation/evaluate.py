@@ -64,7 +64,8 @@ def evaluate(
         The figures; `print` shows them as a table.
 
     Raises:
-        InputError: if the extractor (read first), a network or images are missing.
+        InputError: if a network, the real images or the extractor are missing; in this
+            order, because the extractor may be trained first.
 
     Example:
 
@@ -73,11 +74,13 @@ def evaluate(
     ('', 'teacher', 'student')
     """
     strategy = devices.open_devices(run)
-    extractor = extractors.from_config(config, strategy)
-    measurement = Measurement(directory, config, lambda: extractor, bars=progress)
     students = _students(student=student, matched=matched)
     networks = _Networks(as_teacher(teacher), students, sampler, run)
-    return networks.measure(measurement, strategy, real, pairs)
+    shape = networks.teacher.image_shape
+    images = named_sources.open_real(real, shape, config.max_real)
+    extractor = extractors.from_config(config, strategy)
+    measurement = Measurement(directory, config, lambda: extractor, bars=progress)
+    return networks.measure(measurement, strategy, images, pairs)
 
 
 def _students(**given: Student | str | None) -> dict[str, Student]:
@@ -98,16 +101,16 @@ class _Networks:
         self,
         measurement: Measurement,
         strategy: tf.distribute.Strategy,
-        real: DataConfig | str,
+        real: Source,
         pairs: PairSet | str | None,
     ) -> Evaluation:
         self._check_classes()
         pair_set = self._matching(pairs)
-        config, shape = measurement.config, self.teacher.image_shape
+        config = measurement.config
         sources = self._sources(config.dpm_calls, pair_set, strategy)
         return measurement.run(
             sources,
-            named_sources.open_real(real, shape, config.max_real),
+            real,
             lambda: _same_noise(sources, pair_set, config.same_noise),
         )
 

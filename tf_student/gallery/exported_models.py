@@ -28,6 +28,20 @@ class TimedImages:
     seconds: float
 
 
+def find(directory: str) -> str:
+    """Returns the path of the SavedModel in a directory, or of its newest version.
+
+    Raises:
+        InputError: if the directory has none.
+    """
+    path = versions.newest(directory)
+    if path is None:
+        raise InputError(
+            f"{directory} has no SavedModel; `tf-student export` writes one."
+        )
+    return path
+
+
 class ExportedModel:
     """The newest version of a model that `tf-student export` wrote.
 
@@ -54,11 +68,7 @@ class ExportedModel:
     """
 
     def __init__(self, directory: str):
-        path = versions.newest(directory)
-        if path is None:
-            raise InputError(
-                f"{directory} has no SavedModel; `tf-student export` writes one."
-            )
+        path = find(directory)
         paths.check_restorable(path)
         about = metadata.read(path) if metadata.exists(path) else None
         self.limit = about.max_count if about else None

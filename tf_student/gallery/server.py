@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_student.gallery import exported_models
 from tf_student.gallery.exported_models import ExportedModel
 from tf_student.gallery.gallery_config import GalleryConfig
 from tf_student.runtime.errors import InputError
@@ -46,6 +47,10 @@ def open_models(
     >>> list(open_models("none", "runs/digits/export"))
     ['student']
     """
+    for name, directory in (("matched", matched), ("teacher", teacher)):
+        if name in required:
+            # Before any model is loaded, which takes seconds.
+            exported_models.find(directory)
     models = {"student": ExportedModel(student)}
     for name, directory in (("matched", matched), ("teacher", teacher)):
         if name in required or (directory and tf.io.gfile.exists(directory)):
@@ -133,8 +138,9 @@ def _listen(config: GalleryConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     try:
         return socket.create_server((config.host, config.port), family=family)
-    except OSError as error:
-        reason = str(error.strerror or error).partition(" (while")[0]
+    # A host that is no text of a network's is a TypeError or a UnicodeError.
+    except (OSError, TypeError, UnicodeError) as error:
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise InputError(
             f"`host` and `port` must be free to listen on. Received: host="
             f"{config.host}, port={config.port}: {reason}."

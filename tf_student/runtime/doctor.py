@@ -1,4 +1,4 @@
-"""Checks of this machine: package versions, devices, XLA, the fused op, and the disk.
+"""Checks of this machine: packages, Keras' settings, devices, XLA, the op, the disk.
 
 TensorFlow is imported only by the checks that need it, so that the others work where it
 is not installed.
@@ -11,7 +11,8 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from tf_student.runtime.errors import first_line
+from tf_student.runtime import keras_settings
+from tf_student.runtime.errors import InputError, first_line
 
 _PACKAGES = (
     "tensorflow",
@@ -61,6 +62,16 @@ def versions() -> Iterator[Finding]:
             yield Finding(name, version)
         else:
             yield Finding(name, f"{version}, expected {required[name]}", remedy)
+
+
+def settings_of_keras() -> Finding:
+    """Checks the environment variables and the file that Keras reads."""
+    try:
+        keras_settings.check()
+    except InputError as error:
+        remedy = "unset the variable, or correct or remove the file"
+        return Finding("Keras' settings", str(error), remedy)
+    return Finding("Keras' settings", "those that networks need")
 
 
 def devices() -> Finding:

@@ -22,10 +22,21 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object = ""):
-        text = str(message)
-        if len(text) > _LENGTH:
-            text = f"{text[: _LENGTH // 2]} ... {text[-_LENGTH // 2 :]}"
-        super().__init__(printable(text))
+        super().__init__(one_line(str(message)))
+
+
+def one_line(message: str) -> str:
+    """The message as one line of bounded length, with escapes as in `printable`.
+
+    Example:
+
+    >>> from tf_student.runtime.errors import one_line
+    >>> len(one_line("a\\n" * 10_000))
+    1505
+    """
+    if len(message) > _LENGTH:
+        message = f"{message[: _LENGTH // 2]} ... {message[-_LENGTH // 2 :]}"
+    return printable(message)
 
 
 def printable(text: str) -> str:

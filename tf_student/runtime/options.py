@@ -80,10 +80,18 @@ def check(config: Any) -> None:
     """
     check_types(config)
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if choices := field.metadata["choices"]:
-            _check_choices(field.name, value, choices)
-        _check_numbers(field, value)
+        check_limits(field, getattr(config, field.name))
+
+
+def check_limits(field: dataclasses.Field, value: Any) -> None:
+    """Checks a value of the field's type: its choices, its minimum and its maximum.
+
+    Raises:
+        InputError: if the field must not have the value.
+    """
+    if choices := field.metadata["choices"]:
+        _check_choices(field.name, value, choices)
+    _check_numbers(field, value)
 
 
 def _check_choices(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -14,6 +14,8 @@ _DTYPES = {
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
 _PIXELS = 2**20
+# Clients write the name into addresses.
+_LONGEST_NAME = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +95,9 @@ class ExportConfig:
         )
         if not set(self.name) <= allowed:
             refuse("name", "have only letters, digits, _ and -", self.name)
+        if len(self.name) > _LONGEST_NAME:
+            expected = f"have at most {_LONGEST_NAME} characters"
+            refuse("name", expected, self.name)
         for form in self.format:
             if self.dtype not in _DTYPES[form]:
                 expected = f"be one of: {', '.join(_DTYPES[form])} for {form}"

@@ -24,6 +24,7 @@ class RolloutConfig:
         "",
         "PEM file of trusted certificate authorities for TLS; empty for the system's.",
         advanced=True,
+        path=True,
     )
     timeout: float = option(
         600.0, "Seconds to wait until the version is loaded.", minimum=0.001

@@ -23,7 +23,8 @@ def write(
 ) -> str:
     """Writes `<base>/<version>/` atomically, and then the server's settings.
 
-    Removes leftovers of interrupted exports from `base` first. On an object store,
+    Removes leftovers of interrupted exports from `base` first, and continues one that
+    wrote the same version without the settings. On an object store,
     where directories cannot be renamed, `saved_model.pb` is the last file that appears,
     and the settings name the version only after it.
 

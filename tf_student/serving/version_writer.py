@@ -37,6 +37,8 @@ def write(
     with leftovers.locked(base):
         number = versions.choose_number(base, version, about.name, fills)
         versions.remove_leftovers(base)
+        if versions.SAVED_MODEL in fills and number in versions.numbers(base):
+            _remove_unsettled(base, number, about)
         directories = {form: versions.place(base, form, number) for form in fills}
         try:
             with contextlib.ExitStack() as stack:
@@ -50,3 +52,15 @@ def write(
         if versions.SAVED_MODEL in fills:
             versions.write_settings(base, about.name, about.max_count)
     return directories
+
+
+def _remove_unsettled(base: str, number: int, about: metadata.Metadata) -> None:
+    """Removes a SavedModel that a killed export left without settings.
+
+    Raises:
+        InputError: if another network was exported.
+    """
+    directory = versions.directory_of(base, number)
+    if metadata.read(directory) != about:
+        versions.refuse_existing(base, number)
+    leftovers.remove_path(directory)

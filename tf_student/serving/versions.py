@@ -6,6 +6,7 @@ ignores because their names are not numbers: `litert/1/digits.tflite`.
 
 import os
 from collections.abc import Collection
+from typing import NoReturn
 
 import tensorflow as tf
 
@@ -101,8 +102,9 @@ def choose_number(base: str, version: int, name: str, forms: Collection[str]) ->
         forms: names of the formats.
 
     Raises:
-        InputError: if the version exists already, `base` holds another model, or
-            TensorFlow could not read weights below it.
+        InputError: if the version exists already, unless a killed export left it
+            without settings; if `base` holds another model; or if TensorFlow could not
+            read weights below it.
     """
     paths.check_restorable(base)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
@@ -110,11 +112,9 @@ def choose_number(base: str, version: int, name: str, forms: Collection[str]) ->
     highest = 0
     for form in forms:
         existing = numbers(folder(base, form))
-        if version in existing:
-            raise InputError(
-                f"`version` must not exist yet in {folder(base, form)}. Received: "
-                f"version={version}."
-            )
+        unsettled = form == SAVED_MODEL and _is_unsettled(base, version)
+        if version in existing and not unsettled:
+            refuse_existing(folder(base, form), version)
         highest = max([highest, *existing])
     _check_name(base, name)
     return version or highest + 1
@@ -149,6 +149,19 @@ def place(base: str, form: str, number: int) -> str:
 def last_file(form: str, name: str) -> str:
     """The file without which a version in a format is unfinished."""
     return _LAST_FILES.get(form) or name + ENDINGS[form]
+
+
+def refuse_existing(base: str, version: int) -> NoReturn:
+    """Raises the `InputError` of a version that exists already."""
+    raise InputError(
+        f"`version` must not exist yet in {base}. Received: version={version}."
+    )
+
+
+def _is_unsettled(base: str, version: int) -> bool:
+    """Whether `models.config` is older than a version, as after a killed export."""
+    listed = read_list(base)
+    return listed is None or version > max(listed.versions, default=0)
 
 
 def remove_leftovers(base: str) -> None:

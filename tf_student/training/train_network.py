@@ -1,6 +1,7 @@
 """Trains a network in a run directory, as all training commands do."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from tf_student.models import weights_file
-from tf_student.runtime import leftovers, run_directory
+from tf_student.runtime import leftovers, paths, run_directory
+from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_directory import RunDirectory
 from tf_student.training import loop, reporter
 from tf_student.training.state import TrainState
@@ -40,7 +42,7 @@ def train_network(
 
     Raises:
         InputError: if the directory belongs to another run, or another process trains
-            in it, and as `loop.train`.
+            in it, and as `loop.train`. A directory that was new is then not claimed.
         DivergedError, Preempted, WorkerLost: as `loop.train`.
     """
     own = {"train": setup.train, "run": setup.run, "log": setup.log}
@@ -62,11 +64,30 @@ def _claimed(
     if not setup.is_chief:
         yield
         return
-    tf.io.gfile.makedirs(setup.directory)
-    with leftovers.locked(setup.directory):
-        RunDirectory.claim(setup.directory, command, configs, network=network)
-        leftovers.remove(setup.directory, _is_own)
-        yield
+    directory = setup.directory
+    missing = list(_missing(directory))
+    config = os.path.join(directory, run_directory.CONFIG)
+    new = not tf.io.gfile.exists(config)
+    tf.io.gfile.makedirs(directory)
+    with leftovers.locked(directory):
+        RunDirectory.claim(directory, command, configs, network=network)
+        leftovers.remove(directory, _is_own)
+        try:
+            yield
+        except InputError:
+            # Refused before anything was learned: other options may follow.
+            if new and paths.listdir(directory) == [run_directory.CONFIG]:
+                leftovers.remove_path(config)
+                for folder in missing:
+                    leftovers.remove_if_empty(folder)
+            raise
+
+
+def _missing(directory: str) -> Iterator[str]:
+    """The directory and those above it that do not exist."""
+    while directory and not tf.io.gfile.exists(directory):
+        yield directory
+        directory = os.path.dirname(directory)
 
 
 def _is_own(name: str) -> bool:
