@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
-from tf_student.flags import config_flags, output
+from tf_student.flags import config_flags, endings, output
 
 from tf_student.runtime import atomic, interruption, keras_settings, preemption
 from tf_student.runtime.errors import (
@@ -23,7 +23,6 @@ from tf_student.runtime.errors import (
     VerificationError,
     WorkerLost,
     first_line,
-    one_line,
 )
 
 EXIT_INPUT = 2
@@ -31,20 +30,7 @@ EXIT_DIVERGED = 3
 EXIT_UNVERIFIED = 4
 # EX_SOFTWARE: nobody foresaw the error.
 EXIT_UNEXPECTED = 70
-# EX_TEMPFAIL: running the same command again continues.
-EXIT_PREEMPTED = 75
-EXIT_INTERRUPTED = 130
-# How a command ends that has nothing to save.
-_ENDS = {
-    signal.SIGTERM: (
-        "stopped by SIGTERM. The same command continues.",
-        EXIT_PREEMPTED,
-    ),
-    signal.SIGINT: (
-        "interrupted; run the same command again to continue",
-        EXIT_INTERRUPTED,
-    ),
-}
+EXIT_PREEMPTED = endings.EXIT_PREEMPTED
 # Exit codes after which a repetition does not help.
 FINAL = (EXIT_INPUT, EXIT_DIVERGED, EXIT_UNVERIFIED)
 # Far above the length of any flag's name.
@@ -70,7 +56,7 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
         text = "Print what the command would do and what it would cost, and exit."
         flags.DEFINE_boolean("dry_run", False, text, module_name=config_flags.GROUP)
     try:
-        with output.flushed(), guarded():
+        with output.flushed(), endings.guarded():
             app.run(lambda argv: _execute(argv, main, plan), flags_parser=_parse)
     except SystemExit as end:
         if os.environ.get("TF_CONFIG"):
@@ -78,16 +64,6 @@ def run(main: Callable[[], None], plan: Callable[[], Plan] | None = None) -> Non
             sys.stderr.flush()
             os._exit(end.code if isinstance(end.code, int) else end.code is not None)
         raise
-
-
-def guarded() -> contextlib.AbstractContextManager[None]:
-    """A context in which SIGTERM and Ctrl-C end the command with one line."""
-    return interruption.guarded(
-        {
-            number: interruption.Farewell(_line(message), code)
-            for number, (message, code) in _ENDS.items()
-        }
-    )
 
 
 def _execute(
@@ -105,7 +81,7 @@ def _execute(
     except KeyboardInterrupt as error:
         terminated = isinstance(error, preemption.Terminated)
         interruption.told()
-        _fail(*_ENDS[signal.SIGTERM if terminated else signal.SIGINT])
+        _fail(*endings.ENDS[signal.SIGTERM if terminated else signal.SIGINT])
     except BrokenPipeError:
         # The reader of the output has gone, which `output.flushed` handles.
         raise
@@ -185,16 +161,11 @@ def _fail(message: str, code: int, *, final: bool = True) -> NoReturn:
         final: whether the same command would end with the same error again, unless the
             code says that it would not.
     """
-    line = _line(message)
+    line = endings.line(message)
     print(line, file=sys.stderr)
     if final and code in FINAL:
         _leave_marker(f"{code} {line}\n")
     sys.exit(code)
-
-
-def _line(message: str) -> str:
-    command = os.path.basename(sys.argv[0]).removesuffix(".py").replace("_", "-")
-    return f"tf-student {command}: {one_line(message.strip())}"
 
 
 def _leave_marker(text: str) -> None:

@@ -3,7 +3,7 @@
 import runpy
 import sys
 
-from tf_student.flags import launch, output
+from tf_student.flags import endings, output
 
 from tf_student.runtime.version import __version__
 
@@ -60,7 +60,7 @@ def _dispatch(arguments: list[str]) -> None:
         sys.exit(2)
     sys.argv = sys.argv[1:]
     module = f"tf_student.flags.{arguments[0].replace('-', '_')}"
-    with launch.guarded():
+    with endings.guarded():
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

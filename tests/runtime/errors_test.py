@@ -10,6 +10,15 @@ from tf_student.runtime.errors import InputError, first_line
         (ValueError("\n  no route  \n"), "no route"),
         (AssertionError(), "AssertionError"),
         (OSError(" \n"), "OSError"),
+        # TensorFlow's words about a full disk.
+        (
+            RuntimeError(
+                "{{function_node __wrapped__SaveV2_dtypes_287_device_/job:localhost/"
+                "replica:0/task:0/device:CPU:0}} run/ckpt-6_temp/part-00000; No space "
+                "left on device [Op:SaveV2] name: "
+            ),
+            "run/ckpt-6_temp/part-00000; No space left on device",
+        ),
     ],
 )
 def test_an_error_is_one_line(error, line):

@@ -61,6 +61,27 @@ def _cleaning(number):
             os._exit(8)
 
 
+class _Callback:
+    """Python loses exceptions of `__del__`, as of all callbacks."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        time.sleep(0.001)
+
+
+def _calling(number):
+    with interruption.working():
+        try:
+            callback = _Callback(number)
+            del callback
+            time.sleep(10)
+        except KeyboardInterrupt:
+            os._exit(7)
+
+
 def _importing(number):
     with interruption.working(), interruption.importing():
         try:
@@ -102,6 +123,13 @@ def test_process_ends_with_its_line_and_code(end, tmp_path, work, number, code):
 def test_blocks_can_clean_up(end, tmp_path):
     assert end(_cleaning, signal.SIGTERM, tmp_path / "err") == 7
     assert end(_cleaning, signal.SIGINT, tmp_path / "err") == 8
+
+
+@pytest.mark.parametrize("number", _FAREWELLS)
+def test_a_signal_that_a_callback_lost_is_repeated(end, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(interruption, "_GRACE", 4.0)
+    assert end(_calling, number, tmp_path / "err") == 7
+    assert (tmp_path / "err").read_text() == ""
 
 
 def test_process_that_saves_is_not_ended(end, tmp_path):

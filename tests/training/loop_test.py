@@ -177,6 +177,22 @@ def test_sigterm_saves_and_stops(train, toy_task, tmp_path):
     assert _checkpointed(tmp_path) == [5, 9]
 
 
+def test_sigterm_while_the_step_is_compiled_ends_at_once(train, toy_task, tmp_path):
+    task = toy_task()
+    loss = task.loss
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return loss(*arguments)
+
+    task.loss = interrupted
+    with pytest.raises(Preempted, match="No step was done since the last checkpoint"):
+        train(task, steps=5)
+    second = toy_task()
+    train(second, steps=5)
+    assert second.starts == [0]
+
+
 def test_run_that_sigterm_stopped_resumes(train, toy_task):
     task = toy_task()
     _send_sigterm(task, at=8)

@@ -2,7 +2,7 @@
 
 import re
 
-_NODES = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*")
+_NODES = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:\w+\].*")
 # The longest message: values from a file may be longer.
 _LENGTH = 1000
 
@@ -92,7 +92,8 @@ class Preempted(RuntimeError):  # noqa: N818 - it reports an event, not a fault.
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, or its type if it has none.
 
-    It omits the names of the graph's nodes, which TensorFlow puts before a message.
+    It omits the names of nodes and operations, which TensorFlow puts before and after a
+    message.
     """
     text = _NODES.sub("", str(error)).strip()
     return text.splitlines()[0] if text else type(error).__name__

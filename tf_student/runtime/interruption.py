@@ -2,13 +2,15 @@
 
 Python handles a signal in the main thread, between two of its own instructions. A long
 call of TensorFlow delays that, and an exception that is raised in a callback, such as
-those of imports, is lost. So another thread, which the operating system wakes up, ends
-the process if it has not ended by itself.
+those of imports and of the garbage collector, is lost. So a lost signal is repeated,
+and another thread, which the operating system wakes up, ends the process if it has not
+ended by itself.
 """
 
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +20,8 @@ from tf_student.runtime import preemption
 
 # Seconds for a process to clean up. Schedulers wait at least ten after SIGTERM.
 _GRACE = 5.0
+# Seconds until a signal whose exception was lost is repeated.
+_PAUSE = 0.01
 _DEFAULTS: dict[int, Any] = {
     signal.SIGTERM: signal.SIG_DFL,
     signal.SIGINT: signal.default_int_handler,
@@ -53,6 +57,16 @@ class _Guard:
         if not self.raises:
             self._leave(number)
         raise preemption.Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    def repeat(self, lost: Any) -> None:
+        """Repeats a signal whose exception was lost in a callback; `unraisablehook`."""
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            sys.__unraisablehook__(lost)
+            return
+        terminated = issubclass(lost.exc_type, preemption.Terminated)
+        number = signal.SIGTERM if terminated else signal.SIGINT
+        # Not before the callback has ended, which would lose it again.
+        threading.Timer(_PAUSE, os.kill, (os.getpid(), number)).start()
 
     def _watch(self) -> None:
         while number := os.read(self._awake, 1):
@@ -101,12 +115,14 @@ def guarded(farewells: Mapping[int, Farewell]) -> Iterator[None]:
     _guard = guard = _Guard(heard)
     before = {number: signal.signal(number, guard.handle) for number in heard}
     wake = signal.set_wakeup_fd(guard.wake, warn_on_full_buffer=False)
+    hook, sys.unraisablehook = sys.unraisablehook, guard.repeat
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(wake)
+        sys.unraisablehook = hook
         os.close(guard.wake)
         _guard = None
 

@@ -83,9 +83,17 @@ class Checkpoints:
         if step != self._saved_step and devices.is_chief(self._strategy):
             # As `CheckpointManager` of TensorFlow, whose files these are.
             self._checkpoint.save_counter.assign_add(1)
-            self._checkpoint.write(self._files.path(step))
+            self._write(step)
             self._files.keep(step, self._keep)
         self._saved_step = step
+
+    def _write(self, step: int) -> None:
+        try:
+            self._checkpoint.write(self._files.path(step))
+        # The disk may be full.
+        except tf.errors.OpError:
+            self._files.remove_leftovers()
+            raise
 
 
 def last_weights(directory: str, model: keras.Model) -> None:

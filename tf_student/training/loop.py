@@ -68,12 +68,10 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
     with (
         contextlib.closing(_reporter(task, setup, start)) as reporter,
         contextlib.closing(Profile(setup.directory, profiled)) as profile,
-        StopSignal("No step was done since the last checkpoint.") as stop,
+        _stop_signal(setup) as stop,
         _lost_workers_reported(setup.strategy),
     ):
         results = Results(reporter, state, phases, config.batch_size)
-        if devices.has_other_workers(setup.strategy):
-            stop.defer()
         for step in range(start + 1, config.steps + 1):
             with streams.diagnosed(task.diagnose):
                 batch = next(batches)
@@ -144,6 +142,14 @@ def _due(step: int, last: int, log: LogConfig, stopping: bool) -> _Due:
     # A report checks that the losses are finite, which must precede saving.
     report = save or evaluate or step % log.log_every == 0
     return _Due(report, evaluate, save, stop)
+
+
+def _stop_signal(setup: TrainRun) -> StopSignal:
+    stop = StopSignal("No step was done since the last checkpoint.")
+    # Workers stop together, also before the first step.
+    if devices.has_other_workers(setup.strategy):
+        stop.defer()
+    return stop
 
 
 def _stopping(setup: TrainRun, stop: StopSignal, results: Results) -> bool:
