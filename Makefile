@@ -5,7 +5,7 @@ WORK_DIR ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs bazel benchmark clean
+.PHONY: demo test engines lint docs bazel benchmark clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
@@ -13,6 +13,11 @@ demo: $(INSTALLED)
 # Most tests use one core, so two processes share them.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses=2
+
+# Real engines, which `make test` replaces by others.
+engines: $(INSTALLED)
+	$(PIP_INSTALL) 'dask[distributed]'
+	$(BIN)/python -m pytest tests/engines --override-ini=python_files='*_engine.py' -rs
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

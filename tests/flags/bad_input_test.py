@@ -45,6 +45,7 @@ def _is_one_line(finished, command, *parts):
             "`format` must be one or several of",
         ),
         ("export", "--name=a/b", "`name` must have only letters, digits, _ and -"),
+        ("export", "--dtype=int8", "float32, bfloat16, float16 for saved_model. Rec"),
         ("client", "--count=0", "`count` must be at least 1. Received: count=0."),
         ("client", "--server=localhost:8501", "server='localhost:8501'"),
         ("client", "--preset=faces", "`preset` must be one of: cifar10, "),

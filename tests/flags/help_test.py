@@ -99,11 +99,13 @@ def _groups(text):
 def test_help_lists_only_the_commands_own_flags(fully_helped):
     own = fully_helped["export"].out.partition("\nabsl.")[0]
     assert _flags(own) == {
+        "batch",
         "calls",
         "clipping",
         "dry_run",
         "dtype",
         "export_dir",
+        "format",
         "guidance",
         "matched_dir",
         "max_count",

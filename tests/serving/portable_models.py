@@ -1,6 +1,7 @@
 """A tiny network, and generators of one weight, which convert in a moment."""
 
 import dataclasses
+import itertools
 import json
 
 import tensorflow as tf
@@ -39,6 +40,22 @@ def scaled(scale: float = 0.5) -> ServedModel:
     """Noise times a weight."""
     weight = tf.Variable(scale)
     return ServedModel(lambda z: weight * z, [weight], SHAPE, 4)
+
+
+def convolved() -> ServedModel:
+    """Convolutions whose kernels take most of a file."""
+    sizes = [3, 64, 64, 3]
+    kernels = [
+        tf.Variable(tf.random.stateless_normal([3, 3, n, m], [n, m]) / (9 * n) ** 0.5)
+        for n, m in itertools.pairwise(sizes)
+    ]
+
+    def draw(z):
+        for kernel in kernels:
+            z = tf.nn.conv2d(z, kernel, 1, "SAME")
+        return tf.tanh(z)
+
+    return ServedModel(draw, kernels, SHAPE, 4)
 
 
 def unusual() -> ServedModel:

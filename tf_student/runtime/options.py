@@ -41,8 +41,7 @@ def option(
     Args:
         default: the field's default value.
         doc: one sentence for the help text.
-        choices: the allowed strings, if only some are allowed. Of a sequence, every
-            element must be one of them, and none may occur twice.
+        choices: the allowed strings, or the allowed elements of a sequence.
         minimum: the smallest allowed number.
         maximum: the largest allowed number. Every integer has one, far above what a
             network or a machine could have, so that a damaged file or a slip of the

@@ -29,6 +29,7 @@ from tf_student.serving.metadata import Metadata
 from tf_student.serving.portable_export import PortableFile
 from tf_student.serving.signatures import ServedModel
 from tf_student.serving.verification import Verification
+from tf_student.serving.version_writer import Fill
 from tf_student.training import checkpoints
 
 
@@ -89,17 +90,12 @@ def export(
     loaded = _load(network, config.weights)
     about = _describe(loaded, name, preset, config, sampler)
     portables = _portables(loaded, about, config)
-    fills = _fills(loaded, about, config, portables)
     results: list[Verification] = []
+    fills = _fills(loaded, about, config, portables)
     if versions.SAVED_MODEL in config.format:
         model = _serve(loaded, about, sampler)
-
-        def check(version: str) -> None:
-            if config.verify:
-                results.append(_verify(version, model, about, thorough))
-
-        saved = saved_model.fill_with(model, about, config.warmup, check)
         # The first that is filled is the last that appears.
+        saved = _fill_saved_model(model, about, config, thorough, results)
         fills = {versions.SAVED_MODEL: saved, **fills}
     written = version_writer.write(directory, about, fills, config.version)
     return _result(directory, written, config, results, portables)
@@ -110,12 +106,28 @@ def _fills(
     about: Metadata,
     config: ExportConfig,
     portables: Mapping[str, PortableFile],
-) -> dict[str, version_writer.Fill]:
+) -> dict[str, Fill]:
     """What fills the directories of the formats that are no SavedModel."""
     fills = {form: file.fill() for form, file in portables.items()}
     if versions.WEB in config.format:
         fills[versions.WEB] = web.fill(_whole(network, about).generate, about)
     return fills
+
+
+def _fill_saved_model(
+    model: ServedModel,
+    about: Metadata,
+    config: ExportConfig,
+    thorough: bool,
+    results: list[Verification],
+) -> Fill:
+    """A function that writes and verifies a SavedModel; `results` gets the result."""
+
+    def check(version: str) -> None:
+        if config.verify:
+            results.append(_verify(version, model, about, thorough))
+
+    return saved_model.fill_with(model, about, config.warmup, check)
 
 
 def _result(
