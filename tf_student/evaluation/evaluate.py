@@ -1,6 +1,7 @@
 """The command `evaluate`: teacher and student against real images."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Iterator
 
@@ -64,8 +65,7 @@ def evaluate(
         The figures; `print` shows them as a table.
 
     Raises:
-        InputError: if a network, the real images or the extractor are missing; in this
-            order, because the extractor may be trained first.
+        InputError: if a network, the real images or the extractor are missing.
 
     Example:
 
@@ -74,13 +74,11 @@ def evaluate(
     ('', 'teacher', 'student')
     """
     strategy = devices.open_devices(run)
+    extractor = functools.partial(extractors.from_config, config, strategy)
+    measurement = Measurement(directory, config, extractor, bars=progress)
     students = _students(student=student, matched=matched)
     networks = _Networks(as_teacher(teacher), students, sampler, run)
-    shape = networks.teacher.image_shape
-    images = named_sources.open_real(real, shape, config.max_real)
-    extractor = extractors.from_config(config, strategy)
-    measurement = Measurement(directory, config, lambda: extractor, bars=progress)
-    return networks.measure(measurement, strategy, images, pairs)
+    return networks.measure(measurement, strategy, real, pairs)
 
 
 def _students(**given: Student | str | None) -> dict[str, Student]:
@@ -101,16 +99,16 @@ class _Networks:
         self,
         measurement: Measurement,
         strategy: tf.distribute.Strategy,
-        real: Source,
+        real: DataConfig | str,
         pairs: PairSet | str | None,
     ) -> Evaluation:
         self._check_classes()
         pair_set = self._matching(pairs)
-        config = measurement.config
+        config, shape = measurement.config, self.teacher.image_shape
         sources = self._sources(config.dpm_calls, pair_set, strategy)
         return measurement.run(
             sources,
-            real,
+            named_sources.open_real(real, shape, config.max_real),
             lambda: _same_noise(sources, pair_set, config.same_noise),
         )
 
