@@ -163,7 +163,7 @@ def test_a_folder_of_two_sizes_is_an_error(compared, tmp_path):
         grids.write_png(
             str(folder / f"{name}.png"), np.zeros([size, size, 1], np.uint8)
         )
-    with pytest.raises(InputError, match=r"b.png is not a readable image"):
+    with pytest.raises(InputError, match=r"b\.png must have the height and width of"):
         compared(folder, "digits", samples=2)
 
 

@@ -113,11 +113,12 @@ def test_network_sees_the_noised_image():
 
 
 def test_unreadable_image_is_named(tmp_path):
-    (tmp_path / "good.png").write_bytes(
-        tf.io.encode_png(np.zeros(_SHAPE, np.uint8)).numpy()
-    )
-    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    for name in ("good", "torn"):
+        (tmp_path / f"{name}.png").write_bytes(
+            tf.io.encode_png(np.zeros(_SHAPE, np.uint8)).numpy()
+        )
     image_set = datasets.load(DataConfig(str(tmp_path)), _SHAPE)
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
     with pytest.raises(InputError, match=r"torn.png is not a readable image"):
         _task(image_set=image_set).diagnose()
 

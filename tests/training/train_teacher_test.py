@@ -164,4 +164,5 @@ def test_unreadable_image_in_a_folder_is_named(tmp_path):
     (folder / "1.png").write_bytes(data[:-30])
     with pytest.raises(InputError, match=r"1.png is not a readable image"):
         _train(tmp_path / "teacher", data=DataConfig(str(folder)))
+    assert not (tmp_path / "teacher").exists()
     assert sorted(path.name for path in folder.iterdir()) == ["0.png", "1.png", "2.png"]
