@@ -94,3 +94,9 @@ def test_a_missing_path_names_its_option(option):
     message = f"`{option}` must exist. Received: {option}=/nowhere/at/all"
     with pytest.raises(InputError, match=message):
         _open("/nowhere/at/all", option)
+
+
+def test_the_samples_of_several_networks_are_not_one_set(demo_run):
+    with pytest.raises(InputError, match="of one network.* of matched, student, teach"):
+        _open(demo_run / "samples")
+    assert _open(demo_run / "samples/student").count > 1

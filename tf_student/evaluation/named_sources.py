@@ -11,6 +11,7 @@ from tf_student.data.data_config import DataConfig
 from tf_student.diffusion.diffusion_config import SamplerConfig
 from tf_student.evaluation import image_sources, saved_model_source, statistics
 from tf_student.evaluation.image_sources import Source
+from tf_student.models import sample_folder
 from tf_student.models.student import Student
 from tf_student.models.teacher import as_teacher
 from tf_student.runtime.errors import InputError
@@ -72,6 +73,11 @@ class Opener:
             raise InputError(
                 f"`{option}` must have no split, because {path} has none. "
                 f"Received: {option}={name}."
+            )
+        if kind == "folder" and len(drawn := sample_folder.draws(path)) > 1:
+            raise InputError(
+                f"`{option}` must hold the images of one network. Received: "
+                f"{option}={name}, which holds those of {', '.join(drawn)}."
             )
         if kind == "tfds" and datasets.is_path(path, self.data_dir):
             is_file = tf.io.gfile.exists(path)

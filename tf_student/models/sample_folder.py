@@ -50,6 +50,12 @@ def check_images(folder: str, count: int) -> None:
             )
 
 
+def draws(directory: str) -> list[str]:
+    """The names of the folders in a directory that hold a draw each, sorted."""
+    names = set(paths.listdir(directory))
+    return sorted(name for name in names if _record(name) in names)
+
+
 def write(folder: str, images: np.ndarray) -> None:
     """Writes the images of a draw in place of those of the last one.
 
