@@ -52,7 +52,7 @@ def evaluate(
         teacher: a teacher or its run directory.
         student: a student or its run directory.
         directory: gets `evaluation.json`, a page, pictures and cached features.
-        matched: a student after `match_distribution`, or its run directory.
+        matched: a student after `match_distribution`, or its directory.
         real: the real images, or the name of their dataset.
         pairs: a pair set or its directory, whose images are used if they fit.
         config: metrics, extractor and numbers of images.
@@ -64,8 +64,7 @@ def evaluate(
         The figures; `print` shows them as a table.
 
     Raises:
-        InputError: if a network, the real images or the extractor are missing; in this
-            order, because the extractor may be trained first.
+        InputError: if a network, the real images or the extractor are missing.
 
     Example:
 
@@ -76,11 +75,20 @@ def evaluate(
     strategy = devices.open_devices(run)
     students = _students(student=student, matched=matched)
     networks = _Networks(as_teacher(teacher), students, sampler, run)
-    shape = networks.teacher.image_shape
-    images = named_sources.open_real(real, shape, config.max_real)
-    extractor = extractors.from_config(config, strategy)
-    measurement = Measurement(directory, config, lambda: extractor, bars=progress)
+    images = networks.open_real(real, config.max_real)
+    measurement = _measurement(directory, config, strategy, progress)
     return networks.measure(measurement, strategy, images, pairs)
+
+
+def _measurement(
+    directory: str | None,
+    config: EvaluateConfig,
+    strategy: tf.distribute.Strategy,
+    progress: bool,
+) -> Measurement:
+    """Opens the extractor; last of all inputs, because it may have to be trained."""
+    extractor = extractors.from_config(config, strategy)
+    return Measurement(directory, config, lambda: extractor, bars=progress)
 
 
 def _students(**given: Student | str | None) -> dict[str, Student]:
@@ -96,6 +104,10 @@ class _Networks:
     students: dict[str, Student]
     sampler: SamplerConfig
     run: RunConfig
+
+    def open_real(self, real: DataConfig | str, maximum: int) -> Source:
+        """The real images, in the shape of the networks' images."""
+        return named_sources.open_real(real, self.teacher.image_shape, maximum)
 
     def measure(
         self,

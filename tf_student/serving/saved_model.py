@@ -23,10 +23,8 @@ def write(
 ) -> str:
     """Writes `<base>/<version>/` atomically, and then the server's settings.
 
-    Removes leftovers of interrupted exports from `base` first, and continues one that
-    wrote the same version without the settings. On an object store,
-    where directories cannot be renamed, `saved_model.pb` is the last file that appears,
-    and the settings name the version only after it.
+    Removes leftovers of interrupted exports first, and continues one that wrote all but
+    the settings. On an object store, `saved_model.pb` is the last file that appears.
 
     Args:
         base: the model's directory.
@@ -51,9 +49,7 @@ def write(
         directory = versions.choose(base, version, about.name)
         versions.remove_leftovers(base)
         if version in versions.numbers(base):
-            # A killed export wrote this version, but not the settings.
-            if metadata.read(directory) != about:
-                versions.refuse_existing(base, version)
+            _check_same(base, version, about)
             check(directory)
         else:
             with files.replacing_directory(directory, versions.LAST_FILE) as temporary:
@@ -61,6 +57,12 @@ def write(
                 check(temporary)
         versions.write_settings(base, about.name, about.max_count)
     return directory
+
+
+def _check_same(base: str, version: int, about: metadata.Metadata) -> None:
+    """Checks that a killed export wrote this version, but not the settings."""
+    if metadata.read(versions.directory_of(base, version)) != about:
+        versions.refuse_existing(base, version)
 
 
 def _write(
