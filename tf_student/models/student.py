@@ -103,6 +103,7 @@ class Student(keras.Model):
         >>> student = Student.load("runs/digits/student")
         """
         run = weights_file.open_run(directory, "student")
+        weights_file.check_exists(directory)
         policy = devices.policy(dtype)
         unet = UNet(run.config("unet", UNetConfig), dtype=policy)
         diffusion = run.config("diffusion", DiffusionConfig)

@@ -62,6 +62,7 @@ class Teacher:
         >>> teacher = Teacher.load("runs/digits/teacher")
         """
         run = weights_file.open_run(directory, "teacher")
+        weights_file.check_exists(directory)
         unet = UNet(run.config("unet", UNetConfig), dtype=devices.policy(dtype))
         weights_file.load(directory, unet)
         return cls(unet, run.config("diffusion", DiffusionConfig))

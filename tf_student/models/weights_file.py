@@ -69,6 +69,15 @@ def exists(directory: str) -> bool:
     return tf.io.gfile.exists(os.path.join(directory, MODEL))
 
 
+def check_exists(directory: str) -> None:
+    """Raises an `InputError` if the run has no finished weights.
+
+    Call it before building a network, which takes seconds.
+    """
+    if not exists(directory):
+        raise InputError(f"{directory} has no {MODEL}. Has its training finished?")
+
+
 def load(directory: str, model: keras.Model) -> None:
     """Reads the weights of `model.keras` into a network of the same architecture.
 
@@ -76,8 +85,7 @@ def load(directory: str, model: keras.Model) -> None:
         InputError: if the file is missing, damaged or of another architecture.
     """
     path = os.path.join(directory, MODEL)
-    if not exists(directory):
-        raise InputError(f"{directory} has no {MODEL}. Has its training finished?")
+    check_exists(directory)
     with tempfile.TemporaryDirectory() as scratch:
         local = os.path.join(scratch, MODEL)
         _copy(path, local)

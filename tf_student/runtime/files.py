@@ -28,6 +28,9 @@ _DAMAGED_ARRAYS = (
     EOFError,
     KeyError,
     OSError,
+    # An array larger than the memory, and an encrypted file.
+    MemoryError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
     tf.errors.OpError,
@@ -177,6 +180,26 @@ def read_object(path: str, *, infinity: bool = False) -> dict[str, Any]:
     return values
 
 
+class _Arrays(Mapping[str, Any]):
+    """The arrays of an `.npz` file, which may hold other files too."""
+
+    def __init__(self, file: Any):
+        self._file = file
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._file[name]
+        # NumPy returns the bytes of a file that is no array.
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"{name!r} is not an array")
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file)
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+
 @contextlib.contextmanager
 def open_npz(path: str) -> Iterator[Any]:
     """Opens an `.npz` file: `list(arrays)` are its names, `arrays[name]` reads one.
@@ -191,7 +214,7 @@ def open_npz(path: str) -> Iterator[Any]:
     """
     try:
         with tf.io.gfile.GFile(path, "rb") as file, np.load(file) as arrays:
-            yield arrays
+            yield _Arrays(arrays)
     except (InputError, tf.errors.NotFoundError):
         raise
     except _DAMAGED_ARRAYS as error:

@@ -180,8 +180,11 @@ def read_list(base: str) -> model_list.ModelList | None:
     path = os.path.join(base, MODELS)
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path, "r") as file:
-        return model_list.parse(file.read())
+    content = b"".join(files.blocks(path))
+    try:
+        return model_list.parse(content.decode())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be UTF-8 text.") from error
 
 
 def write_list(base: str, name: str, listed: model_list.ModelList) -> None:
