@@ -33,9 +33,10 @@ def _launch(*arguments):
 
 @pytest.fixture(scope="module")
 def poison(tmp_path_factory):
-    """An environment in which importing TensorFlow fails."""
+    """An environment in which imports fail that would make a help text slow."""
     folder = tmp_path_factory.mktemp("poison")
-    (folder / "tensorflow.py").write_text("raise ImportError('too early')")
+    for name in ("tensorflow", "keras", "numpy", "PIL", "flask", "grpc"):
+        (folder / f"{name}.py").write_text("raise ImportError('too early')")
     return {"PYTHONPATH": str(folder)}
 
 
@@ -72,14 +73,9 @@ def test_launcher_hands_help_on_to_the_command(helped):
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
-def test_help_needs_no_tensorflow(helped, fully_helped, command):
+def test_help_needs_no_large_library(helped, fully_helped, command):
     for finished in (helped[command], fully_helped[command]):
         assert (finished.code, finished.err) == (0, "")
-
-
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_help_is_quick(helped, command):
-    assert helped[command].seconds < 2
 
 
 def _flags(text):
