@@ -79,11 +79,19 @@ def definitions(command: str) -> list[Definition]:
         define(field, *rest)
 
     with unchanged_flags():
+        # Other tests may have imported a command.
+        for name in [n for n in flags.FLAGS if _is_ours(flags.FLAGS[n])]:
+            delattr(flags.FLAGS, name)
         before = set(flags.FLAGS)
         with mock.patch.object(config_flags, "_define_field", record):
             runpy.run_module(commands.module(command), run_name="definitions")
         names = sorted(set(flags.FLAGS) - before)
         return [Definition(flags.FLAGS[n], fields.get(n)) for n in names]
+
+
+def _is_ours(flag: flags.Flag) -> bool:
+    module = flags.FLAGS.find_module_defining_flag(flag.name, "")
+    return module in (config_flags.GROUP, config_flags.ADVANCED_GROUP)
 
 
 def wrong_type(definition: Definition) -> Iterator[str]:

@@ -15,8 +15,6 @@ from tf_student.runtime.errors import InputError
 _LABELS = "labels"
 # The names of arrays that numpy.savez got without one, as ADM's scripts write them.
 _LABELS_OF = {"arr_0": ("arr_1",)}
-# Type and shape by the name of an array.
-_Headers = dict[str, tuple[np.dtype, tuple[int, ...]]]
 
 
 def from_array(
@@ -111,7 +109,7 @@ def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     path = data.dataset
     try:
         with files.open_npz(path) as arrays:
-            headers = _headers(arrays)
+            headers = arrays.headers()
             name = _choose(data, headers)
             array = arrays[name]
             alone = len(_image_names(headers)) <= 1
@@ -123,28 +121,12 @@ def from_npz(data: DataConfig, image_shape: Shape | None) -> ImageSet:
     return from_array(array, path, image_shape, labels)
 
 
-def _headers(arrays: Any) -> _Headers:
-    """Type and shape of each array by its name, without reading the arrays."""
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    headers = {}
-    # A file that is no array has another suffix.
-    members = set(arrays.zip.namelist())
-    for name in (name for name in arrays if f"{name}.npy" in members):
-        with arrays.zip.open(f"{name}.npy") as file:
-            shape, _, dtype = read[np.lib.format.read_magic(file)](file)
-        headers[name] = dtype, shape
-    return headers
-
-
-def _image_names(headers: _Headers) -> list[str]:
+def _image_names(headers: files.ArrayHeaders) -> list[str]:
     """The names of the arrays that may be images."""
     return [name for name, (_, shape) in headers.items() if len(shape) == 4]
 
 
-def _choose(data: DataConfig, headers: _Headers) -> str:
+def _choose(data: DataConfig, headers: files.ArrayHeaders) -> str:
     """The name of the array to read."""
     if data.split in headers:
         return data.split

@@ -180,6 +180,10 @@ def read_object(path: str, *, infinity: bool = False) -> dict[str, Any]:
     return values
 
 
+# Type and shape by the name of an array.
+ArrayHeaders = dict[str, tuple[np.dtype, tuple[int, ...]]]
+
+
 class _Arrays(Mapping[str, Any]):
     """The arrays of an `.npz` file, which may hold other files too."""
 
@@ -193,11 +197,29 @@ class _Arrays(Mapping[str, Any]):
             raise ValueError(f"{name!r} is not an array")
         return value
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._file.files
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._file)
 
     def __len__(self) -> int:
         return len(self._file)
+
+    def headers(self) -> ArrayHeaders:
+        """Type and shape of each array, without reading the arrays."""
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        headers = {}
+        # A file that is no array has another suffix.
+        members = set(self._file.zip.namelist())
+        for name in (name for name in self if f"{name}.npy" in members):
+            with self._file.zip.open(f"{name}.npy") as file:
+                shape, _, dtype = read[np.lib.format.read_magic(file)](file)
+            headers[name] = dtype, shape
+        return headers
 
 
 @contextlib.contextmanager
