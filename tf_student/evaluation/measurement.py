@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 
 import numpy as np
+import tensorflow as tf
 
 from tf_student.evaluation import (
     contender,
@@ -86,6 +87,9 @@ class Measurement:
         real: Source,
         same_noise: Callable[[], SameNoise] | None,
     ) -> Evaluation:
+        # Now, because it must not fail after hours.
+        if self._directory:
+            tf.io.gfile.makedirs(self._directory)
         # A generator in place of real images makes as many as each source.
         count = self.config.samples if real.count is None else real.count
         real_features = self._reader.read(real, "real", 0, count)
