@@ -68,9 +68,9 @@ def test_guidance_and_its_absence_differ(teacher):
     drawn = inputs.batch(1, range(3), (8, 8, 1), CLASSES)
     guided, plain = (
         teacher.sampler(dataclasses.replace(SYSTEM.sampler, guidance=g))(drawn)
-        for g in (2.0, 1.0)
+        for g in (20.0, 1.0)
     )
-    assert np.abs(guided - plain).max() > 1e-4
+    assert np.abs(guided - plain).max() > 1e-3
     assert teacher.network_calls(SYSTEM.sampler) == 6
 
 

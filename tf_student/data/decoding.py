@@ -14,7 +14,7 @@ _JPEG = b"\xff\xd8\xff"
 _PLAIN_PNG = r"\CPNG\r\n\x1a\n\C{{4}}IHDR\C{{8}}\x08[{kinds}]"
 _PNG_START = 26
 _PNG_KINDS = {1: r"\x00\x04", 3: r"\x00\x02\x04\x06"}
-# The components of a JPEG image that becomes one of so many channels.
+# The components of a JPEG image that becomes one of 1 or 3 channels.
 _JPEG_COMPONENTS = {1: [1], 3: [1, 3]}
 # An orientation of 2 to 8: the tag 0x0112 of EXIF in either byte order, in XMP, or in
 # ImageMagick's text. It may be elsewhere by chance; then Pillow finds none.

@@ -15,7 +15,7 @@ from tf_student.data.pillow_images import Header, UnreadableImageError
 from tf_student.runtime import files
 from tf_student.runtime.errors import InputError, first_line
 
-# Larger sets are looked into at so many files, which takes seconds.
+# The headers of at most this many files of a larger set are read, which takes seconds.
 _HEADERS = 100_000
 # Smaller sets are decoded completely at the start, which takes a few seconds too.
 _DECODED_FILES, _DECODED_PIXELS = 10_000, 2**26

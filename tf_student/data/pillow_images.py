@@ -1,6 +1,6 @@
 """Reads image files of any format with Pillow, and states how channels are converted.
 
-The rule, whatever the format:
+The rule is the same for all formats:
 
 - A palette and 1 bit are expanded; CMYK becomes RGB.
 - Of 16 bits, the upper 8 remain. Images of floats or of 32 bits are unreadable.

@@ -1,4 +1,4 @@
-"""A process that ends soon after SIGTERM or Ctrl-C, whatever it is doing.
+"""A process that ends soon after SIGTERM or Ctrl-C, also within a long call.
 
 Python handles a signal in the main thread, between two of its own instructions. A long
 call of TensorFlow delays that, and an exception that is raised in a callback, such as
