@@ -228,3 +228,18 @@ def test_no_class_exists_twice_in_a_clone():
         cwd=ROOT,
     )
     assert done.stdout.strip() == "0", done.stderr
+
+
+def test_autograph_converts_nothing():
+    """Conversion takes seconds at the start of every process that trains."""
+    for name, path in MODULES.items():
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        functions = {
+            node.func if ast.unparse(node.func) == "tf.function" else node.args[0]
+            for node in nodes
+            if isinstance(node, ast.Call)
+            and any(ast.unparse(k) == "autograph=False" for k in node.keywords)
+        }
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "tf.function":
+                assert node in functions, f"{name}:{node.lineno}"

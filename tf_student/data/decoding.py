@@ -25,7 +25,7 @@ _TURNED = (
 
 
 # Outside a graph, numpy_function would lose zeros at the end of a file.
-@tf.function
+@tf.function(autograph=False)
 def decode(content: tf.Tensor, channels: int) -> tf.Tensor:
     """Decodes an image file as `pillow_images.decode` does.
 

@@ -53,7 +53,7 @@ def labels(seed: int | tf.Tensor, indices: Any, classes: int) -> tf.Tensor:
 
 
 # A graph, because without one this takes longer than drawing the noise.
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def _labels(seed: tf.Tensor, indices: tf.Tensor, classes: int) -> tf.Tensor:
     with tf.device("CPU:0"):
         return tf.map_fn(

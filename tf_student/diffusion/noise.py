@@ -57,7 +57,7 @@ def normal(seed: int | tf.Tensor, indices: Any, shape: tuple[int, ...]) -> tf.Te
 
 # A graph, because without one drawing noise takes longer than a small network needs to
 # make an image from it.
-@tf.function(reduce_retracing=True)
+@tf.function(autograph=False, reduce_retracing=True)
 def _normal(seed: tf.Tensor, indices: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     with tf.device("CPU:0"):
         return tf.map_fn(

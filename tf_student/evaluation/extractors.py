@@ -63,9 +63,8 @@ def load(
     """
     with strategy.scope():
         loaded = _open(name, resize)
-    batches = FixedBatches(
-        strategy, tf.function(loaded.network), device_batch=device_batch
-    )
+    network = tf.function(loaded.network, autograph=False)
+    batches = FixedBatches(strategy, network, device_batch=device_batch)
 
     def run(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _check_shape(loaded, images.shape[1:])

@@ -50,7 +50,8 @@ def _named_outputs(name: str, module: object, outputs: Callable) -> Network:
     """The network of a function from 299x299 images to a dictionary of outputs."""
     spec = tf.TensorSpec([None, SIZE, SIZE, 3], tf.float32)
     try:
-        structure = tf.function(outputs).get_concrete_function(spec).structured_outputs
+        function = tf.function(outputs, autograph=False).get_concrete_function(spec)
+        structure = function.structured_outputs
     except (TypeError, ValueError) as error:
         raise InputError(
             f"{name} must take float32 images [n, 299, 299, 3]: {first_line(error)}"

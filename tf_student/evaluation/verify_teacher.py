@@ -150,7 +150,7 @@ def _loss_function(teacher: Teacher) -> Callable[..., tf.Tensor]:
     """From uint8 images, noise, a time step and labels to the loss of each image."""
     alpha_bars = schedules.alpha_bars(teacher.diffusion)
 
-    @tf.function
+    @tf.function(autograph=False)
     def loss(pixels, eps, t, *labels):
         return losses.noise_loss(
             lambda x, t: teacher.unet(x, t, *labels, training=False),

@@ -42,7 +42,7 @@ class Generator:
     ):
         self.shape, self.classes = shape, classes
 
-        @tf.function(jit_compile=devices.use_xla(run.xla))
+        @tf.function(autograph=False, jit_compile=devices.use_xla(run.xla))
         def compiled(inputs):
             return images.to_uint8(sample(inputs))
 

@@ -116,7 +116,7 @@ def has_other_workers(strategy: tf.distribute.Strategy) -> bool:
 def from_chief(strategy: tf.distribute.Strategy, value: int) -> int:
     """Returns the chief's value on every worker. All workers must call it."""
 
-    @tf.function
+    @tf.function(autograph=False)
     def add_up(value):
         def share(value):
             context = tf.distribute.get_replica_context()

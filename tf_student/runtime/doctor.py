@@ -95,7 +95,8 @@ def xla() -> Finding:
     import tensorflow as tf
 
     try:
-        value = tf.function(lambda x: x * x + 1.0, jit_compile=True)(tf.constant(2.0))
+        compiled = tf.function(lambda x: x * x + 1.0, autograph=False, jit_compile=True)
+        value = compiled(tf.constant(2.0))
     except tf.errors.OpError as error:
         remedy = "run with --xla=off, or reinstall TensorFlow"
         return Finding("XLA", first_line(error), remedy)

@@ -44,7 +44,9 @@ class FixedBatches:
         def replica(x):
             return function(x)
 
-        self._run = tf.function(lambda x: strategy.run(replica, args=(x,)))
+        self._run = tf.function(
+            lambda x: strategy.run(replica, args=(x,)), autograph=False
+        )
 
     def __call__(self, examples: Any) -> Any:
         """Returns the results for examples `[n, ...]` as arrays with n rows, n >= 1.

@@ -1,5 +1,6 @@
 """The signatures of an exported model with classes."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -57,7 +58,8 @@ class ServedClasses(ServedModel):
         - `interpolate`: `seed_a`, `seed_b`, int32 `steps` and `label` to `images`.
         - `png`, `png_json`: `seed`, `labels` to PNG files.
         """
-        function, spec = tf.function, tf.TensorSpec
+        function = functools.partial(tf.function, autograph=False)
+        spec = tf.TensorSpec
         z = spec([None, *self._shape], tf.float32, "noise")
         self._uint8_images = function(
             lambda z, labels: images.to_uint8(self.generate((z, labels))),

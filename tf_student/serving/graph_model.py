@@ -68,7 +68,9 @@ def write(
 
 def _frozen(function, signature):
     """The graph with constants for weights, simplified; and its output's name."""
-    concrete = tf.function(function, input_signature=signature).get_concrete_function()
+    concrete = tf.function(
+        function, autograph=False, input_signature=signature
+    ).get_concrete_function()
     frozen = convert_to_constants.convert_variables_to_constants_v2(concrete)
     meta = saver.export_meta_graph(
         graph_def=frozen.graph.as_graph_def(), graph=frozen.graph

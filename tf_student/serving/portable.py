@@ -66,7 +66,7 @@ def trace(model: ServedModel, layout: Layout) -> tf.types.experimental.GenericFu
         both = inputs if len(inputs) > 1 else inputs[0]
         return {IMAGES: images.to_uint8(model.generate(both))}
 
-    function = tf.function(draw, input_signature=specs)
+    function = tf.function(draw, autograph=False, input_signature=specs)
     with ops.stock_operations():
         function.get_concrete_function()
     return function

@@ -1,5 +1,6 @@
 """The signatures of an exported model, as functions of TensorFlow operations."""
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -54,7 +55,8 @@ class ServedModel(tf.Module):
         - `png_json`: the same as `png`, but the output is named `png_bytes`: the ending
           makes a server encode the bytes in base64, because JSON cannot hold them.
         """
-        function, spec = tf.function, tf.TensorSpec
+        function = functools.partial(tf.function, autograph=False)
+        spec = tf.TensorSpec
         z = spec([None, *self._shape], tf.float32, "noise")
         self._uint8_images = function(
             lambda z: images.to_uint8(self.generate(z)), input_signature=[z]

@@ -167,7 +167,7 @@ def _expected(
     walk = interpolation.slerp(
         tf.constant(z[0]), tf.constant(other[0]), tf.linspace(0.0, 1.0, _COUNT)
     )
-    draw = tf.function(lambda inputs: (generate(inputs) + 1.0) * 127.5)
+    draw = tf.function(lambda inputs: (generate(inputs) + 1.0) * 127.5, autograph=False)
     given = inputs["serving_default"].get(LABELS)
     labels = None if given is None else np.asarray(given)
 

@@ -58,7 +58,7 @@ def make_train_step(
     """
     replica_step = _make_replica_step(state, phases, config, xla, parts)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch, stop):
         outcome = strategy.run(replica_step, args=(batch, stop))
         ema.update(
@@ -147,7 +147,7 @@ def _make_gradients(
         grads = [tf.convert_to_tensor(gradient) for gradient in grads]
         return ({"loss": value, **values}, grads), dict(found.carried)
 
-    @tf.function(jit_compile=xla, reduce_retracing=True)
+    @tf.function(autograph=False, jit_compile=xla, reduce_retracing=True)
     def gradients(batch, carried, seed):
         if parts == 1:
             return of_part(batch, carried, seed)

@@ -93,7 +93,7 @@ class StudentTask:
 
     @functools.cached_property
     def _batch_loss(self) -> Callable[[keras.Model, tf.Tensor, tf.Tensor], tf.Tensor]:
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def batch_loss(model, z, target):
             distance = losses.distillation_loss(
                 images.to_float(target), model(z), distance=self.config.distance

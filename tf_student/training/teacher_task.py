@@ -112,7 +112,7 @@ class TeacherTask:
 
     @functools.cached_property
     def _sample(self) -> Callable[[UNet, Any], tf.Tensor]:
-        @tf.function
+        @tf.function(autograph=False)
         def sample(unet, inputs):
             return Teacher(unet, self.diffusion).sampler(self.sampler)(inputs)
 
