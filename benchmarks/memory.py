@@ -47,11 +47,13 @@ def measure(name: str, images: int, recompute: bool, objective: str) -> None:
 
 
 def compute(config: UNetConfig, images: int, recompute: bool, objective: str) -> int:
-    """The estimate of the library."""
+    """The estimate of the library for a CPU."""
     if not objective:
-        return memory.training(config, images, recompute=recompute)
+        step = memory.training(config, images, recompute=recompute)
+        return step + memory.runtime(1)
     through = objective == "sid"
-    return memory.matching(config, images, through_teacher=through, recompute=recompute)
+    step = memory.matching(config, images, through_teacher=through, recompute=recompute)
+    return step + memory.runtime(3)
 
 
 def report(name: str, images: int, objective: str) -> None:

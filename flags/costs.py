@@ -28,7 +28,7 @@ def training(
 ) -> dict[str, int]:
     """Returns the cost of a training run on the devices of this machine."""
     count = memory.parameters(unet)
-    devices = max(1, len(tf.config.list_physical_devices("GPU")))
+    devices = max(1, _gpus())
     batch = -(-train.batch_size // (devices * run.accumulate))
     peak = memory.training(
         unet, batch, half=run.dtype != "float32", recompute=run.recompute
@@ -38,7 +38,7 @@ def training(
         "steps": train.steps,
         "images in a step": train.batch_size,
         "images that a device holds at once": batch,
-        "bytes of memory on each device (about)": peak,
+        "bytes of memory on each device (about)": peak + _on_the_host(1),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
     }
@@ -69,10 +69,19 @@ def matching(
     del cost["network calls (images, forward and backward)"]
     return {
         **cost,
-        "bytes of memory on each device (about)": peak,
+        "bytes of memory on each device (about)": peak + _on_the_host(3),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
+
+
+def _gpus() -> int:
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def _on_the_host(networks: int) -> int:
+    """What a step needs besides on the CPU, if the CPU is the device."""
+    return 0 if _gpus() else memory.runtime(networks)
 
 
 def online(

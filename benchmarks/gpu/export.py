@@ -1,6 +1,7 @@
 """Writes inference and training steps as StableHLO, which runs without TensorFlow.
 
     python benchmarks/gpu/export.py FOLDER [--networks=NAME,...] [--works=NAME,...]
+                                       [--dtypes=NAME,...]
 
 The programs are those of this library: a call of the network, and the losses and all
 gradients of a distillation step and of a step of distribution matching; each in float32
@@ -160,7 +161,11 @@ def check(text: str, arguments: list[dict]) -> None:
 
 
 def write(
-    folder: pathlib.Path, network: str, works: list[str], divide: int
+    folder: pathlib.Path,
+    network: str,
+    works: list[str],
+    dtypes: list[str],
+    divide: int,
 ) -> list[dict]:
     """Writes the programs of a network and returns their descriptions."""
     config = dataclasses.replace(systems.get_preset(network).unet, dropout=0.0)
@@ -168,10 +173,10 @@ def write(
     described = []
     for work in works:
         batch = images[0] if work == "inference" else images[1]
-        for dtype, policy in DTYPES.items():
+        for dtype in dtypes:
             for how, mode in (("fused", "on"), ("stock", "off")):
                 keras.backend.clear_session()
-                keras.config.set_dtype_policy(policy)
+                keras.config.set_dtype_policy(DTYPES[dtype])
                 ops.set_mode(mode)
                 text, arguments = lower(globals()[work](config, batch))
                 name = f"{network}-{work}-{dtype}-{how}"
@@ -195,13 +200,18 @@ def main() -> None:
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--networks", default="cifar10,celeba64,lsun_bedroom")
     parser.add_argument("--works", default=",".join(WORKS))
+    parser.add_argument("--dtypes", default=",".join(DTYPES))
     parser.add_argument("--divide", type=int, default=1, help="divides all batches")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     content = {"programs": [], "unets": {}}
     for network in options.networks.split(","):
         content["programs"] += write(
-            options.folder, network, options.works.split(","), options.divide
+            options.folder,
+            network,
+            options.works.split(","),
+            options.dtypes.split(","),
+            options.divide,
         )
         unet = systems.get_preset(network).unet
         content["unets"][network] = write_config(unet)

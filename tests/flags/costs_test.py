@@ -17,7 +17,8 @@ def test_training():
     train = TrainConfig(steps=10, batch_size=4)
     cost = costs.training(TINY, train, RunConfig(accumulate=2), checkpoints=3)
     peak = cost.pop("bytes of memory on each device (about)")
-    assert peak == memory.training(TINY, 2)
+    # The CPU also holds the graphs.
+    assert peak == memory.training(TINY, 2) + memory.runtime(1)
     assert cost == {
         "parameters": COUNT,
         "steps": 10,

@@ -14,6 +14,10 @@ _COPIES = 5
 # fake score do not exist at the same time.
 _MATCHING_COPIES = 4
 
+# Bytes of TensorFlow's runtime and of the graphs of a step: first those of any step,
+# then those of each of its networks. Measured by `benchmarks/memory.py`.
+_RUNTIME, _GRAPHS = 2**30 // 10, 2**30 // 10
+
 
 def parameters(config: UNetConfig) -> int:
     """The number of parameters of `UNet(config)`.
@@ -61,8 +65,7 @@ def matching(
 ) -> int:
     """Estimates the peak of a step of distribution matching, as `training`.
 
-    The phases of the step come one after the other; that of the student needs most. The
-    graphs of its networks take about 0.4 GiB of a CPU's memory besides.
+    The phases of the step come one after the other; that of the student needs most.
 
     Args:
         config: the network.
@@ -82,6 +85,18 @@ def matching(
         # Before the student's gradients, the other two networks run side by side.
         values = stored + 2 * (_skips(config) + _gradients(config))
     return weights + images * values * (2 if half else 4)
+
+
+def runtime(networks: int) -> int:
+    """Estimates the bytes of the host's memory that a step needs besides.
+
+    These are TensorFlow's runtime and the step's graphs. Where the device is the CPU,
+    the peak of the process is that of the libraries, this and that of the step.
+
+    Args:
+        networks: the number of networks in the step: 1, and 3 for matching.
+    """
+    return _RUNTIME + networks * _GRAPHS
 
 
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
