@@ -1,10 +1,13 @@
 """The config of diffusers' UNet2DModel, read."""
 
-from typing import Any, NamedTuple, NoReturn
+import dataclasses
+from typing import Any, NamedTuple
 
 from tf_student.architecture.unet_config import UNetConfig, widths_of
 from tf_student.convert import families
+from tf_student.convert.json_options import read_options
 from tf_student.runtime.errors import InputError
+from tf_student.runtime.options import option
 
 # Options for which this network supports a fixed choice: diffusers' default where the
 # option is missing, and the supported values.
@@ -17,39 +20,40 @@ FIXED = {
     "num_train_timesteps": (None, (None,)),
     "time_embedding_type": ("positional", ("positional",)),
 }
-# diffusers' defaults of the options that are read.
-_DEFAULTS = {
-    "add_attention": True,
-    "attention_head_dim": 8,
-    "attn_norm_num_groups": None,
-    "downsample_padding": 1,
-    "downsample_type": "conv",
-    "dropout": 0.0,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
-    "in_channels": 3,
-    "layers_per_block": 2,
-    "norm_eps": 1e-5,
-    "norm_num_groups": 32,
-    "num_class_embeds": None,
-    "out_channels": 3,
-    "resnet_time_scale_shift": "default",
-    "time_embedding_dim": None,
-    "upsample_type": "conv",
-}
-_CHOICES = {
-    "downsample_padding": (0, 1),
-    "downsample_type": ("conv", "resnet"),
-    "resnet_time_scale_shift": ("default", "scale_shift"),
-    "upsample_type": ("conv", "resnet"),
-}
-_LARGEST_IMAGE = 2**14
 # What diffusers' EMAModel writes among the options of its network.
 _OF_AVERAGES = {
     *("decay", "inv_gamma", "max_value", "min_decay", "optimization_step", "power"),
     *("update_after_step", "use_ema_warmup"),
 }
-_LISTS = ("block_out_channels", "down_block_types", "up_block_types")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """The options of UNet2DModel that are read, with diffusers' defaults."""
+
+    block_out_channels: tuple[int, ...] = option((), "Channels of levels.", minimum=1)
+    down_block_types: tuple[str, ...] = option((), "Names of the encoder's blocks.")
+    up_block_types: tuple[str, ...] = option((), "Names of the decoder's blocks.")
+    sample_size: int = option(0, "Size of images.", minimum=1, maximum=2**14)
+    in_channels: int = option(3, "Channels of images.")
+    out_channels: int = option(3, "Channels of the output.")
+    layers_per_block: int = option(2, "Residual blocks of a level.")
+    add_attention: bool = option(True, "Attention in the middle.")
+    attention_head_dim: int | None = option(8, "Channels of a head.", minimum=1)
+    attn_norm_num_groups: int | None = option(None, "Groups of the middle's norms.")
+    norm_num_groups: int = option(32, "Groups of all other norms.")
+    norm_eps: float = option(1e-5, "Added to variances.")
+    dropout: float = option(0.0, "Share of values.")
+    flip_sin_to_cos: bool = option(True, "Cosines first.")
+    freq_shift: float = option(0, "Shift of the frequencies of times.")
+    time_embedding_dim: int | None = option(None, "Width of the embedding of times.")
+    num_class_embeds: int | None = option(None, "Classes.", minimum=1)
+    resnet_time_scale_shift: str = option(
+        "default", "How blocks use times.", choices=("default", "scale_shift")
+    )
+    downsample_padding: int = option(1, "Padding of strides.", minimum=0, maximum=1)
+    downsample_type: str = option("conv", "Of blocks.", choices=("conv", "resnet"))
+    upsample_type: str = option("conv", "Of blocks.", choices=("conv", "resnet"))
 
 
 class _Levels(NamedTuple):
@@ -72,35 +76,35 @@ def read_config(
     Raises:
         InputError: if the class or an option is not supported.
     """
-    values = _checked(values, origin, image_size)
-    down, up = (_levels(values, side, origin) for side in ("down", "up"))
-    widths, head = values["block_out_channels"], values["attention_head_dim"]
+    options = _checked(values, origin, image_size)
+    down, up = (_levels(options, side, origin) for side in ("down", "up"))
+    widths, head = options.block_out_channels, options.attention_head_dim
     return UNetConfig(
-        image_size=values["sample_size"],
-        channels=values["in_channels"],
+        image_size=options.sample_size,
+        channels=options.in_channels,
         base_width=widths[0],
         **widths_of(widths),
-        blocks_per_level=values["layers_per_block"],
+        blocks_per_level=options.layers_per_block,
         attention_resolutions=down.attention,
-        groups=values["norm_num_groups"],
-        norm_epsilon=values["norm_eps"],
-        dropout=values["dropout"],
+        groups=options.norm_num_groups,
+        norm_epsilon=options.norm_eps,
+        dropout=options.dropout,
         up_attention_resolutions=None if _same(up, down) else up.attention,
-        middle_attention=_middle_attention(values),
+        middle_attention=_middle_attention(options),
         # One head for all channels is the default, and not a width.
-        head_width=0 if head is None or _is_one_head(values, down, up) else head,
-        cosine_first=values["flip_sin_to_cos"],
-        frequency_shift=float(values["freq_shift"]),
-        symmetric_padding=values["downsample_padding"] == 1,
-        scale_shift=values["resnet_time_scale_shift"] == "scale_shift",
+        head_width=0 if head is None or _is_one_head(options, down, up) else head,
+        cosine_first=options.flip_sin_to_cos,
+        frequency_shift=float(options.freq_shift),
+        symmetric_padding=options.downsample_padding == 1,
+        scale_shift=options.resnet_time_scale_shift == "scale_shift",
         residual_down_resolutions=down.residual,
         residual_up_resolutions=up.residual,
-        classes=values["num_class_embeds"] or 0,
-        learned_variance=values["out_channels"] == 2 * values["in_channels"],
+        classes=options.num_class_embeds or 0,
+        learned_variance=options.out_channels == 2 * options.in_channels,
     )
 
 
-def _checked(values: Any, origin: str, image_size: int | None) -> dict[str, Any]:
+def _checked(values: Any, origin: str, image_size: int | None) -> _Options:
     """All options, with diffusers' defaults where they are missing."""
     if not isinstance(values, dict):
         raise InputError(f"{origin} must hold a JSON object.")
@@ -110,12 +114,11 @@ def _checked(values: Any, origin: str, image_size: int | None) -> dict[str, Any]
             f"{origin} must describe a UNet2DModel. {families.COVERED}. "
             f"Received: {kind}."
         )
-    values = {**values, "sample_size": _sample_size(values, origin, image_size)}
     _refuse_unsupported(values, origin)
-    _check_types(values, origin)
-    values = {**_DEFAULTS, **values}
-    _check_consistent(values, origin)
-    return values
+    size = _sample_size(values, origin, image_size)
+    options = read_options(_Options, {**values, "sample_size": size}, origin)
+    _check_consistent(options, origin)
+    return options
 
 
 def _sample_size(values: dict[str, Any], origin: str, image_size: int | None) -> Any:
@@ -130,11 +133,6 @@ def _sample_size(values: dict[str, Any], origin: str, image_size: int | None) ->
             f"{origin} does not state `sample_size`, the size of an image. Set "
             "`image_size`. Received: sample_size=None."
         )
-    if type(size) is not int or not 0 < size <= _LARGEST_IMAGE:
-        raise InputError(
-            f"{origin}: `sample_size` must be an integer up to {_LARGEST_IMAGE}, or a "
-            f"pair of equal ones. Received: sample_size={size!r}."
-        )
     return size
 
 
@@ -142,44 +140,46 @@ def _same(up: _Levels, down: _Levels) -> bool:
     return set(up.attention) == set(down.attention)
 
 
-def _middle_attention(values: dict[str, Any]) -> str:
-    if not values["add_attention"]:
+def _middle_attention(options: _Options) -> str:
+    if not options.add_attention:
         return "none"
     # diffusers gives the middle no groups of its own with scale_shift.
-    plain = values["attn_norm_num_groups"] is None
-    plain = plain and values["resnet_time_scale_shift"] == "scale_shift"
+    plain = options.attn_norm_num_groups is None
+    plain = plain and options.resnet_time_scale_shift == "scale_shift"
     return "no_norm" if plain else "norm"
 
 
-def _is_one_head(values: dict[str, Any], down: _Levels, up: _Levels) -> bool:
+def _is_one_head(options: _Options, down: _Levels, up: _Levels) -> bool:
     """Whether every attention has as many channels as a head."""
-    size, widths = values["sample_size"], values["block_out_channels"]
+    size, widths = options.sample_size, options.block_out_channels
     attended = [
         width
         for level, width in enumerate(widths)
         if size >> level in {*down.attention, *up.attention}
     ]
-    if values["add_attention"]:
+    if options.add_attention:
         attended.append(widths[-1])
-    return set(attended) <= {values["attention_head_dim"]}
+    return set(attended) <= {options.attention_head_dim}
 
 
-def _levels(values: dict[str, Any], side: str, origin: str) -> _Levels:
+def _levels(options: _Options, side: str, origin: str) -> _Levels:
     """What the types of the blocks of a side say.
 
     Only the blocks with attention obey `downsample_type` and `upsample_type`.
     """
-    kinds, name = values[f"{side}_block_types"], f"{side.title()}Block2D"
+    is_up, name = side == "up", f"{side.title()}Block2D"
+    kinds = options.up_block_types if is_up else options.down_block_types
     whole = f"{side}sample"
     known = (name, f"Attn{name}", f"Resnet{whole.title()}Block2D")
     if unknown := [kind for kind in kinds if kind not in known]:
         raise InputError(
             f"{origin}: blocks must be {', '.join(known)}. Received: {unknown[0]}."
         )
-    sizes = [values["sample_size"] >> level for level in range(len(kinds))]
-    if side == "up":
+    sizes = [options.sample_size >> level for level in range(len(kinds))]
+    if is_up:
         sizes.reverse()
-    blocks = values[f"{whole}_type"] == "resnet"
+    kind = options.upsample_type if is_up else options.downsample_type
+    blocks = kind == "resnet"
     levels = list(zip(sizes, kinds, strict=True))
     attends = {size for size, kind in levels if kind == known[1]}
     # The last level of a side is not resampled.
@@ -192,64 +192,31 @@ def _levels(values: dict[str, Any], side: str, origin: str) -> _Levels:
     return _Levels(*(tuple(sorted(s, reverse=True)) for s in (attends, residual)))
 
 
-def _check_consistent(values: dict[str, Any], origin: str) -> None:
+def _check_consistent(options: _Options, origin: str) -> None:
     """Raises an `InputError` unless the options are those of one network."""
-    widths = values["block_out_channels"]
-    channels = values["in_channels"]
-    groups = values["norm_num_groups"]
+    widths, channels = options.block_out_channels, options.in_channels
+    if not widths:
+        raise InputError(f"{origin}: `block_out_channels` must not be empty.")
+    groups = options.norm_num_groups
     for name, expected in (
         ("out_channels", (channels, 2 * channels)),
         ("time_embedding_dim", (None, 4 * widths[0])),
         ("attn_norm_num_groups", (None, groups)),
     ):
-        if values[name] not in expected:
+        value = getattr(options, name)
+        if value not in expected:
             raise InputError(
                 f"{origin}: `{name}` must be consistent with the other options. "
-                f"Received: {name}={values[name]!r}, in_channels={channels}, "
+                f"Received: {name}={value!r}, in_channels={channels}, "
                 f"norm_num_groups={groups}."
             )
     for name in ("down_block_types", "up_block_types"):
-        if len(values[name]) != len(widths):
+        count = len(getattr(options, name))
+        if count != len(widths):
             raise InputError(
                 f"{origin}: `{name}` must have a type for each of the {len(widths)} "
-                f"levels. Received: {len(values[name])}."
+                f"levels. Received: {count}."
             )
-
-
-def _check_types(values: dict[str, Any], origin: str) -> None:
-    """Raises an `InputError` that names a missing value or one of a wrong type."""
-
-    def are(value, kind):
-        return isinstance(value, list) and value and all(type(v) is kind for v in value)
-
-    def refuse(name: str, expected: str) -> NoReturn:
-        raise InputError(
-            f"{origin}: `{name}` must be {expected}. "
-            f"Received: {name}={values.get(name)!r}."
-        )
-
-    widths = values.get("block_out_channels", ())
-    if not are(widths, int) or min(widths) < 1:
-        refuse("block_out_channels", "positive integers")
-    for name in ("down_block_types", "up_block_types"):
-        if not are(values.get(name), str):
-            refuse(name, "names")
-    for name, default in _DEFAULTS.items():
-        value = values.get(name, default)
-        if name in _CHOICES:
-            if not isinstance(value, str | int) or value not in _CHOICES[name]:
-                refuse(name, f"one of: {', '.join(map(str, _CHOICES[name]))}")
-        elif default is None or name == "attention_head_dim":
-            if value is not None and (type(value) is not int or value < 1):
-                refuse(name, "an integer or null")
-        elif isinstance(default, bool):
-            if type(value) is not bool:
-                refuse(name, "true or false")
-        elif isinstance(default, float) or name == "freq_shift":
-            if type(value) not in (int, float):
-                refuse(name, "a number")
-        elif type(value) is not int:
-            refuse(name, "an integer")
 
 
 def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:
@@ -260,8 +227,8 @@ def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:
                 f"{origin}: `{name}` must be {supported[0]!r}. "
                 f"Received: {name}={value!r}."
             )
+    read = {field.name for field in dataclasses.fields(_Options)}
     for name, value in values.items():
-        known = name in FIXED or name in _DEFAULTS or name in (*_LISTS, "sample_size")
-        known = known or name in _OF_AVERAGES
+        known = name in FIXED or name in read or name in _OF_AVERAGES
         if not known and not name.startswith("_") and value is not None:
             raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")

@@ -1,9 +1,12 @@
 """The configs of diffusers' schedulers."""
 
+import dataclasses
 from typing import Any
 
+from tf_student.convert.json_options import read_options
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
+from tf_student.runtime.options import option
 
 _SCHEDULES = {
     "linear": "linear",
@@ -11,16 +14,6 @@ _SCHEDULES = {
     "squaredcos_cap_v2": "cosine",
 }
 _PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x_0"}
-_READ = {
-    "num_train_timesteps",
-    "beta_start",
-    "beta_end",
-    "beta_schedule",
-    "trained_betas",
-    "prediction_type",
-    "predict_epsilon",
-    "rescale_betas_zero_snr",
-}
 # Beginnings of the names of schedulers whose networks are others.
 _OTHERS = (
     *("CMStochastic", "ConsistencyDecoder", "CosineDPM", "EDM", "FlowMatch", "Karras"),
@@ -41,7 +34,22 @@ _UNUSED = {
 }
 # Options that must have a value for the network to get integer time steps.
 _FIXED = {"timestep_type": "discrete"}
-_MOST_STEPS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    """The options of schedulers that are read, with diffusers' defaults."""
+
+    num_train_timesteps: int = option(1000, "Time steps.", minimum=2, maximum=10**6)
+    beta_start: float = option(1e-4, "First beta.")
+    beta_end: float = option(0.02, "Last beta.")
+    beta_schedule: str = option("linear", "Between them.", choices=tuple(_SCHEDULES))
+    trained_betas: tuple[float, ...] | None = option(None, "In place of a schedule.")
+    rescale_betas_zero_snr: bool = option(False, "Whether no signal is left at last.")
+    prediction_type: str = option(
+        "epsilon", "What the network predicts.", choices=tuple(_PREDICTIONS)
+    )
+    predict_epsilon: bool | None = option(None, "Whether the network predicts noise.")
 
 
 def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
@@ -57,27 +65,18 @@ def read_scheduler(values: dict[str, Any], origin: str) -> DiffusionConfig:
     if not isinstance(values, dict):
         raise InputError(f"{origin} must hold a JSON object.")
     _refuse_unsupported(values, origin)
-    betas = values.get("trained_betas") or ()
-    if type(betas) not in (list, tuple) or any(not _is_number(b) for b in betas):
-        raise InputError(f"{origin}: `trained_betas` must be numbers.")
-    for name, kind in (
-        ("num_train_timesteps", int),
-        ("beta_start", float),
-        ("beta_end", float),
-        ("rescale_betas_zero_snr", bool),
-    ):
-        _check_type(values, name, kind, origin)
     # Until 2022, this said whether the network predicts noise or the image.
     if values.get("predict_epsilon") is False:
         values = {"prediction_type": "sample", **values}
+    options = read_options(_Options, values, origin)
     return DiffusionConfig(
-        timesteps=values.get("num_train_timesteps", 1000),
-        beta_start=values.get("beta_start", 1e-4),
-        beta_end=values.get("beta_end", 0.02),
-        schedule=_choice(values, "beta_schedule", "linear", _SCHEDULES, origin),
-        betas=tuple(map(float, betas)),
-        zero_terminal_snr=values.get("rescale_betas_zero_snr", False),
-        prediction=_choice(values, "prediction_type", "epsilon", _PREDICTIONS, origin),
+        timesteps=options.num_train_timesteps,
+        beta_start=options.beta_start,
+        beta_end=options.beta_end,
+        schedule=_SCHEDULES[options.beta_schedule],
+        betas=tuple(map(float, options.trained_betas or ())),
+        zero_terminal_snr=options.rescale_betas_zero_snr,
+        prediction=_PREDICTIONS[options.prediction_type],
     )
 
 
@@ -88,42 +87,12 @@ def _refuse_unsupported(values: dict[str, Any], origin: str) -> None:
             f"{origin} must describe a scheduler of discrete noise levels, such as "
             f"DDPMScheduler. Received: {kind!r}."
         )
+    read = {field.name for field in dataclasses.fields(_Options)}
     for name, value in values.items():
-        known = name in _READ or name in _UNUSED or name.startswith("_")
+        known = name in read or name in _UNUSED or name.startswith("_")
         known = known or _FIXED.get(name, ...) == value
         if not known and value is not None and value is not False:
             raise InputError(f"{origin} has an unsupported option: {name}={value!r}.")
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-def _check_type(values: dict[str, Any], name: str, kind: type, origin: str) -> None:
-    value = values.get(name, kind(2))
-    allowed = (int, float) if kind is float else (kind,)
-    steps = kind is int and type(value) is int
-    if type(value) not in allowed or (steps and not 2 <= value <= _MOST_STEPS):
-        expected = {
-            bool: "true or false",
-            float: "a number",
-            int: f"an integer from 2 to {_MOST_STEPS:,}",
-        }[kind]
-        raise InputError(
-            f"{origin}: `{name}` must be {expected}. Received: {name}={value!r}."
-        )
-
-
-def _choice(
-    values: dict[str, Any], name: str, default: str, ours: dict[str, str], origin: str
-) -> str:
-    value = values.get(name, default)
-    if not isinstance(value, str) or value not in ours:
-        raise InputError(
-            f"{origin}: `{name}` must be one of: {', '.join(ours)}. "
-            f"Received: {name}={value!r}."
-        )
-    return ours[value]
 
 
 def write_scheduler(diffusion: DiffusionConfig) -> dict[str, Any]:

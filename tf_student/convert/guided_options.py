@@ -5,53 +5,40 @@ from typing import Any
 
 import numpy as np
 
+from tf_student.convert import json_options
 from tf_student.diffusion import schedules
 from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.runtime.errors import InputError
+from tf_student.runtime.options import check, option
 
-# The arguments of their scripts that no tensor shows: type and smallest value.
-_ARGUMENTS = {
-    "image_size": (int, 1),
-    "num_heads": (int, 1),
-    "num_head_channels": (int, 1),
-    "use_new_attention_order": (bool, None),
-    "dropout": (float, 0),
-    "noise_schedule": (str, None),
-    "diffusion_steps": (int, 1),
-    "predict_xstart": (bool, None),
-    "rescale_timesteps": (bool, None),
-}
-_LARGEST = 1_000_000
 # Rescaled time steps count to this.
 _RESCALED = 1000
+_MOST = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What the tensors of a file do not show, by the names of guided-diffusion.
 
-    Attributes:
-        image_size: height and width of an image; None if it is unknown.
-        num_heads: heads of an attention; None if it is unknown.
-        num_head_channels: channels of a head, in place of `num_heads`.
-        use_new_attention_order: whether q, k and v follow each other for all heads at
-            once; otherwise for each head.
-        dropout: dropout rate.
-        noise_schedule: `linear` or `cosine`.
-        diffusion_steps: T.
-        predict_xstart: whether the network predicts the image.
-        rescale_timesteps: whether the network gets 1000 t / T in place of t.
+    The image size and the heads are None where they are unknown. Heads have either
+    `num_heads` or `num_head_channels`.
     """
 
-    image_size: int | None = None
-    num_heads: int | None = None
-    num_head_channels: int | None = None
-    use_new_attention_order: bool = False
-    dropout: float = 0.0
-    noise_schedule: str = "linear"
-    diffusion_steps: int = 1000
-    predict_xstart: bool = False
-    rescale_timesteps: bool = False
+    image_size: int | None = option(None, "Size of images.", minimum=1, maximum=_MOST)
+    num_heads: int | None = option(None, "Heads.", minimum=1, maximum=_MOST)
+    num_head_channels: int | None = option(
+        None, "Channels of a head.", minimum=1, maximum=_MOST
+    )
+    use_new_attention_order: bool = option(
+        False, "Whether q, k and v follow each other for all heads at once."
+    )
+    dropout: float = option(0.0, "Dropout rate.", minimum=0, maximum=1)
+    noise_schedule: str = option("linear", "The betas.", choices=("linear", "cosine"))
+    diffusion_steps: int = option(1000, "T.", minimum=1, maximum=_MOST)
+    predict_xstart: bool = option(False, "Whether the network predicts the image.")
+    rescale_timesteps: bool = option(
+        False, "Whether the network gets 1000 t / T in place of t."
+    )
 
 
 def read_options(values: Any, origin: str) -> Options:
@@ -64,30 +51,13 @@ def read_options(values: Any, origin: str) -> Options:
         raise InputError(f"{origin} must hold a JSON object.")
     # -1 stands for an argument that is not used.
     values = {k: v for k, v in values.items() if v not in (-1, None) or v is False}
-    given = {name: values[name] for name in _ARGUMENTS if name in values}
-    for name, value in given.items():
-        kind, minimum = _ARGUMENTS[name]
-        allowed = (int, float) if kind is float else (kind,)
-        # Not `value < minimum`, which is false for NaN.
-        fits = minimum is None or (type(value) in allowed and minimum <= value)
-        if type(value) not in allowed or not fits:
-            least = "" if minimum is None else f" of at least {minimum}"
-            raise InputError(
-                f"{origin}: `{name}` must be {kind.__name__}{least}. "
-                f"Received: {name}={value!r}."
-            )
-        if minimum is not None and value > _LARGEST:
-            raise InputError(
-                f"{origin}: `{name}` must be at most {_LARGEST:,}. "
-                f"Received: {name}={value!r}."
-            )
     heads = values.get("num_heads")
     if values.get("num_heads_upsample", heads) != heads:
         raise InputError(
             f"{origin}: `num_heads_upsample` must be num_heads. Received: "
             f"num_heads_upsample={values['num_heads_upsample']!r}."
         )
-    return Options(**given)
+    return json_options.read_options(Options, values, origin)
 
 
 def with_given(options: Options, given: dict[str, Any]) -> Options:
@@ -110,7 +80,9 @@ def with_given(options: Options, given: dict[str, Any]) -> Options:
         changes["num_head_channels"] = None
     for name in ("timesteps", "schedule"):
         given.pop(name, None)
-    return dataclasses.replace(options, **changes)
+    options = dataclasses.replace(options, **changes)
+    check(options)
+    return options
 
 
 def read_diffusion(options: Options) -> DiffusionConfig:
@@ -123,11 +95,6 @@ def read_diffusion(options: Options) -> DiffusionConfig:
         InputError: if the schedule or the number of steps is not supported.
     """
     steps = options.diffusion_steps
-    if options.noise_schedule not in ("linear", "cosine"):
-        raise InputError(
-            "`noise_schedule` must be linear or cosine. "
-            f"Received: noise_schedule={options.noise_schedule!r}."
-        )
     diffusion = DiffusionConfig(
         timesteps=steps,
         # They scale the betas to the number of steps.
