@@ -41,13 +41,16 @@ def check(*, teacher: bool) -> None:
         )
 
 
-def fill(generate: Generate, about: Metadata) -> Fill:
+def fill(
+    generate: Generate, about: Metadata, check: Callable[[str], None] | None = None
+) -> Fill:
     """A function that fills a folder with static files.
 
     Args:
         generate: function from a student's inputs to images, computed in float32.
         about: of the model. With the dtype float16, matrices and kernels are stored in
             two bytes, with int8 in one; the page always computes in float32.
+        check: called with the folder when it is filled.
 
     Raises:
         InputError: if the weights are too large, or the images neither grey nor RGB.
@@ -64,6 +67,8 @@ def fill(generate: Generate, about: Metadata) -> Fill:
     def fill(directory: str) -> None:
         copy_page(directory)
         _write_model(directory, generate, about)
+        if check:
+            check(directory)
 
     return fill
 
