@@ -59,6 +59,24 @@ def test_grey_images_of_another_network_are_told_apart(tmp_path, monkeypatch):
         web_verification.verify(page, lambda z: 0.51 * z, about)
 
 
+@pytest.mark.parametrize(
+    ("side", "count"), [(8, 16), (32, 16), (64, 4), (128, 1), (256, 1)]
+)
+def test_fewer_images_are_drawn_of_many_pixels(monkeypatch, tmp_path, side, count):
+    drawn = []
+
+    def draw(program, folder, seed, count):
+        drawn.append(count)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(web_runtime, "find", lambda: "node")
+    monkeypatch.setattr(web_runtime, "draw", draw)
+    about = dataclasses.replace(ABOUT, image_shape=(side, side, 3))
+    with pytest.raises(VerificationError, match="enough"):
+        web_verification.verify(str(tmp_path), lambda z: 0.5 * z, about)
+    assert drawn == [count]
+
+
 @pytest.mark.parametrize("name", ["node", "chromium"])
 @pytest.mark.parametrize(
     ("missing", "message"),

@@ -11,6 +11,9 @@ from tf_student.serving.metadata import Metadata
 from tf_student.serving.verification import Verification, local_copy
 from tf_student.serving.web import Generate
 
+# At most so many images, and so many pixels: one thread computes large images for long.
+_COUNT, _PIXELS = 16, 2**14
+
 
 def check_installed() -> None:
     """Checks that a program can run the page.
@@ -40,14 +43,16 @@ def verify(directory: str, generate: Generate, about: Metadata) -> Verification:
     program = web_runtime.find()
     if program is None:
         raise VerificationError("`verify` needs Node.js or Chromium for web.")
-    inputs = portable_verification.inputs(portable.Layout(about, 0))
+    height, width, _ = about.image_shape
+    count = min(_COUNT, max(1, _PIXELS // (height * width)))
+    inputs = portable_verification.inputs(portable.Layout(about, count))
     expected = portable_verification.expected(inputs, generate)
     shape = (*expected.shape[:3], 4)
     with tempfile.TemporaryDirectory() as scratch:
         folder = local_copy(directory, scratch)
         try:
             content = web_runtime.draw(
-                program, folder, portable_verification.SEED, len(expected)
+                program, folder, portable_verification.SEED, count
             )
         except RuntimeError as error:
             raise VerificationError(str(error)) from error
