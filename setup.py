@@ -60,7 +60,9 @@ setuptools.setup(
     package_data={
         "tf_student": ["py.typed"],
         "tf_student.data": ["*.npz"],
-        "tf_student.serving": ["cc/*.cc", "page/*.*", "page/tensorflowjs/*"],
+        "tf_student.serving": [
+            *("*.mjs", "cc/*.cc", "page/*.*", "page/tensorflowjs/*")
+        ],
         "tf_student.gallery": ["page.*"],
         "tf_student.flags": ["recipes/*.flags"],
     },

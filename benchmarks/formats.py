@@ -3,11 +3,11 @@
     python benchmarks/formats.py --student=runs/digits/matched
         --statistics=runs/digits/statistics/real.npz [--samples=10000] [--rounds=200]
 
-Exports the student as a SavedModel, as LiteRT files with float32, float16 and int8
-weights, and as an ONNX file. The times are of one image at a time, and the formats take
-turns: for each number of threads, a new process has all of them. The ratios are of the
-smallest times, to the SavedModel and to the float32 LiteRT file. The FID is that of
-`tf-student evaluate` with the digits' features, of the same noise for all formats.
+Exports the student as a SavedModel, and as LiteRT and ONNX files with float32, float16
+and int8 weights. The times are of one image at a time, and the formats take turns: for
+each number of threads, a new process has all of them. The ratios are of the smallest
+times, to the SavedModel and to the float32 LiteRT file. The FID is that of `tf-student
+evaluate` with the digits' features, of the same noise for all formats.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from tf_student.models.student import Student
 from tf_student.serving.export import export
 from tf_student.serving.export_config import ExportConfig
 
-_LITERT = ("float32", "float16", "int8")
+_FILES = {"litert": "LiteRT", "onnx": "ONNX"}
+_DTYPES = ("float32", "float16", "int8")
 _BATCH = 100
 # Draws uint8 images from noise.
 Draw = Callable[[np.ndarray], np.ndarray]
@@ -36,14 +37,15 @@ Draw = Callable[[np.ndarray], np.ndarray]
 
 def make_exports(student: Student, base: str) -> dict[str, str]:
     """Exports every format, and returns the paths."""
-    formats = ("saved_model", "litert", "onnx")
-    config = ExportConfig(format=formats, warmup="none")
-    first = export(student, base, config=config)
-    paths = {"SavedModel": first.directory, "ONNX float32": first.files["onnx"]}
-    paths["LiteRT float32"] = first.files["litert"]
-    for dtype in _LITERT[1:]:
-        config = ExportConfig(format=("litert",), dtype=dtype)
-        paths[f"LiteRT {dtype}"] = export(student, base, config=config).files["litert"]
+    paths = {}
+    for dtype in _DTYPES:
+        whole = ("saved_model",) if dtype == "float32" else ()
+        config = ExportConfig(format=(*whole, *_FILES), dtype=dtype, warmup="none")
+        exported = export(student, base, config=config)
+        if whole:
+            paths["SavedModel"] = exported.directory
+        for form, name in _FILES.items():
+            paths[f"{name} {dtype}"] = exported.files[form]
     return paths
 
 

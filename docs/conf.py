@@ -12,6 +12,7 @@ from docutils.utils.math import latex2mathml
 from sphinx.util import inspect
 
 import tf_student
+from tf_student.serving import web
 
 project = "tf-student"
 author = "the tf-student authors"
@@ -41,6 +42,8 @@ html_theme = "sphinx_book_theme"
 html_title = f"tf-student {release}"
 html_theme_options = {"show_toc_level": 2, "show_navbar_depth": 1}
 html_copy_source = False
+# student/ has the model of the page that docs/browser.md embeds.
+html_static_path = ["_static"]
 
 # Browsers draw MathML themselves, so formulas need no network and no script.
 html_math_renderer = "mathml"
@@ -86,8 +89,15 @@ def _show_init(app, what, name, obj, options, signature, returned):
     return inspect.stringify_signature(own, unqualified_typehints=True), None
 
 
+def _copy_student_page(app, exception) -> None:
+    """Copies the page beside its model, from the package, so that they fit."""
+    if exception is None:
+        web.copy_page(os.path.join(app.outdir, "_static", "student"))
+
+
 def setup(app) -> None:
     """Called by Sphinx; priority 1 is before napoleon, which formats the list."""
+    app.connect("build-finished", _copy_student_page)
     app.add_html_math_renderer("mathml", (_write_mathml, None), (_write_mathml, None))
     app.connect("autodoc-process-docstring", _document_options, priority=1)
     app.connect("autodoc-process-signature", _show_init)

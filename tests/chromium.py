@@ -5,10 +5,42 @@ import functools
 import http.server
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+
+# A script that returns the RGBA bytes of the images in a form of a student's page.
+SHOWN = """
+    const form = document.getElementById(arguments[0]);
+    return [...form.querySelectorAll("canvas")].map((canvas) => {
+        const {width, height} = canvas;
+        return [...canvas.getContext("2d").getImageData(0, 0, width, height).data];
+    });
+"""
+
+
+def near(shown: list[list[int]], expected: np.ndarray) -> bool:
+    """Whether RGBA bytes are the images, but for single levels."""
+    count, height, width, _ = expected.shape
+    if len(shown) != count:
+        return False
+    pixels = np.array(shown).reshape(count, height, width, 4)
+    # A canvas on which nothing was drawn yet is transparent.
+    if not np.all(pixels[..., 3] == 255):
+        return False
+    difference = np.abs(pixels[..., :3] - expected.astype(int))
+    return bool(difference.max() <= 1 and (difference > 0).mean() < 0.01)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Waits for a condition of a page, for at most 40 seconds."""
+    end = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """Checks deploy/ without Docker and a cluster: the files parse and agree."""
 
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.compose_test import filled
 from tf_student.client.client_config import ClientConfig
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -23,14 +23,9 @@ def _flags(arguments):
     return dict(argument.removeprefix("--").split("=") for argument in arguments)
 
 
-def _filled(text):
-    """Replaces variables by their defaults, as Compose does."""
-    return re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", text)
-
-
 @pytest.fixture(scope="module")
 def services():
-    return yaml.safe_load(_filled((DEPLOY / "compose.yaml").read_text()))["services"]
+    return yaml.safe_load(filled((DEPLOY / "compose.yaml").read_text(), {}))["services"]
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,18 @@
 """The page of an exported student, in a headless Chromium."""
 
 import dataclasses
-import time
+import os
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests import chromium
+from tests.chromium import SHOWN, near, wait_for
 from tests.networks import TINY
 from tests.serving.conftest import make_model
 from tf_student.data import images
 from tf_student.diffusion import interpolation, noise
 from tf_student.serving import web
-
-_SHOWN = """
-    const form = document.getElementById(arguments[0]);
-    return [...form.querySelectorAll("canvas")].map((canvas) => {
-        const {width, height} = canvas;
-        return [...canvas.getContext("2d").getImageData(0, 0, width, height).data];
-    });
-"""
 
 
 def _make(config, base, **about):
@@ -48,30 +40,11 @@ def browser():
 
 @pytest.fixture(scope="module")
 def page(browser, classes):
-    """The page of the student with classes, opened."""
-    with chromium.served(classes[1]) as address:
-        browser.get(address)
+    """The page of the student with classes, opened in a folder of a site."""
+    folder, name = os.path.split(classes[1])
+    with chromium.served(folder) as address:
+        browser.get(f"{address}{name}/")
         yield browser
-
-
-def _near(shown, expected):
-    """Whether RGBA bytes are the images, but for single levels."""
-    count, height, width, _ = expected.shape
-    if len(shown) != count:
-        return False
-    pixels = np.array(shown).reshape(count, height, width, 4)
-    # A canvas on which nothing was drawn yet is transparent.
-    if not np.all(pixels[..., 3] == 255):
-        return False
-    difference = np.abs(pixels[..., :3] - expected.astype(int))
-    return difference.max() <= 1 and (difference > 0).mean() < 0.01
-
-
-def _await(condition):
-    end = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def _set(browser, name, value, event="change"):
@@ -88,7 +61,7 @@ def _set(browser, name, value, event="change"):
 
 def test_page_shows_the_images_of_sample(page, classes):
     expected = classes[0].generate(16, seed=0)
-    _await(lambda: _near(page.execute_script(_SHOWN, "samples"), expected))
+    wait_for(lambda: near(page.execute_script(SHOWN, "samples"), expected))
     heading = page.find_element("tag name", "h1").text
     times = page.find_element("css selector", "#samples .time").text
     assert (heading, page.title) == ("four", "four")
@@ -101,7 +74,7 @@ def test_page_shows_another_seed_number_and_class(page, classes):
     _set(page, "#samples [name=seed]", str(2**63 - 1))
     page.find_element("css selector", "#samples [type=submit]").click()
     expected = classes[0].generate(4, seed=2**63 - 1, labels=[2] * 4)
-    _await(lambda: _near(page.execute_script(_SHOWN, "samples"), expected))
+    wait_for(lambda: near(page.execute_script(SHOWN, "samples"), expected))
 
 
 def test_random_seed_is_drawn(page, classes):
@@ -110,7 +83,7 @@ def test_random_seed_is_drawn(page, classes):
     seed = int(field.get_property("value"))
     assert seed != 2**63 - 1
     expected = classes[0].generate(4, seed=seed, labels=[2] * 4)
-    _await(lambda: _near(page.execute_script(_SHOWN, "samples"), expected))
+    wait_for(lambda: near(page.execute_script(SHOWN, "samples"), expected))
 
 
 def test_slider_shows_the_interpolation(page, classes):
@@ -122,21 +95,21 @@ def test_slider_shows_the_interpolation(page, classes):
         _set(page, "#interpolation [name=position]", position, "input")
         z = interpolation.slerp(*ends, tf.constant([float(position)]))
         expected = images.to_uint8(student((z, tf.constant([1])))).numpy()
-        _await(
-            lambda e=expected: _near(page.execute_script(_SHOWN, "interpolation"), e)
+        wait_for(
+            lambda e=expected: near(page.execute_script(SHOWN, "interpolation"), e)
         )
         text = page.find_element("css selector", "#interpolation output").text
         assert float(text) == float(position)
 
 
 def test_wrong_seed_is_named(page):
-    before = page.execute_script(_SHOWN, "samples")
+    before = page.execute_script(SHOWN, "samples")
     _set(page, "#samples [name=seed]", str(2**63))
     page.find_element("css selector", "#samples [type=submit]").click()
     field = page.find_element("css selector", "#samples [name=seed]")
     message = "Enter a seed from 0 to 9223372036854775807."
-    _await(lambda: field.get_property("validationMessage") == message)
-    assert page.execute_script(_SHOWN, "samples") == before
+    wait_for(lambda: field.get_property("validationMessage") == message)
+    assert page.execute_script(SHOWN, "samples") == before
 
 
 def test_browser_reports_no_error(page):
@@ -153,7 +126,7 @@ def test_grey_images_and_weights_of_two_bytes(browser, tmp_path):
     expected = student.generate(16, seed=0)
     with chromium.served(folder) as address:
         browser.get(address)
-        _await(lambda: _near(browser.execute_script(_SHOWN, "samples"), expected))
+        wait_for(lambda: near(browser.execute_script(SHOWN, "samples"), expected))
 
 
 def test_missing_weights_are_said(browser, tmp_path):
@@ -162,4 +135,4 @@ def test_missing_weights_are_said(browser, tmp_path):
     with chromium.served(str(tmp_path)) as address:
         browser.get(address)
         status = browser.find_element("id", "status")
-        _await(lambda: "weights1of1.bin: status 404" in status.text)
+        wait_for(lambda: "weights1of1.bin: status 404" in status.text)

@@ -47,8 +47,8 @@ def test_int8_is_for_litert():
         ),
         ({"dtype": "int8"}, "one of: float32, bfloat16, float16 for saved_model. Rec"),
         (
-            {"dtype": "int8", "format": ("litert", "onnx")},
-            "`dtype` must be one of: float32 for onnx. Received: dtype='int8'.",
+            {"dtype": "int8", "format": ("litert", "saved_model")},
+            "`dtype` must be one of: float32, bfloat16, float16 for saved_model. ",
         ),
         (
             {"dtype": "bfloat16", "format": ("litert",)},

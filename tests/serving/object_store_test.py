@@ -119,6 +119,6 @@ def test_files_of_another_file_system_are_moved_and_copied(tmp_path):
             tf.io.gfile.makedirs(os.path.dirname(f"{temporary}/{name}"))
             with tf.io.gfile.GFile(f"{temporary}/{name}", "w") as file:
                 file.write(name)
-    copy = verification._local_copy("ram://store/export/1", str(tmp_path))
+    copy = verification.local_copy("ram://store/export/1", str(tmp_path))
     assert (tmp_path / "model" / "variables" / "b").read_text() == "variables/b"
     assert copy == str(tmp_path / "model") and _names(copy) == ["variables", "z"]

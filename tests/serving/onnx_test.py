@@ -40,6 +40,30 @@ def test_images_are_those_of_the_network():
     assert len(content) > 4 * network.about.parameters
 
 
+@pytest.fixture(scope="module")
+def contents():
+    """The files of a few convolutions by dtype."""
+
+    def content(dtype):
+        layout = portable_models.layout(dtype=dtype)
+        return onnx.convert(portable_models.convolved(), layout)
+
+    return {dtype: content(dtype) for dtype in ("float32", "float16", "int8")}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest", "size"),
+    [("float32", 1, 1.0), ("float16", 2, 0.53), ("int8", 12, 0.3)],
+)
+def test_types_of_the_weights_draw_the_images(contents, dtype, largest, size):
+    noise = _noise(4)
+    expected = images.to_uint8(portable_models.convolved().generate(noise))
+    (drawn,) = _open(contents[dtype]).run(["images"], {"noise": noise})
+    assert np.abs(drawn - expected.numpy().astype(int)).max() <= largest
+    assert len(contents[dtype]) <= size * len(contents["float32"])
+    assert portable_models.described(onnx.metadata(contents[dtype])).dtype == dtype
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_batch_is_free(scaled, count):
     noise = _noise(count)

@@ -154,8 +154,7 @@ def test_half_of_the_bytes_may_be_of_more_weights(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "bfloat16"}, "`dtype` must be one of: float32, float16 for web"),
-        ({"dtype": "int8"}, "`dtype` must be one of: float32, float16 for web"),
+        ({"dtype": "bfloat16"}, "must be one of: float32, float16, int8 for web"),
         ({"ops": "fused"}, "`ops` must be stock for web"),
         ({"batch": 4}, "`batch` must be 0"),
     ],

@@ -22,6 +22,7 @@ from tf_student.serving import (
     versions,
     warmup,
     web,
+    web_verification,
 )
 from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.export_config import ExportConfig
@@ -91,14 +92,15 @@ def export(
     about = _describe(loaded, name, preset, config, sampler)
     portables = _portables(loaded, about, config)
     results: list[Verification] = []
-    fills = _fills(loaded, about, config, portables)
+    others: dict[str, Verification] = {}
+    fills = _fills(loaded, about, config, portables, others)
     if versions.SAVED_MODEL in config.format:
         model = _serve(loaded, about, sampler)
         # The first that is filled is the last that appears.
         saved = _fill_saved_model(model, about, config, thorough, results)
         fills = {versions.SAVED_MODEL: saved, **fills}
     written = version_writer.write(directory, about, fills, config.version)
-    return _result(directory, written, config, results, portables)
+    return _result(directory, written, config, results, portables, others)
 
 
 def _fills(
@@ -106,11 +108,19 @@ def _fills(
     about: Metadata,
     config: ExportConfig,
     portables: Mapping[str, PortableFile],
+    results: dict[str, Verification],
 ) -> dict[str, Fill]:
-    """What fills the directories of the formats that are no SavedModel."""
+    """What fills the directories of other formats; `results` gets the page's result."""
     fills = {form: file.fill() for form, file in portables.items()}
     if versions.WEB in config.format:
-        fills[versions.WEB] = web.fill(_whole(network, about).generate, about)
+        generate = _whole(network, about).generate
+
+        def check(folder: str) -> None:
+            if config.verify:
+                result = web_verification.verify(folder, generate, about)
+                results[versions.WEB] = result
+
+        fills[versions.WEB] = web.fill(generate, about, check)
     return fills
 
 
@@ -136,6 +146,7 @@ def _result(
     config: ExportConfig,
     results: list[Verification],
     portables: Mapping[str, PortableFile],
+    others: Mapping[str, Verification],
 ) -> Exported:
     listed = versions.read_list(base)
     saved = versions.SAVED_MODEL in written
@@ -149,7 +160,7 @@ def _result(
             form: os.path.join(written[form], names.get(form, "")).rstrip("/")
             for form in config.others
         },
-        {form: r for file in portables.values() for form, r in file.results.items()},
+        {**others, **{f: r for p in portables.values() for f, r in p.results.items()}},
     )
 
 
@@ -189,6 +200,8 @@ def _is_teacher(network: Teacher | Student | str) -> bool:
 def _check(network: Teacher | Student | str, config: ExportConfig) -> None:
     if versions.WEB in config.format:
         web.check(teacher=_is_teacher(network))
+        if config.verify:
+            web_verification.check_installed()
     for form in config.portable:
         portable_export.check(form, config, teacher=_is_teacher(network))
     if config.ops == "fused" and not ops.library_loaded():

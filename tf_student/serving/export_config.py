@@ -8,8 +8,8 @@ from tf_student.runtime.options import check, option, refuse
 _DTYPES = {
     "saved_model": ("float32", "bfloat16", "float16"),
     "litert": ("float32", "float16", "int8"),
-    "onnx": ("float32",),
-    "web": ("float32", "float16"),
+    "onnx": ("float32", "float16", "int8"),
+    "web": ("float32", "float16", "int8"),
 }
 # The largest request, in pixels: on the CIFAR-10 network, its activations at the full
 # resolution take about half a gigabyte.
@@ -51,7 +51,8 @@ class ExportConfig:
     dtype: str = option(
         "float32",
         "The dtype of the computation; bfloat16 and float16 also halve the size of the "
-        "stored weights. For litert, the dtype of the weights: float32, float16, int8.",
+        "stored weights. For litert, onnx and web, the dtype of the weights: "
+        "float32, float16, int8.",
         choices=("float32", "bfloat16", "float16", "int8"),
     )
     ops: str = option(

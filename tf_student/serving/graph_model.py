@@ -31,7 +31,7 @@ def write(
     signature: list[tf.TensorSpec],
     metadata: dict[str, Any],
     *,
-    half: bool = False,
+    weights: str = "float32",
 ) -> None:
     """Writes a function as a graph model.
 
@@ -42,8 +42,9 @@ def write(
         signature: the inputs, with all sizes known: what depends on the sizes and on
             weights only is computed here.
         metadata: becomes `model.metadata`.
-        half: whether to store matrices and kernels as float16; TensorFlow.js computes
-            in float32.
+        weights: how matrices and kernels are stored: as `float32`, as `float16`, or
+            with `int8` in one byte, with a scale and an offset for each of them.
+            TensorFlow.js computes in float32.
 
     Example:
 
@@ -51,7 +52,7 @@ def write(
     >>> write(directory, student, [spec], {"name": "digits"})
     """
     graph, output = _frozen(function, signature)
-    entries, content = _take_weights(graph, half)
+    entries, content = _take_weights(graph, weights)
     names = _write_shards(directory, content)
     model = {
         "format": "graph-model",
@@ -85,30 +86,44 @@ def _frozen(function, signature):
     return graph, output
 
 
-def _take_weights(graph, half: bool) -> tuple[list[dict[str, Any]], bytes]:
+def _take_weights(graph, weights: str) -> tuple[list[dict[str, Any]], bytes]:
     """Removes the constants' values, and returns their list and their bytes."""
     entries, contents = [], []
     for node in graph.node:
         if node.op == "Const":
             tensor = node.attr["value"].tensor
-            entry, content = _weight(node.name, tf.make_ndarray(tensor), half)
+            entry, content = _weight(node.name, tf.make_ndarray(tensor), weights)
             entries.append(entry)
             contents.append(content)
             _clear(tensor)
     return entries, b"".join(contents)
 
 
-def _weight(name: str, value: np.ndarray, half: bool) -> tuple[dict[str, Any], bytes]:
+def _weight(name: str, value: np.ndarray, weights: str) -> tuple[dict[str, Any], bytes]:
     """The entry of a constant in the list of weights, and its bytes."""
     entry: dict[str, Any] = {
         "name": name,
         "shape": list(value.shape),
         "dtype": value.dtype.name,
     }
-    if half and value.dtype == np.float32 and value.ndim > 1:
-        entry["quantization"] = {"dtype": "float16", "original_dtype": "float32"}
-        value = value.astype(np.float16)
+    if value.dtype == np.float32 and value.ndim > 1:
+        if weights == "float16":
+            entry["quantization"] = {"dtype": "float16", "original_dtype": "float32"}
+            value = value.astype(np.float16)
+        # A single row is a bias, which the images depend on more than on a weight.
+        elif weights == "int8" and value.size > value.shape[-1]:
+            value, scale, lowest = _quantize(value)
+            entry["quantization"] = {"dtype": "uint8", "scale": scale, "min": lowest}
     return entry, value.astype(value.dtype.newbyteorder("<")).tobytes()
+
+
+def _quantize(value: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Bytes, their scale and the value of the byte 0; zero is exact."""
+    lowest, highest = min(float(value.min()), 0.0), max(float(value.max()), 0.0)
+    scale = (highest - lowest) / 255 or 1.0
+    zero = round(-lowest / scale)
+    levels = np.clip(np.round(value / scale) + zero, 0, 255)
+    return levels.astype(np.uint8), scale, -zero * scale
 
 
 def _clear(tensor) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 
-from tf_student.serving import portable
+from tf_student.serving import onnx_weights, portable
 from tf_student.serving.signatures import ServedModel
 
 CONVERTER, RUNTIME = ("tf2onnx", "onnx"), ("onnxruntime",)
@@ -14,9 +14,12 @@ _BATCH = "batch"
 def convert(model: ServedModel, layout: portable.Layout) -> bytes:
     """The content of an `.onnx` file with operations of `OPSET`.
 
+    It computes in float32. float16 stores the kernels of convolutions and dense layers
+    in two bytes for each weight, int8 in one, with a scale for each output channel.
+
     Args:
         model: the network, which computes in float32.
-        layout: of the file; its dtype is float32.
+        layout: of the file; the dtype is `float32`, `float16` or `int8`.
 
     Raises:
         InputError: if ONNX lacks an operation of the network.
@@ -46,6 +49,8 @@ def convert(model: ServedModel, layout: portable.Layout) -> bytes:
             first.dim_param = _BATCH
     # Shapes inside have other names for the batch, which runtimes would warn of.
     del graph.value_info[:]
+    if layout.about.dtype != "float32":
+        onnx_weights.store(converted, layout.about.dtype)
     entry = converted.metadata_props.add()
     entry.key = portable.METADATA
     entry.value = layout.metadata(format="onnx", opset=OPSET)

@@ -87,7 +87,7 @@ def verify(
     expected = _expected(inputs, generate, shape)
     skipped = thorough and native.compiler() is None
     with tempfile.TemporaryDirectory() as scratch:
-        local = _local_copy(directory, scratch)
+        local = local_copy(directory, scratch)
         try:
             images = _run_isolated(local, inputs, library, scratch, thorough)
             if thorough and not skipped:
@@ -99,7 +99,7 @@ def verify(
     return Verification(loaders, largest, skipped)
 
 
-def _local_copy(directory: str, scratch: str) -> str:
+def local_copy(directory: str, scratch: str) -> str:
     """An absolute path of a local directory, or of a copy on the local disk."""
     if not files.is_remote(directory):
         return os.path.abspath(directory)

@@ -25,7 +25,7 @@ Generate = Callable[[Inputs], tf.Tensor]
 _PAGE = pathlib.Path(__file__).parent / "page"
 # Bytes of weights. A browser holds them several times, and a visitor waits for them.
 _LARGEST = 2**28
-_BYTES = {"float32": 4, "float16": 2}
+_BYTES = {"float32": 4, "float16": 2, "int8": 1}
 
 
 def check(*, teacher: bool) -> None:
@@ -41,13 +41,16 @@ def check(*, teacher: bool) -> None:
         )
 
 
-def fill(generate: Generate, about: Metadata) -> Fill:
+def fill(
+    generate: Generate, about: Metadata, check: Callable[[str], None] | None = None
+) -> Fill:
     """A function that fills a folder with static files.
 
     Args:
         generate: function from a student's inputs to images, computed in float32.
-        about: of the model. With the dtype float16, the page stores matrices and
-            kernels in two bytes; it always computes in float32.
+        about: of the model. With the dtype float16, matrices and kernels are stored in
+            two bytes, with int8 in one; the page always computes in float32.
+        check: called with the folder when it is filled.
 
     Raises:
         InputError: if the weights are too large, or the images neither grey nor RGB.
@@ -62,13 +65,16 @@ def fill(generate: Generate, about: Metadata) -> Fill:
         )
 
     def fill(directory: str) -> None:
-        _copy_page(directory)
+        copy_page(directory)
         _write_model(directory, generate, about)
+        if check:
+            check(directory)
 
     return fill
 
 
-def _copy_page(directory: str) -> None:
+def copy_page(directory: str) -> None:
+    """Copies everything but the model into a directory."""
     for source in [*sorted(_PAGE.rglob("*.*")), _PAGE / "tensorflowjs" / "LICENSE"]:
         target = os.path.join(directory, *source.relative_to(_PAGE).parts)
         tf.io.gfile.makedirs(os.path.dirname(target))
@@ -86,5 +92,5 @@ def _write_model(directory: str, generate: Generate, about: Metadata) -> None:
             lambda *inputs: generate(inputs if about.classes else inputs[0]),
             signature,
             dataclasses.asdict(about),
-            half=about.dtype == "float16",
+            weights=about.dtype,
         )

@@ -118,7 +118,9 @@ export class Student {
     tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false);
     tf.wasm.setWasmPaths(runtime);
     await tf.setBackend("wasm");
-    return new Student(tf, await tf.loadGraphModel(url, {fetchFunc: fetchWhole}));
+    // For a relative address, TensorFlow.js looks for the weights at the server's root.
+    const whole = new URL(url, globalThis.document?.baseURI).href;
+    return new Student(tf, await tf.loadGraphModel(whole, {fetchFunc: fetchWhole}));
   }
 
   constructor(tf, model) {

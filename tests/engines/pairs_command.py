@@ -1,0 +1,49 @@
+"""The command `pairs` in a process, whose work takes a while."""
+
+import hashlib
+import subprocess
+import time
+from pathlib import Path
+
+from tests.flags.commands import LAUNCHER
+
+TIMEOUT = 300
+
+
+def wait_for(condition):
+    """The first true value of a function."""
+    end = time.monotonic() + TIMEOUT
+    while not (value := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return value
+
+
+def start_pairs(teacher, directory, *options):
+    """Starts the command, with a sampler of so many calls that it takes a while."""
+    return subprocess.Popen(
+        [
+            *(LAUNCHER, "pairs", "--preset=digits", f"--teacher_dir={teacher}"),
+            *(f"--pairs_dir={directory}", "--pairs=960", "--held_out_pairs=64"),
+            *("--shard_pairs=64", "--calls=60", "--device_batch=32", "--deterministic"),
+            *options,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end(process):
+    """Waits until the command has succeeded."""
+    said, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, said
+
+
+def content(directory):
+    """The SHA-256 of every file below a directory, by its name."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in Path(directory).rglob("*")
+        if path.is_file()
+    }
