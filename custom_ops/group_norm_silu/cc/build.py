@@ -194,7 +194,8 @@ def take(library: str | os.PathLike, output_dir: str | os.PathLike) -> str:
             f"`TF_STUDENT_OP_LIBRARY` must be a file {output.name}. "
             f"Received: TF_STUDENT_OP_LIBRARY={library}."
         )
-    shutil.copyfile(library, output)
+    if not output.exists() or not output.samefile(library):
+        shutil.copyfile(library, output)
     _remove_others(output)
     return f"{library} was taken."
 
