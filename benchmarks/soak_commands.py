@@ -73,6 +73,15 @@ _NETWORKS = ("--work_dir={work}", _TEACHER, _STUDENT)
 _MAKE = ("--work_dir={work}", _TEACHER, *PAIRS)
 _MEASURE = ("--samples=100", "--repeats=2", "--same_noise=16", *SAMPLER)
 
+_MATCH = (
+    "--steps=4",
+    "--evaluate_every=2",
+    "--regression=0.1",
+    "--keep=fid",
+    "--keep_samples=64",
+    "--extractor=digits",
+)
+
 # In an order in which each finds what it needs.
 CASES = {
     "teacher": Case(
@@ -86,7 +95,7 @@ CASES = {
     ),
     "match": Case(
         "match",
-        (*_NETWORKS, *TRAIN, _PAIRS, "--steps=4", "--regression=0.1"),
+        (*_NETWORKS, *TRAIN, _PAIRS, *_MATCH),
         ("teacher", "pairs", "distill"),
     ),
     "sample": Case(
@@ -113,8 +122,10 @@ CASES = {
 # What these leave equals what `pairs` leaves.
 SAME = {name: "pairs" for name in CASES if name.startswith("pairs ")}
 
-# Their bytes differ from run to run: names of functions, and times.
-_UNCOMPARED = ("saved_model.pb", "fingerprint.pb", "evaluation.html")
+# Their bytes differ from run to run: names of functions.
+_UNCOMPARED = ("saved_model.pb", "fingerprint.pb")
+# The row of the table in `evaluation.html` that has times.
+_TIME_ROW = b"<tr><td>ms per image</td>"
 _TIMES = ("seconds", "rate", "per_second", "date_saved", "created", "time")
 
 
@@ -132,10 +143,14 @@ def contents(directory: pathlib.Path) -> dict[str, str]:
             if name.endswith(".index"):
                 found |= {f"{name}: {k}": v for k, v in _checkpoint(path).items()}
         elif path.name == "metrics.jsonl":
-            lines = map(json.loads, path.read_text().splitlines())
-            found |= {f"{name}: {_timeless(line)}": "" for line in lines}
+            metrics = map(json.loads, path.read_text().splitlines())
+            found |= {f"{name}: {_timeless(values)}": "" for values in metrics}
         elif path.name == "evaluation.json":
             found[name] = _timeless(json.loads(path.read_text()))
+        elif path.name == "evaluation.html":
+            lines = path.read_bytes().splitlines()
+            timeless = [row for row in lines if not row.startswith(_TIME_ROW)]
+            found[name] = _digest(b"\n".join(timeless))
         elif path.name in _UNCOMPARED:
             found[name] = ""
         else:

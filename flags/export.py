@@ -37,12 +37,20 @@ def _directory() -> str:
     return directory
 
 
+def _network() -> str:
+    """Returns the directory of the network, which must be of its kind."""
+    weights = launch.import_quietly("tf_student.models.weights_file")
+    directory = config_flags.directory(flags.FLAGS.network)
+    kind = "teacher" if flags.FLAGS.network == "teacher" else "student"
+    return weights.open_run(directory, kind).path
+
+
 def main() -> None:
     """Exports."""
     config = config_flags.resolve(ExportConfig())
     serving = launch.import_quietly("tf_student.serving.export")
     exported = serving.export(
-        config_flags.directory(flags.FLAGS.network),
+        _network(),
         _directory(),
         config=config,
         sampler=config_flags.preset("sampler").sampler,

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging as standard_logging
 import os
+import pathlib
 import signal
 import sys
 import tempfile
@@ -37,6 +38,8 @@ FINAL = (EXIT_INPUT, EXIT_DIVERGED, EXIT_UNVERIFIED)
 _LONGEST_FLAG = 100
 # The environment variable with the path of a file for such errors.
 ERROR_FILE = "TF_STUDENT_ERROR_FILE"
+# The packages whose information messages are not for users.
+_OTHERS = frozenset({"tensorflow", "tensorflow_datasets"})
 
 # What a command would do, and its costs by name.
 Plan = tuple[str, dict[str, Any]]
@@ -188,9 +191,9 @@ def _log_plainly() -> None:
 
 
 def _concerns_the_user(record: standard_logging.LogRecord) -> bool:
-    """Drops TensorFlow's own information messages, which it logs through absl."""
-    from_tensorflow = f"{os.sep}tensorflow{os.sep}" in record.pathname
-    return record.levelname != "INFO" or not from_tensorflow
+    """Drops information messages that TensorFlow and TFDS log through absl."""
+    folders = pathlib.Path(record.pathname).parts
+    return record.levelname != "INFO" or _OTHERS.isdisjoint(folders)
 
 
 def _print_plan(title: str, cost: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ class PathParser(flags.ArgumentParser[str]):
         Raises:
             ValueError: if TensorFlow cannot open it, or the system can have nothing at
                 this path: a name that is too long, a loop of links, or a name below a
-                file.
+                file or below a link that leads to nothing.
         """
         scheme = _SCHEME.match(argument)
         if scheme and scheme[1] not in SCHEMES:
@@ -54,7 +54,16 @@ def _local(path: str) -> str:
     except OSError as error:
         if error.errno in _IMPOSSIBLE:
             raise ValueError(os.strerror(error.errno)) from error
+        _check_links(expanded)
     return expanded
+
+
+def _check_links(path: str) -> None:
+    """Raises an error if a missing path is, or is below, a link to nothing."""
+    while path and not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if os.path.islink(path) and not os.path.exists(path):
+        raise ValueError(f"{path} is a link that leads to nothing")
 
 
 def define(name: str, default: str | None, text: str, group: str) -> None:

@@ -49,3 +49,10 @@ def test_missing_extra_is_named(monkeypatch):
     config = ClientConfig(server="grpc://127.0.0.1:8500")
     with pytest.raises(InputError, match=r"pip install 'tf-student\[serving\]'"):
         fetch.fetch_images("nowhere", config=config)
+
+
+def test_a_place_that_is_a_file_is_refused_before_a_request(tmp_path):
+    (tmp_path / "file").touch()
+    config = ClientConfig(server="http://127.0.0.1:1")
+    with pytest.raises(FileExistsError):
+        fetch.fetch_images(str(tmp_path / "file"), config=config)

@@ -33,4 +33,12 @@ def test_images_of_one_class_are_far_away(quality):
 def test_missing_extractor_is_an_error():
     quality = ImageQuality("digits", config=EvaluateConfig(extractor="/nowhere"))
     with pytest.raises(InputError, match="`extractor` must be"):
+        quality.prepare((8, 8, 1))
+    with pytest.raises(InputError, match="`extractor` must be"):
         quality(datasets.digits()[0])
+
+
+def test_missing_real_images_are_an_error():
+    quality = ImageQuality("missing.npz", config=EvaluateConfig(extractor="/nowhere"))
+    with pytest.raises(InputError, match=r"missing\.npz"):
+        quality.prepare((8, 8, 1))

@@ -69,6 +69,8 @@ def test_the_schemes_are_those_of_tensorflow():
         ("/n" * 3000, "File name too long"),
         ("loop/a", "Too many levels of symbolic links"),
         ("file/a", "Not a directory"),
+        ("dangling", "dangling is a link that leads to nothing"),
+        ("dangling/a/b", "dangling is a link that leads to nothing"),
         ("file:///" + "n" * 300, "File name too long"),
         ("~nobody_of_this_name/a", "a user of this machine"),
     ],
@@ -78,6 +80,7 @@ def test_a_name_that_is_no_path_is_refused(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nothing")
     (tmp_path / "file").touch()
     with pytest.raises(flags.IllegalFlagValueError, match=message):
         parse(value)

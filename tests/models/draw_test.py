@@ -10,6 +10,7 @@ from tf_student.data import images
 from tf_student.diffusion import noise
 from tf_student.models.draw import draw_interpolations, draw_samples
 from tf_student.models.draw_config import InterpolateConfig, SampleConfig
+from tf_student.models.generator import Generator
 from tf_student.models.student import Student
 from tf_student.models.teacher import Teacher
 from tf_student.models.unet import UNet
@@ -158,3 +159,38 @@ def test_what_killed_commands_left_is_removed(networks, tmp_path):
         "samples",
         "samples.png",
     ]
+
+
+def _fail(*arguments, **options):
+    raise AssertionError("drawn too early")
+
+
+@pytest.fixture
+def idle(networks, monkeypatch):
+    """Networks that must not draw."""
+    for kind, name in ((Teacher, "sample"), (Student, "generate")):
+        monkeypatch.setattr(kind, name, _fail)
+    monkeypatch.setattr(Generator, "__call__", _fail)
+    return networks
+
+
+def test_all_networks_are_opened_before_one_draws(idle, tmp_path):
+    absent = str(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"a path without config\.json"):
+        draw_samples(idle.teacher, idle.student, str(tmp_path / "new"), matched=absent)
+    assert not (tmp_path / "new").exists()
+
+
+def test_labels_are_checked_before_a_network_draws(idle, tmp_path):
+    config = SampleConfig(labels=(1,))
+    with pytest.raises(InputError, match="`labels` must not be given"):
+        draw_samples(idle.teacher, None, str(tmp_path / "new"), config=config)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("draw", [draw_samples, draw_interpolations])
+def test_a_place_that_is_a_file_is_refused_before_a_network_draws(idle, draw, tmp_path):
+    (tmp_path / "file").touch()
+    inputs = (None, idle.student) if draw is draw_samples else (idle.student,)
+    with pytest.raises(tf.errors.FailedPreconditionError, match="not a directory"):
+        draw(*inputs, str(tmp_path / "file"))

@@ -157,3 +157,25 @@ def test_files_of_a_living_process_stay(tmp_path):
             assert not alone
     with leftovers.shared(str(tmp_path)) as alone:
         assert alone
+
+
+def test_a_directory_is_made_before_its_content(tmp_path):
+    with leftovers.making(str(tmp_path / "a/b")):
+        assert (tmp_path / "a/b").is_dir()
+    assert (tmp_path / "a/b").is_dir()
+
+
+def test_a_directory_that_stays_empty_is_removed_after_an_error(tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(KeyError):
+        with leftovers.making(str(tmp_path / "old/a/b")):
+            raise KeyError
+    assert os.listdir(tmp_path / "old") == []
+
+
+def test_a_directory_with_something_in_it_stays_after_an_error(tmp_path):
+    with pytest.raises(KeyError):
+        with leftovers.making(str(tmp_path / "a/b")):
+            (tmp_path / "a/file").touch()
+            raise KeyError
+    assert os.listdir(tmp_path / "a") == ["file"]

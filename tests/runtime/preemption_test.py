@@ -64,3 +64,14 @@ def test_other_threads_may_enter_it():
     thread.start()
     thread.join()
     assert outcomes == [False]
+
+
+def test_sigterm_ends_an_inner_block_of_which_the_caller_saves():
+    with StopSignal("") as stop:
+        stop.defer()
+        with pytest.raises(preemption.Terminated):
+            with stop.interrupting():
+                os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.received and preemption.is_saving()
+        # The second one does not disturb the saving.
+        os.kill(os.getpid(), signal.SIGTERM)

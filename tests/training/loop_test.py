@@ -157,24 +157,30 @@ def test_run_resumes_from_the_checkpoint_before_divergence(train, toy_task):
     assert healthy.starts == [20]
 
 
-def _send_sigterm(task, at):
-    evaluate = task.evaluate
+@pytest.fixture
+def sigterm_after(monkeypatch):
+    """Sends SIGTERM at the end of a method's call in a step."""
 
-    def interrupted(state, reporter):
-        evaluate(state, reporter)
-        if task.evaluated[-1] == at:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def prepare(owner, name, step):
+        method = getattr(owner, name)
 
-    task.evaluate = interrupted
+        def signalled(self, *arguments):
+            result = method(self, *arguments)
+            if int(self._state.step.numpy()) == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return result
+
+        monkeypatch.setattr(owner, name, signalled)
+
+    return prepare
 
 
-def test_sigterm_saves_and_stops(train, toy_task, tmp_path):
-    task = toy_task()
-    _send_sigterm(task, at=8)
-    # Step 8 is not saved; the signal of that step takes effect after step 9.
-    with pytest.raises(Preempted, match="Saved step 9 of 20"):
-        train(task, steps=20)
-    assert _checkpointed(tmp_path) == [5, 9]
+def test_sigterm_saves_and_stops(train, toy_task, tmp_path, sigterm_after):
+    # It arrives after what follows step 5 was decided.
+    sigterm_after(loop.Results, "report", 5)
+    with pytest.raises(Preempted, match="Saved step 6 of 20"):
+        train(toy_task(), steps=20)
+    assert _checkpointed(tmp_path) == [5, 6]
 
 
 def test_sigterm_while_the_step_is_compiled_ends_at_once(train, toy_task, tmp_path):
@@ -193,20 +199,20 @@ def test_sigterm_while_the_step_is_compiled_ends_at_once(train, toy_task, tmp_pa
     assert second.starts == [0]
 
 
-def test_run_that_sigterm_stopped_resumes(train, toy_task):
-    task = toy_task()
-    _send_sigterm(task, at=8)
+def test_run_that_sigterm_stopped_resumes(train, toy_task, sigterm_after):
+    sigterm_after(loop.Results, "report", 5)
     with pytest.raises(Preempted):
-        train(task, steps=12)
+        train(toy_task(), steps=12)
     second = toy_task()
     train(second, steps=12)
-    assert second.starts == [36]
+    assert second.starts == [24]
 
 
-def test_sigterm_in_the_last_step_is_ignored(train, toy_task, tmp_path):
-    task = toy_task()
-    _send_sigterm(task, at=10)
-    train(task, steps=10)
+def test_sigterm_after_the_last_evaluation_is_ignored(
+    train, toy_task, tmp_path, sigterm_after
+):
+    sigterm_after(Checkpoints, "save", 10)
+    train(toy_task(), steps=10)
     assert _checkpointed(tmp_path) == [5, 10]
 
 

@@ -11,6 +11,8 @@ import tensorflow as tf
 from tests.tiny_run import RUN, TINY
 from tf_student.diffusion import noise
 from tf_student.diffusion.diffusion_config import DiffusionConfig
+from tf_student.evaluation.evaluation_config import EvaluateConfig
+from tf_student.evaluation.image_quality import ImageQuality
 from tf_student.models.student import Student
 from tf_student.models.teacher import Teacher
 from tf_student.pairs.reader import PairSet
@@ -145,6 +147,9 @@ class _Scripted:
     def __init__(self, *fids):
         self.fids, self.seen = list(fids), []
 
+    def prepare(self, shape):
+        assert shape == (8, 8, 1) and not self.seen
+
     def __call__(self, images):
         self.seen.append(images)
         return {"FID": self.fids.pop(0)}
@@ -161,6 +166,21 @@ def test_weights_with_the_lowest_fid_are_kept(demo_run, tmp_path):
     assert not np.array_equal(images, quality.seen[1])
     fids = [v["FID"] for v in read_metrics(str(tmp_path)) if "FID" in v]
     assert fids == [3.0, 5.0]
+
+
+def test_quality_that_cannot_be_measured_is_an_error_before_training(
+    demo_run, tmp_path
+):
+    config = EvaluateConfig(extractor="/nowhere")
+    quality = ImageQuality("digits", samples=4, config=config)
+    with pytest.raises(InputError, match="`extractor` must be"):
+        _match(
+            demo_run,
+            tmp_path / "matched",
+            config=MatchConfig(keep="fid"),
+            quality=quality,
+        )
+    assert not (tmp_path / "matched").exists()
 
 
 def test_fid_that_is_not_finite_is_an_error(demo_run, tmp_path):

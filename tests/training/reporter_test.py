@@ -9,9 +9,14 @@ from tf_student.training.reporter import Reporter, read_metrics
 
 @pytest.fixture
 def report(tmp_path):
-    def make(start=0):
+    def make(start=0, **options):
         return Reporter(
-            str(tmp_path), start=start, total=10, label="test", progress=False
+            str(tmp_path),
+            start=start,
+            total=10,
+            label="test",
+            progress=False,
+            **options,
         )
 
     return make
@@ -34,6 +39,17 @@ def test_resumed_run_removes_metrics_beyond_its_checkpoint(report, tmp_path):
     _write(report, [2, 4, 6, 8])
     _write(report, [5], start=4)
     assert [line["step"] for line in read_metrics(str(tmp_path))] == [2, 4, 5]
+
+
+def test_resumed_run_removes_metrics_of_an_evaluation_to_repeat(report, tmp_path):
+    reporter = report()
+    for loss in ("loss", "held_out_loss", "other_loss"):
+        reporter.scalars(4, {loss: 1.0})
+    reporter.close()
+    report(start=4).close()
+    assert len(read_metrics(str(tmp_path))) == 3
+    report(start=4, unevaluated=True).close()
+    assert read_metrics(str(tmp_path)) == [{"step": 4, "loss": 1.0}]
 
 
 def test_run_from_the_beginning_removes_all_metrics(report, tmp_path):

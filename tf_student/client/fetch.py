@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import re
+from collections.abc import Iterator
 from types import ModuleType
 
 from tf_student.client import benchmark
@@ -38,13 +39,30 @@ def fetch_images(
     0.0123
     """
     protocol = _import_protocol(config.server.partition("://")[0])
-    result = benchmark.run(lambda: protocol.Connection(config), config)
-    os.makedirs(directory, exist_ok=True)
+    with _making(directory):
+        result = benchmark.run(lambda: protocol.Connection(config), config)
     _remove_leftovers(directory)
     for number, png in enumerate(result.pngs):
         name = f"seed{config.seed}_{number:04d}.png"
         atomic.write_bytes(os.path.join(directory, name), png)
     return result
+
+
+@contextlib.contextmanager
+def _making(directory: str) -> Iterator[None]:
+    """Makes the directory, and removes it again if the block fails."""
+    missing, parent = [], directory
+    while parent and not os.path.exists(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
+    os.makedirs(directory, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        raise
 
 
 def _remove_leftovers(directory: str) -> None:

@@ -15,8 +15,9 @@ class FeatureReader:
     """Reads features of sources with one extractor.
 
     Args:
-        open_extractor: loads the extractor. It is called for the first images that are
-            read, and not at all if every source is a file of statistics.
+        open_extractor: loads the extractor. It is called by `open` or for the first
+            images that are read, and not at all if every source is a file of
+            statistics.
         cache: directory of the cache; None caches nothing.
         bars: whether to draw progress bars on stderr.
     """
@@ -30,6 +31,12 @@ class FeatureReader:
     ):
         self._open_extractor, self._cache, self._bars = open_extractor, cache, bars
         self._extractor: Extractor | None = None
+
+    def open(self) -> Extractor:
+        """Returns the extractor, which is loaded at the first call."""
+        if self._extractor is None:
+            self._extractor = self._open_extractor()
+        return self._extractor
 
     @property
     def extractor_name(self) -> str:
@@ -64,12 +71,9 @@ class FeatureReader:
             label: of the progress bar.
             count: number of images.
         """
-        if self._extractor is None:
-            self._extractor = self._open_extractor()
-        cache = Cache(self._cache, self._extractor.identity) if self._cache else None
+        extractor = self.open()
+        cache = Cache(self._cache, extractor.identity) if self._cache else None
         with progress.bar(
             total=count, done=0, label=label, unit="image", enabled=self._bars
         ) as bar:
-            return self._extractor.extract(
-                batches, name, cache=cache, advance=bar.update
-            )
+            return extractor.extract(batches, name, cache=cache, advance=bar.update)

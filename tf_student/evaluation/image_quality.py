@@ -8,6 +8,7 @@ from tf_student.data.data_config import DataConfig
 from tf_student.evaluation import extractors, metrics, named_sources
 from tf_student.evaluation.evaluation_config import EvaluateConfig
 from tf_student.evaluation.feature_reader import FeatureReader
+from tf_student.evaluation.image_sources import Source
 from tf_student.runtime import devices
 
 # Extractors with more logits, such as Inception, are not classifiers of these images.
@@ -18,7 +19,8 @@ class ImageQuality:
     """Measures images during training, such as those of `match_distribution`.
 
     The features of the real images, brought to the size of the generated ones, are
-    computed once, at the first call.
+    computed once, at the first call. `prepare` opens the extractor and the real images
+    before training.
 
     Args:
         real: the real images, or the name of their dataset.
@@ -42,7 +44,19 @@ class ImageQuality:
     ):
         self.samples = samples
         self._real, self._config = real, config
-        self._opened: tuple[FeatureReader, metrics.Reference] | None = None
+        self._opened: tuple[FeatureReader, Source] | None = None
+        self._reference: metrics.Reference | None = None
+
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        """Opens the extractor and the real images, unless they are open.
+
+        Args:
+            shape: `(height, width, channels)` of the images to be measured.
+
+        Raises:
+            InputError: if the extractor or the real images cannot be read.
+        """
+        self._open(shape)
 
     def __call__(self, images: np.ndarray) -> dict[str, float]:
         """Scores of uint8 images `[n, height, width, channels]`.
@@ -54,26 +68,29 @@ class ImageQuality:
         Raises:
             InputError: if the extractor or the real images cannot be read.
         """
-        if self._opened is None:
-            height, width, channels = images.shape[1:]
-            self._opened = self._open((height, width, channels))
-        reader, reference = self._opened
+        height, width, channels = images.shape[1:]
+        reader, real = self._open((height, width, channels))
+        if self._reference is None:
+            assert real.count is not None
+            self._reference = metrics.Reference(
+                reader.read(real, "real", 0, real.count)
+            )
         features = reader.extract([images], "generated", "generated", len(images))
-        scores = {"FID": reference.frechet.distance(features.statistics)}
+        scores = {"FID": self._reference.frechet.distance(features.statistics)}
         classes = features.logits.shape[1]
         if classes <= _MOST_CLASSES:
             counts = np.bincount(features.logits.argmax(axis=1), minlength=classes)
             scores["smallest_class"] = float(counts.min() / len(images))
         return scores
 
-    def _open(
-        self, shape: tuple[int, int, int]
-    ) -> tuple[FeatureReader, metrics.Reference]:
+    def _open(self, shape: tuple[int, int, int]) -> tuple[FeatureReader, Source]:
         """The extractor, and the real images in the shape of the generated ones."""
-        strategy = devices.make_strategy()
-        reader = FeatureReader(
-            functools.partial(extractors.from_config, self._config, strategy)
-        )
-        real = named_sources.open_real(self._real, shape, self._config.max_real)
-        assert real.count is not None
-        return reader, metrics.Reference(reader.read(real, "real", 0, real.count))
+        if self._opened is None:
+            real = named_sources.open_real(self._real, shape, self._config.max_real)
+            strategy = devices.make_strategy()
+            reader = FeatureReader(
+                functools.partial(extractors.from_config, self._config, strategy)
+            )
+            reader.open()
+            self._opened = reader, real
+        return self._opened

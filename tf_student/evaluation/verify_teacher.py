@@ -92,9 +92,11 @@ def verify_teacher(
     """
     teacher = as_teacher(teacher)
     generator = teacher.generator(devices.open_devices(run), sampler, run)
-    loss = None if real is None else _losses(teacher, real, config)
-    samples = generator.from_seed(config.seed, noise.EVALUATION, config.count)
-    path = _write(directory, samples)
+    images_of = None if real is None else _open(teacher, real)
+    with leftovers.making(directory):
+        loss = None if images_of is None else _losses(teacher, images_of, config)
+        samples = generator.from_seed(config.seed, noise.EVALUATION, config.count)
+        path = _write(directory, samples)
     saturated = float(np.mean((samples == 0) | (samples == 255)))
     return Verification(
         path, float(samples.mean()), float(samples.std()), saturated, loss
@@ -103,25 +105,29 @@ def verify_teacher(
 
 def _write(directory: str, samples: np.ndarray) -> str:
     """Writes the grid of samples, and returns its path."""
-    tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, _SAMPLES)
     with leftovers.tidied(directory, {_SAMPLES}.__contains__):
         grids.write_png(path, grids.grid(samples), width=_WIDTH)
     return path
 
 
-def _losses(
-    teacher: Teacher, real: DataConfig | str, config: VerifyConfig
-) -> dict[int, float]:
-    """Mean loss of the first images, at the middle of equal parts of the process."""
+def _open(teacher: Teacher, real: DataConfig | str) -> ImageSet:
+    """The real images, with the labels that the teacher needs."""
     data = DataConfig(real) if isinstance(real, str) else real
-    real_images = datasets.load(data, teacher.image_shape)
+    images = datasets.load(data, teacher.image_shape)
+    if teacher.classes:
+        images.checked_label(teacher.classes)
+    return images
+
+
+def _losses(teacher: Teacher, real: ImageSet, config: VerifyConfig) -> dict[int, float]:
+    """Mean loss of the first images, at the middle of equal parts of the process."""
     loss = _loss_function(teacher)
     part = teacher.diffusion.timesteps // _LEVELS
     steps = [part // 2 + level * part for level in range(_LEVELS)]
     losses_of_batches: dict[int, list[np.ndarray]] = {step: [] for step in steps}
     first = noise.TEACHER
-    for batch in _examples(teacher, real_images, config.real_images):
+    for batch in _examples(teacher, real, config.real_images):
         pixels, *labels = batch
         indices = np.arange(first, first + len(pixels))
         eps = noise.normal(config.seed, indices, pixels.shape[1:])
@@ -140,7 +146,6 @@ def _examples(
     """Batches of images; with classes, of images and labels."""
     parts = [real.images()]
     if teacher.classes:
-        real.checked_label(teacher.classes)
         parts.append(real.labels())
     with streams.diagnosed(real.diagnose):
         yield from tf.data.Dataset.zip(tuple(parts)).take(count).batch(_BATCH)

@@ -13,7 +13,7 @@ from tf_student.models import sample_folder
 from tf_student.models.draw_config import COLUMNS, InterpolateConfig, SampleConfig
 from tf_student.models.generator import Generator
 from tf_student.models.student import Student, as_student
-from tf_student.models.teacher import Teacher, as_teacher
+from tf_student.models.teacher import Teacher, as_teacher, check_guidance
 from tf_student.runtime import devices, leftovers
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
@@ -34,8 +34,8 @@ def draw_samples(
 ) -> str:
     """Writes images as a grid, `samples.png`, and one by one into `samples/`.
 
-    Rows of teacher, student and matched student alternate, on the same noise. Images of
-    an earlier draw are replaced, and removed if it had more.
+    Rows of teacher, student and matched student alternate, on the same noise. They
+    replace the images of an earlier draw.
 
     Args:
         teacher: a teacher or its run directory; None omits it.
@@ -50,9 +50,8 @@ def draw_samples(
         The path of the grid.
 
     Raises:
-        InputError: if all networks are None, or one cannot be loaded or lacks the
-            classes; if a folder has numbered images of others, or another process
-            writes to it.
+        InputError: if there is no network, or one cannot be loaded or lacks classes; if
+            a folder has numbered images of others, or another process writes to it.
 
     Example:
 
@@ -61,17 +60,18 @@ def draw_samples(
     'runs/digits/samples.png'
     """
     students = {"student": student, "matched": matched}
+    samples = os.path.join(directory, "samples")
     for name, network in {"teacher": teacher, **students}.items():
         if network is not None:
-            folder = os.path.join(directory, "samples", name)
-            sample_folder.check_images(folder, config.images)
-    return _write(directory, _draw(teacher, students, config, sampler, run))
+            sample_folder.check_images(os.path.join(samples, name), config.images)
+    networks = _open(teacher, students, config, sampler)
+    with leftovers.making(samples):
+        return _write(directory, _draw(networks, config, sampler, run))
 
 
 def _write(directory: str, drawn: dict[str, np.ndarray]) -> str:
     """Writes the images of each network and the grid, and returns the grid's path."""
     samples, path = os.path.join(directory, "samples"), os.path.join(directory, _GRID)
-    tf.io.gfile.makedirs(samples)
     with leftovers.locked(samples):
         for name, images in drawn.items():
             sample_folder.write(os.path.join(samples, name), images)
@@ -81,29 +81,44 @@ def _write(directory: str, drawn: dict[str, np.ndarray]) -> str:
     return path
 
 
-def _draw(
+def _open(
     teacher: Teacher | str | None,
     students: dict[str, Student | str | None],
+    config: SampleConfig,
+    sampler: SamplerConfig,
+) -> dict[str, Teacher | Student]:
+    """The networks by name, all of which can draw what is asked for."""
+    networks: dict[str, Teacher | Student] = {
+        name: as_student(student)
+        for name, student in students.items()
+        if student is not None
+    }
+    if teacher is not None:
+        opened = as_teacher(teacher)
+        check_guidance(opened.unet.config, sampler)
+        networks = {"teacher": opened, **networks}
+    if not networks:
+        raise InputError("`teacher` or `student` must be a network. Received: None.")
+    if (labels := config.image_labels) is not None:
+        for network in networks.values():
+            network_inputs.check_labels(labels, config.images, network.classes)
+    return networks
+
+
+def _draw(
+    networks: dict[str, Teacher | Student],
     config: SampleConfig,
     sampler: SamplerConfig,
     run: RunConfig,
 ) -> dict[str, np.ndarray]:
     """Images of each network by its name."""
     count, seed, labels = config.images, config.seed, config.image_labels
-    if teacher is None and not any(students.values()):
-        raise InputError("`teacher` or `student` must be a network. Received: None.")
-    drawn = {}
-    if teacher is not None:
-        network = as_teacher(teacher)
-        drawn["teacher"] = network.sample(
-            count, seed, labels=labels, sampler=sampler, run=run
-        )
-    for name, student in students.items():
-        if student is not None:
-            drawn[name] = as_student(student).generate(
-                count, seed, labels=labels, run=run
-            )
-    return drawn
+    return {
+        name: network.sample(count, seed, labels=labels, sampler=sampler, run=run)
+        if isinstance(network, Teacher)
+        else network.generate(count, seed, labels=labels, run=run)
+        for name, network in networks.items()
+    }
 
 
 def draw_interpolations(
@@ -136,11 +151,11 @@ def draw_interpolations(
     'runs/digits/interpolation.png'
     """
     generator = as_student(student).generator(devices.open_devices(run), run)
-    images = generator(_between(generator, config))
-    tf.io.gfile.makedirs(directory)
     path = os.path.join(directory, _INTERPOLATION)
-    with leftovers.tidied(directory, {_INTERPOLATION}.__contains__):
-        grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
+    with leftovers.making(directory):
+        images = generator(_between(generator, config))
+        with leftovers.tidied(directory, {_INTERPOLATION}.__contains__):
+            grids.write_png(path, grids.grid(images, config.columns), width=_WIDTH)
     return path
 
 

@@ -14,12 +14,12 @@ from tf_student.diffusion.diffusion_config import DiffusionConfig, SamplerConfig
 from tf_student.pairs import shards
 from tf_student.pairs.pairs_config import PairsConfig
 from tf_student.pairs.shards import FIRST_INDEX, Shard
-from tf_student.runtime import files
+from tf_student.runtime import contents, files
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import check_types, from_dict, to_dict
 from tf_student.runtime.run_config import RunConfig
 
-MANIFEST = "manifest.json"
+MANIFEST = contents.PAIRS
 VERSION = 1
 # The longest value in a message.
 _SHOWN = 200

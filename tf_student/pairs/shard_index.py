@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from tf_student.pairs import manifests, shard_files, shards
-from tf_student.runtime import files, leftovers, paths
+from tf_student.runtime import contents, files, leftovers, paths
 from tf_student.runtime.errors import InputError
 
 _COMPLETED = "completed"
@@ -56,8 +56,9 @@ def adopt(directory: str, manifest: manifests.Manifest) -> None:
     """Continues the set in the directory, if there is one.
 
     Raises:
-        InputError: if `directory` holds another pair set.
+        InputError: if `directory` holds another pair set, or something else.
     """
+    contents.check(directory, manifests.MANIFEST)
     if not _has_manifest(directory):
         return
     confirm(directory, manifest)

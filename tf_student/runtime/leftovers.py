@@ -54,6 +54,29 @@ def remove_if_empty(directory: str) -> None:
         remove_path(directory)
 
 
+def missing(directory: str) -> Iterator[str]:
+    """The directory and those above it that do not exist."""
+    while directory and not tf.io.gfile.exists(directory):
+        yield directory
+        directory = os.path.dirname(directory)
+
+
+@contextlib.contextmanager
+def making(directory: str) -> Iterator[None]:
+    """Makes a directory before the block computes what it will hold.
+
+    After an exception, the directories that were made are removed if they are empty.
+    """
+    made = list(missing(directory))
+    tf.io.gfile.makedirs(directory)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            remove_if_empty(folder)
+        raise
+
+
 @contextlib.contextmanager
 def locked(directory: str) -> Iterator[None]:
     """Holds an exclusive lock on a directory that other processes respect.

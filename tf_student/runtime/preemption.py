@@ -1,7 +1,9 @@
 """SIGTERM as a request to save and to end."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +24,7 @@ class StopSignal:
     """A context that SIGTERM ends in an orderly way.
 
     At first there is nothing to save, and SIGTERM ends the block at once, with a
-    `Preempted`. After `defer` it only sets `received`.
+    `Preempted`. After `defer` it only sets `received`, outside of `interrupting`.
 
     Args:
         message: of the `Preempted`.
@@ -40,13 +42,22 @@ class StopSignal:
     """
 
     def __init__(self, message: str) -> None:
-        self.received = False
+        self.received = self._interrupts = False
         self._message = message
         self._previous: Any = None
 
     def defer(self) -> None:
         """From now on, the block looks at `received`, saves and ends by itself."""
         _saving.add(self)
+
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """SIGTERM ends this inner block at once with `Terminated`; the caller saves."""
+        self._interrupts = True
+        try:
+            yield
+        finally:
+            self._interrupts = False
 
     def __enter__(self) -> "StopSignal":
         # Python lets only the main thread handle signals.
@@ -56,7 +67,7 @@ class StopSignal:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         self.received = True
-        if self not in _saving:
+        if self._interrupts or self not in _saving:
             raise Terminated
 
     def __exit__(

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from tf_student.runtime import files
+from tf_student.runtime import contents, files
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.options import from_dict, to_dict
 from tf_student.runtime.version import __version__
 
-CONFIG = "config.json"
+CONFIG = contents.RUN
 # A run's file has a few thousand bytes.
 _BYTES = 4 * 2**20
 # The keys that hold no config; version 0.1 wrote `station`.
@@ -97,10 +97,11 @@ class RunDirectory:
             network: the kind of network that the run stores: `teacher` or `student`.
 
         Raises:
-            InputError: if the directory belongs to another command, or to a run with
-                other values of options that must not change during a run. Nothing is
-                written in this case.
+            InputError: if the directory holds something else, belongs to another
+                command, or to a run with other values of options that must not change
+                during a run. Nothing is written in this case.
         """
+        contents.check(path, CONFIG)
         if tf.io.gfile.exists(os.path.join(path, CONFIG)):
             cls.open(path)._check_unchanged(command, network, configs)
         tf.io.gfile.makedirs(path)

@@ -10,11 +10,11 @@ from typing import NoReturn
 
 import tensorflow as tf
 
-from tf_student.runtime import atomic, files, leftovers, paths
+from tf_student.runtime import atomic, contents, files, leftovers, paths
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata, model_list
 
-MODELS, BATCHING = "models.config", "batching.config"
+MODELS, BATCHING = contents.MODEL, "batching.config"
 # The file without which a server cannot load a version.
 LAST_FILE = "saved_model.pb"
 SAVED_MODEL = "saved_model"
@@ -103,10 +103,11 @@ def choose_number(base: str, version: int, name: str, forms: Collection[str]) ->
 
     Raises:
         InputError: if the version exists already, unless a killed export left it
-            without settings; if `base` holds another model; or if TensorFlow could not
-            read weights below it.
+            without settings; if `base` holds another model or something else; or if
+            TensorFlow could not read weights below it.
     """
     paths.check_restorable(base)
+    contents.check(base, MODELS)
     if tf.io.gfile.exists(base) and not tf.io.gfile.isdir(base):
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
     highest = 0

@@ -51,11 +51,11 @@ class CheckpointFiles:
     def _newest_first(self) -> list[str]:
         names = set(_matches(_INDEX, paths.listdir(self.directory)))
         listed = [name for name in self._listed() if name in names]
-        last = max(map(_step, listed), default=-1)
-        others = sorted(filter(self._is_whole, names - set(listed)), key=_step)
+        last = max(map(step_of, listed), default=-1)
+        others = sorted(filter(self._is_whole, names - set(listed)), key=step_of)
         # They were written after the list, or their places in it are lost.
-        newer = [name for name in others if _step(name) > last]
-        older = [name for name in others if _step(name) <= last]
+        newer = [name for name in others if step_of(name) > last]
+        older = [name for name in others if step_of(name) <= last]
         return [*older, *listed, *newer][::-1]
 
     def keep(self, step: int, count: int) -> None:
@@ -120,5 +120,6 @@ def _matches(pattern: re.Pattern[str], names: Iterable[str]) -> Iterable[str]:
     return (match[1] for name in names if (match := pattern.fullmatch(name)))
 
 
-def _step(name: str) -> int:
-    return int(name.removeprefix("ckpt-"))
+def step_of(path: str) -> int:
+    """The step of a checkpoint's path."""
+    return int(path.rpartition("ckpt-")[2])

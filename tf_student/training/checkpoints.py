@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tf_student.runtime import devices, paths
+from tf_student.runtime import devices, leftovers, paths
 from tf_student.runtime.errors import InputError, first_line
-from tf_student.training.checkpoint_files import CheckpointFiles
+from tf_student.training.checkpoint_files import CheckpointFiles, step_of
 from tf_student.training.state import TrainState
 
 
@@ -37,7 +37,9 @@ class Checkpoints:
         self._strategy = strategy or tf.distribute.get_strategy()
         self._checkpoint = tf.train.Checkpoint(**state.trackables())
         self._files, self._keep = _files(directory), keep
+        self._interim = _interim(directory)
         self._saved_step: int | None = None  # Known to be intact on disk.
+        self._interim_step: int | None = None
 
     def restore(self) -> int:
         """Restores the newest readable checkpoint, if the run has one.
@@ -58,19 +60,30 @@ class Checkpoints:
                 replicas_before,
             )
             self._state.replicas.assign(replicas)
-        self._saved_step = step or None
+        self._saved_step = None if self.unevaluated else step or None
         return step
+
+    @property
+    def unevaluated(self) -> bool:
+        """Whether the restored step was saved before its evaluation."""
+        return self._interim_step is not None
 
     def _restore_on_all_workers(self) -> int:
         chief = devices.is_chief(self._strategy)
         if chief:
             self._files.remove_leftovers()
-        restored = chief and _read_newest(self._files, self._read)
-        step = int(self._state.step.numpy()) if restored else 0
+        path = _read_newest(self._files, self._interim, self._read) if chief else None
+        step = int(self._state.step.numpy()) if path else 0
+        interim = path is not None and path == self._interim.path(step)
+        if chief and not interim:
+            # A kill may have left one that another has replaced.
+            leftovers.remove_path(self._interim.directory)
         if devices.has_other_workers(self._strategy):
             step = devices.from_chief(self._strategy, step)
+            interim = bool(devices.from_chief(self._strategy, int(interim)))
             if step and not chief:
-                self._read(self._files.path(step))
+                self._read((self._interim if interim else self._files).path(step))
+        self._interim_step = step if interim else None
         return step
 
     def _read(self, path: str) -> None:
@@ -81,18 +94,30 @@ class Checkpoints:
         """Saves the state, unless this step is already saved."""
         step = int(self._state.step.numpy())
         if step != self._saved_step and devices.is_chief(self._strategy):
-            # As `CheckpointManager` of TensorFlow, whose files these are.
-            self._checkpoint.save_counter.assign_add(1)
-            self._write(step)
+            self._write(self._files, step)
             self._files.keep(step, self._keep)
-        self._saved_step = step
+            if self.unevaluated:
+                leftovers.remove_path(self._interim.directory)
+        self._saved_step, self._interim_step = step, None
 
-    def _write(self, step: int) -> None:
+    def save_unevaluated(self) -> None:
+        """Saves the state of a step whose evaluation was interrupted.
+
+        The next process evaluates it first. Only the chief evaluates and calls this.
+        """
+        step = int(self._state.step.numpy())
+        if step != self._interim_step:
+            self._write(self._interim, step)
+            self._interim_step = step
+
+    def _write(self, files: CheckpointFiles, step: int) -> None:
+        # As `CheckpointManager` of TensorFlow, whose files these are.
+        self._checkpoint.save_counter.assign_add(1)
         try:
-            self._checkpoint.write(self._files.path(step))
+            self._checkpoint.write(files.path(step))
         # The disk may be full.
         except tf.errors.OpError:
-            self._files.remove_leftovers()
+            files.remove_leftovers()
             raise
 
 
@@ -112,7 +137,7 @@ def last_weights(directory: str, model: keras.Model) -> None:
     def read(path: str) -> None:
         values.restore(path).expect_partial().assert_existing_objects_matched()
 
-    if not _read_newest(_files(directory), read):
+    if not _read_newest(_files(directory), _interim(directory), read):
         raise InputError(f"{directory} holds no checkpoints.")
 
 
@@ -120,17 +145,31 @@ def _files(directory: str) -> CheckpointFiles:
     return CheckpointFiles(os.path.join(directory, "checkpoints"))
 
 
-def _read_newest(checkpoints: CheckpointFiles, read: Callable[[str], None]) -> bool:
+def _interim(directory: str) -> CheckpointFiles:
+    """The checkpoint of a step whose evaluation was interrupted, if there is one."""
+    return CheckpointFiles(os.path.join(directory, "checkpoints", "unevaluated"))
+
+
+def _read_newest(
+    checkpoints: CheckpointFiles, interim: CheckpointFiles, read: Callable[[str], None]
+) -> str | None:
     """Reads the newest readable checkpoint and warns of each unreadable one.
 
+    Args:
+        checkpoints: of evaluated steps.
+        interim: of a step that was not evaluated; a later one replaces it.
+        read: reads a checkpoint.
+
     Returns:
-        Whether checkpoints exist.
+        The path of the checkpoint; None if there are none.
 
     Raises:
         InputError: if checkpoints exist and none can be read.
     """
-    first_error = None
-    for path in checkpoints.newest_first():
+    first_error, found = None, checkpoints.newest_first()
+    done = max(map(step_of, found[:1]), default=0)
+    newer = [path for path in interim.newest_first() if step_of(path) > done]
+    for path in (*newer, *found):
         try:
             read(path)
         # TensorFlow raises an IndexError for a truncated file, an OpError for a flipped
@@ -140,7 +179,7 @@ def _read_newest(checkpoints: CheckpointFiles, read: Callable[[str], None]) -> b
             logging.warning("%s", message)
             first_error = first_error or InputError(message)
         else:
-            return True
+            return path
     if first_error:
         raise first_error
-    return False
+    return None

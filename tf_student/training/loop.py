@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_student.data import streams
 from tf_student.runtime import devices
 from tf_student.runtime.errors import Preempted, WorkerLost
-from tf_student.runtime.preemption import StopSignal
+from tf_student.runtime.preemption import StopSignal, Terminated
 from tf_student.training.batches import distribute
 from tf_student.training.checkpoints import Checkpoints
 from tf_student.training.phases import Phase
@@ -40,7 +40,11 @@ class Task(Protocol):
         """Returns the updates of a step, in their order."""
 
     def evaluate(self, state: TrainState, reporter: Reporter) -> None:
-        """Evaluates and reports the EMA weights, and may keep them as the best."""
+        """Evaluates and reports the EMA weights, and may keep them as the best.
+
+        It changes nothing of the state except `best`. SIGTERM ends it with an
+        exception, and it is called again for the same weights.
+        """
 
     def diagnose(self) -> None:
         """Raises an `InputError` that names a damaged input file, if one exists."""
@@ -49,7 +53,8 @@ class Task(Protocol):
 def train(task: Task, state: TrainState, setup: TrainRun) -> None:
     """Trains until `setup.train.steps`, from the last checkpoint if there is one.
 
-    Of several workers only the chief evaluates and writes.
+    Of several workers only the chief evaluates and writes. An evaluation that SIGTERM
+    interrupted is repeated when the run goes on.
 
     Raises:
         DivergedError: if a loss is not finite. The last checkpoint is kept.
@@ -59,15 +64,14 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
     """
     config, log = setup.train, setup.log
     checkpoints = Checkpoints(state, setup.directory, log.checkpoints, setup.strategy)
-    start = checkpoints.restore()
+    start = _restore(task, state, setup, checkpoints)
     if start >= config.steps:
         return
     phases = task.phases(state, config)
     batches, take_step = _batches(task, setup, start), _step(phases, state, setup)
-    profiled = log.profile_steps if setup.is_chief else ()
     with (
         contextlib.closing(_reporter(task, setup, start)) as reporter,
-        contextlib.closing(Profile(setup.directory, profiled)) as profile,
+        contextlib.closing(_profile(setup)) as profile,
         _stop_signal(setup) as stop,
         _lost_workers_reported(setup.strategy),
     ):
@@ -84,12 +88,54 @@ def train(task: Task, state: TrainState, setup: TrainRun) -> None:
                 results.report(step)
             profile.end(step)
             if due.evaluate and setup.is_chief:
-                with streams.diagnosed(task.diagnose):
-                    task.evaluate(state, reporter)
+                stop.received |= due.stop  # Another worker may have received it.
+                _evaluate(task, state, setup, reporter, stop, checkpoints)
             if due.save:
                 checkpoints.save()
             if due.stop:
                 raise Preempted(f"Saved step {step} of {config.steps}.")
+
+
+def _evaluate(
+    task: Task,
+    state: TrainState,
+    setup: TrainRun,
+    reporter: Reporter,
+    stop: StopSignal,
+    checkpoints: Checkpoints,
+) -> None:
+    """Evaluates; on SIGTERM saves a state from which the evaluation can be repeated."""
+    best = float(state.best.numpy())
+    try:
+        with stop.interrupting(), streams.diagnosed(task.diagnose):
+            if stop.received:
+                raise Terminated
+            task.evaluate(state, reporter)
+    # Within a callback, TensorFlow turns the exception of a signal into one of its own.
+    except (Terminated, Exception) as error:
+        if not stop.received:
+            raise
+        state.best.assign(best)
+        checkpoints.save_unevaluated()
+        step, steps = int(state.step.numpy()), setup.train.steps
+        raise Preempted(f"Saved step {step} of {steps}.") from error
+
+
+def _restore(
+    task: Task, state: TrainState, setup: TrainRun, checkpoints: Checkpoints
+) -> int:
+    """Restores the last step, and evaluates it if its evaluation was interrupted."""
+    step = checkpoints.restore()
+    if not (checkpoints.unevaluated and setup.is_chief):
+        return step
+    with (
+        contextlib.closing(_reporter(task, setup, step, again=True)) as reporter,
+        _stop_signal(setup) as stop,
+    ):
+        _evaluate(task, state, setup, reporter, stop, checkpoints)
+        if _due(step, setup.train.steps, setup.log, stopping=False).save:
+            checkpoints.save()
+    return step
 
 
 def _batches(task: Task, setup: TrainRun, start: int) -> Iterator[Any]:
@@ -114,15 +160,22 @@ def _step(
     )
 
 
-def _reporter(task: Task, setup: TrainRun, start: int) -> Reporter:
+def _reporter(
+    task: Task, setup: TrainRun, start: int, *, again: bool = False
+) -> Reporter:
     return Reporter(
         setup.directory,
         start=start,
         total=setup.train.steps,
         label=task.label,
-        progress=setup.progress and setup.is_chief,
+        progress=setup.progress and setup.is_chief and not again,
         writes=setup.is_chief,
+        unevaluated=again,
     )
+
+
+def _profile(setup: TrainRun) -> Profile:
+    return Profile(setup.directory, setup.log.profile_steps if setup.is_chief else ())
 
 
 class _Due(NamedTuple):

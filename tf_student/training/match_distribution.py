@@ -157,6 +157,10 @@ def _architecture(unet: UNet) -> UNetConfig:
 def _task(
     teacher: Teacher, student: Student, inputs: _Inputs, setup: TrainRun
 ) -> MatchTask:
+    pairs, real = inputs.open_pairs(teacher), inputs.open_real(teacher)
+    # Only the chief measures.
+    if inputs.quality is not None and setup.is_chief:
+        inputs.quality.prepare(teacher.image_shape)
     with setup.strategy.scope():
         frozen = _copier(teacher.unet, setup)()
     return MatchTask(
@@ -167,8 +171,8 @@ def _task(
         directory=setup.directory,
         seed=setup.train.seed,
         run=setup.run,
-        pairs=inputs.open_pairs(teacher),
-        real=inputs.open_real(teacher),
+        pairs=pairs,
+        real=real,
         quality=inputs.quality,
     )
 

@@ -39,6 +39,13 @@ class Quality(Protocol):
 
     samples: int
 
+    def prepare(self, shape: tuple[int, int, int]) -> None:
+        """Opens what it needs, for images of a shape, before training.
+
+        Raises:
+            InputError: if something cannot be read.
+        """
+
     def __call__(self, images: np.ndarray) -> Mapping[str, float]:
         """Scores of uint8 images by name; the first is the one to be lowest."""
 

@@ -23,6 +23,8 @@ class Reporter:
         directory: gets `metrics.jsonl`, the grids and TensorBoard's `logs/`.
         start: steps done before. Metrics of later steps, which an interrupted process
             wrote, are removed.
+        unevaluated: whether the evaluation of step `start` is to be repeated, so that
+            its metrics are removed too.
         total: the last step of the run.
         label: name on the progress bar.
         progress: whether to draw a progress bar on stderr.
@@ -38,13 +40,14 @@ class Reporter:
         label: str,
         progress: bool,
         writes: bool = True,
+        unevaluated: bool = False,
     ):
         self._directory = directory
         self._writes = writes
         self._path = os.path.join(directory, METRICS)
         self._writer = tf.summary.create_noop_writer()
         if writes:
-            self._remove_after(start)
+            self._keep_until(start, unevaluated)
             logs = os.path.join(directory, "logs")
             self._writer = tf.summary.create_file_writer(logs)
         self._bar = progress_bar(
@@ -91,10 +94,14 @@ class Reporter:
         self._bar.close()
         self._writer.close()
 
-    def _remove_after(self, step: int) -> None:
+    def _keep_until(self, step: int, unevaluated: bool) -> None:
         if not tf.io.gfile.exists(self._path):
             return
-        kept = [line for line in read_metrics(self._directory) if line["step"] <= step]
+        lines = read_metrics(self._directory)
+        kept = [line for line in lines if line["step"] < step]
+        # The losses of the step itself precede its evaluation.
+        of_step = [line for line in lines if line["step"] == step]
+        kept += of_step[:1] if unevaluated else of_step
         files.write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
 
 

@@ -65,7 +65,7 @@ def _claimed(
         yield
         return
     directory = setup.directory
-    missing = list(_missing(directory))
+    missing = list(leftovers.missing(directory))
     config = os.path.join(directory, run_directory.CONFIG)
     new = not tf.io.gfile.exists(config)
     tf.io.gfile.makedirs(directory)
@@ -81,13 +81,6 @@ def _claimed(
                 for folder in missing:
                     leftovers.remove_if_empty(folder)
             raise
-
-
-def _missing(directory: str) -> Iterator[str]:
-    """The directory and those above it that do not exist."""
-    while directory and not tf.io.gfile.exists(directory):
-        yield directory
-        directory = os.path.dirname(directory)
 
 
 def _is_own(name: str) -> bool:
