@@ -38,7 +38,7 @@ def training(
         "steps": train.steps,
         "images in a step": train.batch_size,
         "images that a device holds at once": batch,
-        "bytes of memory on each device (about)": peak + _on_the_host(1),
+        "bytes of memory on each device (about)": peak + _on_the_host(1, run),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
     }
@@ -69,7 +69,7 @@ def matching(
     del cost["network calls (images, forward and backward)"]
     return {
         **cost,
-        "bytes of memory on each device (about)": peak + _on_the_host(3),
+        "bytes of memory on each device (about)": peak + _on_the_host(3, run),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
@@ -79,9 +79,11 @@ def _gpus() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _on_the_host(networks: int) -> int:
+def _on_the_host(networks: int, run: RunConfig) -> int:
     """What a step needs besides on the CPU, if the CPU is the device."""
-    return 0 if _gpus() else memory.runtime(networks)
+    if _gpus():
+        return 0
+    return memory.runtime(networks, recompute=run.recompute)
 
 
 def online(
