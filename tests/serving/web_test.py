@@ -138,6 +138,10 @@ def test_teacher_is_refused(model, tmp_path):
             {"parameters": 10**8},
             "at most 268,435,456 bytes .* Received: 400,000,000 bytes, dtype=float32",
         ),
+        (
+            {"parameters": 2 * 10**8, "dtype": "int8"},
+            "at most 134,217,728 parameters for web. Received: 200,000,000.",
+        ),
     ],
 )
 def test_what_a_page_cannot_hold_is_refused(model, change, message):
