@@ -80,11 +80,11 @@ def fill(
 
 
 def copy_page(directory: str) -> None:
-    """Copies everything but the model into a directory."""
+    """Copies everything but the model into a directory, over files of these names."""
     for source in [*sorted(_PAGE.rglob("*.*")), _PAGE / "tensorflowjs" / "LICENSE"]:
         target = os.path.join(directory, *source.relative_to(_PAGE).parts)
         tf.io.gfile.makedirs(os.path.dirname(target))
-        tf.io.gfile.copy(str(source), target)
+        tf.io.gfile.copy(str(source), target, overwrite=True)
 
 
 def _write_model(directory: str, generate: Generate, about: Metadata) -> None:
