@@ -46,6 +46,14 @@ def test_page_is_complete(page):
     assert set(_files(page)) == expected | weights
 
 
+def test_page_replaces_an_older_one(tmp_path):
+    (tmp_path / "page.js").write_text("older")
+    (tmp_path / "model.json").write_text("kept")
+    web.copy_page(str(tmp_path))
+    assert (tmp_path / "page.js").read_text() == (_PAGE / "page.js").read_text()
+    assert (tmp_path / "model.json").read_text() == "kept"
+
+
 def test_page_without_weights_is_small(page):
     sizes = _files(page)
     assert sum(s for n, s in sizes.items() if "/" in n) < 1.5 * 2**20
@@ -137,6 +145,10 @@ def test_teacher_is_refused(model, tmp_path):
         (
             {"parameters": 10**8},
             "at most 268,435,456 bytes .* Received: 400,000,000 bytes, dtype=float32",
+        ),
+        (
+            {"parameters": 2 * 10**8, "dtype": "int8"},
+            "at most 134,217,728 parameters for web. Received: 200,000,000.",
         ),
     ],
 )

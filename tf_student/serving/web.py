@@ -23,8 +23,9 @@ from tf_student.serving.version_writer import Fill
 Generate = Callable[[Inputs], tf.Tensor]
 
 _PAGE = pathlib.Path(__file__).parent / "page"
-# Bytes of weights. A browser holds them several times, and a visitor waits for them.
-_LARGEST = 2**28
+# Bytes of stored weights, for which a visitor waits, and parameters, which a browser
+# holds in float32.
+_LARGEST, _PARAMETERS = 2**28, 2**27
 _BYTES = {"float32": 4, "float16": 2, "int8": 1}
 
 
@@ -63,6 +64,11 @@ def fill(
             f"`network` must have at most {_LARGEST:,} bytes of weights for web. "
             f"Received: {size:,} bytes, dtype={about.dtype}."
         )
+    if about.parameters > _PARAMETERS:
+        raise InputError(
+            f"`network` must have at most {_PARAMETERS:,} parameters for web. "
+            f"Received: {about.parameters:,}."
+        )
 
     def fill(directory: str) -> None:
         copy_page(directory)
@@ -74,11 +80,11 @@ def fill(
 
 
 def copy_page(directory: str) -> None:
-    """Copies everything but the model into a directory."""
+    """Copies everything but the model into a directory, over files of these names."""
     for source in [*sorted(_PAGE.rglob("*.*")), _PAGE / "tensorflowjs" / "LICENSE"]:
         target = os.path.join(directory, *source.relative_to(_PAGE).parts)
         tf.io.gfile.makedirs(os.path.dirname(target))
-        tf.io.gfile.copy(str(source), target)
+        tf.io.gfile.copy(str(source), target, overwrite=True)
 
 
 def _write_model(directory: str, generate: Generate, about: Metadata) -> None:
