@@ -48,12 +48,13 @@ def _network() -> str:
 def main() -> None:
     """Exports."""
     config = config_flags.resolve(ExportConfig())
+    sampler = config_flags.preset("sampler").sampler
     serving = launch.import_quietly("tf_student.serving.export")
     exported = serving.export(
         _network(),
         _directory(),
         config=config,
-        sampler=config_flags.preset("sampler").sampler,
+        sampler=sampler,
         preset=flags.FLAGS.preset,
     )
     for form, path in exported.files.items():
