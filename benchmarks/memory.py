@@ -50,10 +50,10 @@ def compute(config: UNetConfig, images: int, recompute: bool, objective: str) ->
     """The estimate of the library for a CPU."""
     if not objective:
         step = memory.training(config, images, recompute=recompute)
-        return step + memory.runtime(1, recompute=recompute)
+        return step + memory.runtime(1, recomputed=int(recompute))
     through = objective == "sid"
     step = memory.matching(config, images, through_teacher=through, recompute=recompute)
-    return step + memory.runtime(3, recompute=recompute)
+    return step + memory.runtime(3, recomputed=recompute * (3 if through else 2))
 
 
 def report(name: str, images: int, objective: str) -> None:

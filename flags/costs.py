@@ -38,7 +38,8 @@ def training(
         "steps": train.steps,
         "images in a step": train.batch_size,
         "images that a device holds at once": batch,
-        "bytes of memory on each device (about)": peak + _on_the_host(1, run),
+        "bytes of memory on each device (about)": peak
+        + _on_the_host(1, int(run.recompute)),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
     }
@@ -61,6 +62,8 @@ def matching(
         half=run.dtype != "float32",
         recompute=run.recompute,
     )
+    # DMD has no gradients through the teacher.
+    recomputed = run.recompute * (3 if match.objective == "sid" else 2)
     # Forward: student, teacher, fake score, and again the fake score, which is trained.
     calls = 4 + 2 * (match.fake_updates - 1) + (match.regression > 0)
     calls += 2 * (match.adversarial > 0)
@@ -69,7 +72,7 @@ def matching(
     del cost["network calls (images, forward and backward)"]
     return {
         **cost,
-        "bytes of memory on each device (about)": peak + _on_the_host(3, run),
+        "bytes of memory on each device (about)": peak + _on_the_host(3, recomputed),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
@@ -79,11 +82,9 @@ def _gpus() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _on_the_host(networks: int, run: RunConfig) -> int:
+def _on_the_host(networks: int, recomputed: int) -> int:
     """What a step needs besides on the CPU, if the CPU is the device."""
-    if _gpus():
-        return 0
-    return memory.runtime(networks, recompute=run.recompute)
+    return 0 if _gpus() else memory.runtime(networks, recomputed=recomputed)
 
 
 def online(

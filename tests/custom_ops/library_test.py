@@ -159,3 +159,17 @@ def test_a_failing_compiler_is_quoted(monkeypatch, tmp_path):
 def test_the_library_is_named_after_this_tensorflow():
     name = pathlib.Path(ops.library_path()).name
     assert name == load_build().library_name(tf.__version__)
+
+
+def test_a_finished_library_is_taken_in_place_of_a_build(tmp_path):
+    build = load_build()
+    name = build.library_name(tf.__version__)
+    finished, folder = tmp_path / name, tmp_path / "package"
+    finished.write_bytes(b"finished")
+    folder.mkdir()
+    (folder / build.library_name("2.20.0")).touch()
+    assert build.take(finished, folder) == f"{finished} was taken."
+    assert [path.name for path in folder.iterdir()] == [name]
+    # An editable installation may name its own.
+    build.take(folder / name, folder)
+    assert (folder / name).read_bytes() == b"finished"

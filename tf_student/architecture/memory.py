@@ -87,7 +87,7 @@ def matching(
     return weights + images * values * (2 if half else 4)
 
 
-def runtime(networks: int, *, recompute: bool = False) -> int:
+def runtime(networks: int, *, recomputed: int = 0) -> int:
     """Estimates the bytes of the host's memory that a step needs besides.
 
     These are TensorFlow's runtime and the step's graphs. Where the device is the CPU,
@@ -95,10 +95,10 @@ def runtime(networks: int, *, recompute: bool = False) -> int:
 
     Args:
         networks: the number of networks in the step: 1, and 3 for matching.
-        recompute: whether gradient checkpointing adds a second forward pass to the
-            graph of each.
+        recomputed: of these, the number with gradient checkpointing, which adds a second
+            forward pass to a network's graph.
     """
-    return _RUNTIME + networks * _GRAPHS * (2 if recompute else 1)
+    return _RUNTIME + (networks + recomputed) * _GRAPHS
 
 
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
