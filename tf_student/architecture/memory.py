@@ -95,7 +95,7 @@ def runtime(networks: int, *, recomputed: int = 0) -> int:
 
     Args:
         networks: the number of networks in the step: 1, and 3 for matching.
-        recomputed: of these, the number with gradient checkpointing, which adds a second
+        recomputed: how many of them use gradient checkpointing, which adds a second
             forward pass to a network's graph.
     """
     return _RUNTIME + (networks + recomputed) * _GRAPHS
