@@ -36,7 +36,7 @@ class LocalWorkers:
         log: str | None = None,
     ):
         self._arguments, self._restarts, self._log = arguments, restarts, log
-        self._addresses = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+        self._addresses = [f"127.0.0.1:{port}" for port in free_ports(count)]
         self._starts = [0] * count
         self.processes = [self._start(index) for index in range(count)]
 
@@ -76,7 +76,8 @@ class LocalWorkers:
             process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Different ports of the loopback interface that nothing uses."""
     sockets = [socket.socket() for _ in range(count)]
     for unused in sockets:
         unused.bind(("127.0.0.1", 0))

@@ -20,8 +20,9 @@ _PROGRAM = pathlib.Path(__file__).with_name("web_process.mjs")
 # The first version with fetch().
 _OLDEST_NODE = 18
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Seconds for the images in a browser, which does not end by itself if it fails.
+# Seconds for the images.
 _TIMEOUT = 600.0
+_NOTHING = f"It drew nothing in {_TIMEOUT:.0f} seconds."
 _DOCUMENT = "verify.html"
 _HTML = b'<!doctype html><script type="module" src="web_process.mjs"></script>'
 
@@ -125,7 +126,11 @@ def _serving(folder: str) -> Iterator[_Server]:
 
 
 def _run_node(command: list[str], server: _Server) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        server.error = _NOTHING
+        return
     if not server.answered.is_set():
         server.error = "\n".join(done.stderr.strip().splitlines()[-20:])
 
@@ -146,7 +151,7 @@ def _run_browser(program: str, address: str, server: _Server) -> None:
             while not server.answered.wait(0.1) and process.poll() is None:
                 waited += 0.1
                 if waited > _TIMEOUT:
-                    server.error = f"It drew nothing in {_TIMEOUT:.0f} seconds."
+                    server.error = _NOTHING
                     break
         finally:
             process.terminate()
