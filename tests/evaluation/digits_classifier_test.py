@@ -62,6 +62,22 @@ def test_a_damaged_cache_is_replaced(digits, cache, monkeypatch, tmp_path, damag
     assert sorted(os.listdir(tmp_path)) == ["digits-1.keras", "other.keras"]
 
 
+def test_of_processes_that_train_at_once_the_first_one_wins(
+    digits, cache, monkeypatch, tmp_path
+):
+    first = keras.models.load_model(cache / "digits-1.keras")
+
+    def train():
+        # Meanwhile another process stores its own.
+        first.save(tmp_path / "digits-1.keras")
+        return keras.models.clone_model(first)
+
+    monkeypatch.setenv("TF_STUDENT_CACHE", str(tmp_path))
+    monkeypatch.setattr(digits_classifier, "train", train)
+    images = datasets.digits()[0][:50]
+    np.testing.assert_array_equal(_load().run(images)[0], digits.run(images)[0])
+
+
 def test_training_is_reproducible(monkeypatch):
     images, labels = datasets.digits()
     monkeypatch.setattr(datasets, "digits", lambda: (images[:64], labels[:64]))

@@ -34,7 +34,7 @@ def test_tf32_is_restored_after_an_error(before):
 def test_features_are_extracted_without_tf32(before, monkeypatch):
     def network(images):
         seen = tf.py_function(lambda: float(_enabled()), [], tf.float32)
-        return tuple(tf.fill([len(images), 2], seen) for _ in range(2))
+        return tuple(tf.fill([tf.shape(images)[0], 2], seen) for _ in range(2))
 
     loaded = FeatureNetwork("flag", "flag", network)
     monkeypatch.setattr(extractors, "_open", lambda name, resize: loaded)

@@ -34,6 +34,7 @@ PAIRS = (
     "--held_out_pairs=64",
     "--shard_pairs=32",
     *SAMPLER,
+    "--calls=60",
     "--device_batch=32",
     "--deterministic",
 )
@@ -96,8 +97,8 @@ def _disturbed_pairs(directory, *arguments):
     everything = ("pairs", *arguments)
     return [
         fork(*everything, signal=signal.SIGKILL, when=shard(2)),
-        fork(*everything, signal=signal.SIGKILL, when=shard(7)),
-        fork(*everything, signal=signal.SIGTERM, when=shard(11)),
+        fork(*everything, signal=signal.SIGKILL, when=shard(5)),
+        fork(*everything, signal=signal.SIGTERM, when=shard(8)),
         fork(*everything),
     ]
 

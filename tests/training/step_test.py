@@ -170,7 +170,7 @@ def test_seed_of_a_step_differs_by_replica_and_step(toy_task, make_toy_state, st
 
     def loss(model, batch, seed):
         draw = tf.random.stateless_uniform([], seed)
-        return tf.fill([len(batch[1])], draw) + 0.0 * model(batch[1])[:, 0]
+        return tf.fill(tf.shape(batch[1])[:1], draw) + 0.0 * model(batch[1])[:, 0]
 
     train_step = step.make_train_step(
         strategy,

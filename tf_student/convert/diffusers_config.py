@@ -25,23 +25,29 @@ _OF_AVERAGES = {
     *("decay", "inv_gamma", "max_value", "min_decay", "optimization_step", "power"),
     *("update_after_step", "use_ema_warmup"),
 }
+# Of anything; the network has limits of its own.
+_MOST = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class _Options:
     """The options of UNet2DModel that are read, with diffusers' defaults."""
 
-    block_out_channels: tuple[int, ...] = option((), "Channels of levels.", minimum=1)
+    block_out_channels: tuple[int, ...] = option(
+        (), "Channels of levels.", minimum=1, maximum=_MOST
+    )
     down_block_types: tuple[str, ...] = option((), "Names of the encoder's blocks.")
     up_block_types: tuple[str, ...] = option((), "Names of the decoder's blocks.")
-    sample_size: int = option(0, "Size of images.", minimum=1, maximum=2**14)
-    in_channels: int = option(3, "Channels of images.")
-    out_channels: int = option(3, "Channels of the output.")
-    layers_per_block: int = option(2, "Residual blocks of a level.")
+    sample_size: int = option(32, "Size of images.", minimum=1, maximum=2**14)
+    in_channels: int = option(3, "Channels of images.", minimum=1, maximum=_MOST)
+    out_channels: int = option(3, "Channels of the output.", minimum=1, maximum=_MOST)
+    layers_per_block: int = option(2, "Blocks of a level.", minimum=1, maximum=_MOST)
     add_attention: bool = option(True, "Attention in the middle.")
     attention_head_dim: int | None = option(8, "Channels of a head.", minimum=1)
     attn_norm_num_groups: int | None = option(None, "Groups of the middle's norms.")
-    norm_num_groups: int = option(32, "Groups of all other norms.")
+    norm_num_groups: int = option(
+        32, "Groups of other norms.", minimum=1, maximum=_MOST
+    )
     norm_eps: float = option(1e-5, "Added to variances.")
     dropout: float = option(0.0, "Share of values.")
     flip_sin_to_cos: bool = option(True, "Cosines first.")

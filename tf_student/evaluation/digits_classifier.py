@@ -39,19 +39,17 @@ def feature_network() -> FeatureNetwork:
 def load() -> keras.Model:
     """Loads the classifier from the cache, or trains it and stores it there.
 
-    A damaged file in the cache is replaced.
+    A damaged file in the cache is replaced. Of several processes that train it at the
+    same time, all use the first one that is stored.
     """
     directory, name = cache_directory(), f"digits-{_VERSION}.keras"
     path = os.path.join(directory, name)
-    if os.path.exists(path):
-        try:
-            return _read(path)
-        # Keras raises many types for a damaged file.
-        except Exception as error:
-            reason = first_line(error)
-            logging.warning("%s is damaged and is replaced (%s).", path, reason)
+    if stored := _stored(path):
+        return stored
     os.makedirs(directory, exist_ok=True)
     classifier = train()
+    if stored := _stored(path):
+        return stored
     with (
         leftovers.tidied(directory, {name}.__contains__),
         files.replacing(path) as temporary,
@@ -62,6 +60,19 @@ def load() -> keras.Model:
         classifier.save(local)
         shutil.copyfile(local, temporary)
     return _read(path)
+
+
+def _stored(path: str) -> keras.Model | None:
+    """The classifier in the cache; None if there is none, or a damaged file."""
+    if not os.path.exists(path):
+        return None
+    try:
+        return _read(path)
+    # Keras raises many types for a damaged file.
+    except Exception as error:
+        reason = first_line(error)
+        logging.warning("%s is damaged and is replaced (%s).", path, reason)
+        return None
 
 
 def _read(path: str) -> keras.Model:
