@@ -128,7 +128,7 @@ def test_pairs_are_complete_and_of_this_teacher(chain):
     counts = [len(manifest.split(name)) for name in ("train", "held_out")]
     assert counts == [18, 2]
     assert manifest.teacher == teacher.fingerprint
-    assert (manifest.sampler.calls, manifest.device_batch) == (40, 32)
+    assert (manifest.sampler.calls, manifest.device_batch) == (60, 32)
 
 
 def _read(path):

@@ -82,7 +82,7 @@ def test_check_names_a_damaged_shard_and_keeps_it(runs):
 
 def test_a_repair_with_other_flags_removes_nothing(runs):
     finished, folder = runs[0]["repair with other flags"], runs[1]
-    assert finished.code == 2 and "calls=40, received: 2" in finished.err
+    assert finished.code == 2 and "calls=60, received: 2" in finished.err
     assert (folder / "damaged" / SHARD).exists()
 
 
