@@ -185,5 +185,5 @@ def test_other_families_are_named(tmp_path):
 
 def test_a_config_that_asks_for_a_huge_network(tmp_path):
     write_folder(tmp_path, layers_per_block=10**12)
-    with pytest.raises(InputError, match=r"`blocks_per_level` must be at most 64"):
+    with pytest.raises(InputError, match=r"`layers_per_block` must be at most 64"):
         sources.open_source(str(tmp_path))

@@ -41,7 +41,7 @@ class _Options:
     sample_size: int = option(32, "Size of images.", minimum=1, maximum=2**14)
     in_channels: int = option(3, "Channels of images.", minimum=1, maximum=_MOST)
     out_channels: int = option(3, "Channels of the output.", minimum=1, maximum=_MOST)
-    layers_per_block: int = option(2, "Blocks of a level.", minimum=1, maximum=_MOST)
+    layers_per_block: int = option(2, "Blocks of a level.", minimum=1, maximum=64)
     add_attention: bool = option(True, "Attention in the middle.")
     attention_head_dim: int | None = option(8, "Channels of a head.", minimum=1)
     attn_norm_num_groups: int | None = option(None, "Groups of the middle's norms.")
