@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.pairs_command import TIMEOUT, content, end, start_pairs, wait_for
+from tests.engines.pairs_command import TIMEOUT, end, start_pairs, wait_for
 
 pytest.importorskip("distributed", reason="needs dask[distributed] from PyPI")
 pytest.importorskip("apache_beam", reason="needs tf-student[beam]")
@@ -74,7 +74,7 @@ def _shards(directory):
     return sorted(Path(directory).glob("*.tfrecord*"))
 
 
-def test_killed_worker_leaves_the_same_bytes(cluster, teacher, tmp_path):
+def test_killed_worker_leaves_the_same_bytes(cluster, teacher, contents, tmp_path):
     expected, directory = tmp_path / "expected", tmp_path / "pairs"
     end(start_pairs(teacher, expected))
     options = f"runner={_RUNNER},dask_client_address={cluster.address}"
@@ -86,5 +86,5 @@ def test_killed_worker_leaves_the_same_bytes(cluster, teacher, tmp_path):
     os.kill(cluster.workers[0].pid, signal.SIGKILL)
     assert len(_shards(directory)) < len(_shards(expected))
     end(process)
-    assert content(directory) == content(expected)
+    assert contents(directory) == contents(expected)
     assert cluster.workers[1].poll() is None

@@ -1,9 +1,7 @@
 """The command `pairs` in a process, whose work takes a while."""
 
-import hashlib
 import subprocess
 import time
-from pathlib import Path
 
 from tests.flags.commands import LAUNCHER
 
@@ -38,12 +36,3 @@ def end(process):
     """Waits until the command has succeeded."""
     said, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0, said
-
-
-def content(directory):
-    """The SHA-256 of every file below a directory, by its name."""
-    return {
-        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in Path(directory).rglob("*")
-        if path.is_file()
-    }

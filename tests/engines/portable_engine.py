@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from tests.engines.pairs_command import content, end, start_pairs, wait_for
+from tests.engines.pairs_command import end, start_pairs, wait_for
 
 pytest.importorskip("apache_beam", reason="needs tf-student[beam]")
 
@@ -57,7 +57,7 @@ def start(tmp_path):
         process.wait()
 
 
-def test_workers_of_a_pool_write_the_same_bytes(start, teacher, tmp_path):
+def test_workers_of_a_pool_write_the_same_bytes(start, teacher, contents, tmp_path):
     options = ("--pairs=256", "--calls=20")
     end(start_pairs(teacher, tmp_path / "expected", *options))
     service = start("portability.local_job_service_main", "--port")
@@ -68,5 +68,5 @@ def test_workers_of_a_pool_write_the_same_bytes(start, teacher, tmp_path):
     )
     engine = ("--engine=beam", f"--beam_options={beam}")
     end(start_pairs(teacher, tmp_path / "pairs", *options, *engine))
-    assert content(tmp_path / "pairs") == content(tmp_path / "expected")
+    assert contents(tmp_path / "pairs") == contents(tmp_path / "expected")
     assert "Starting worker with command" in (tmp_path / "beam.log").read_text()

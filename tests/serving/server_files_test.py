@@ -1,5 +1,6 @@
 """Files for ModelServer, written or shown, as the server's own messages read them."""
 
+import dataclasses
 import random
 import re
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from tests.serving import server_messages
+from tests.serving import portable_models, server_messages
 from tf_student.serving import metadata, rollout, versions, warmup
 from tf_student.serving.class_signatures import ServedClasses
 from tf_student.serving.model_list import ModelList, first_list
@@ -92,22 +93,11 @@ def test_a_wrong_file_is_no_message(text):
 
 
 def _about(name, classes=0):
-    return metadata.Metadata(
+    return dataclasses.replace(
+        portable_models.ABOUT,
         name=name,
-        network="student",
-        preset="",
-        network_calls=1,
         image_shape=_SHAPE,
         max_count=_LIMIT,
-        parameters=1,
-        weights="ema",
-        dtype="float32",
-        ops="stock",
-        fingerprint="",
-        teacher="",
-        pairs="",
-        tf_student="0",
-        tensorflow="0",
         classes=classes,
     )
 

@@ -3,26 +3,11 @@ import os
 
 import pytest
 
+from tests.serving import portable_models
 from tf_student.runtime.errors import InputError
 from tf_student.serving import metadata, versions
 
-ABOUT = metadata.Metadata(
-    name="digits",
-    network="student",
-    preset="",
-    network_calls=1,
-    image_shape=(8, 8, 1),
-    max_count=16,
-    parameters=1,
-    weights="ema",
-    dtype="float32",
-    ops="stock",
-    fingerprint="",
-    teacher="",
-    pairs="",
-    tf_student="0",
-    tensorflow="0",
-)
+ABOUT = dataclasses.replace(portable_models.ABOUT, name="digits")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def check(directory: str, own: str) -> None:
     Args:
         directory: may be missing.
         own: the file of what will be written: `RUN`, `PAIRS` or `MODEL`. A directory
-            that has it already is accepted, whatever else it holds.
+            that already has this file is accepted.
 
     Raises:
         InputError: if the directory holds something else.

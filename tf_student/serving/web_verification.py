@@ -11,7 +11,7 @@ from tf_student.serving.metadata import Metadata
 from tf_student.serving.verification import Verification, local_copy
 from tf_student.serving.web import Generate
 
-# At most so many images, and so many pixels: one thread computes large images for long.
+# Limits of images and of their pixels: one thread computes, which takes long.
 _COUNT, _PIXELS = 16, 2**14
 
 
