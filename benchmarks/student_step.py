@@ -10,7 +10,7 @@ from tf_student.data import images
 from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.runtime import devices
-from tf_student.training import match_phases, phases
+from tf_student.training import match_draws, match_phases, phases
 from tf_student.training.match_config import MatchConfig
 from tf_student.training.state import TrainState
 from tf_student.training.step import make_train_step
@@ -95,5 +95,13 @@ def make_matching_step(
         config=train,
         xla=False,
     )
-    batch = {"z": tf.random.normal([train.batch_size, *config.image_shape])}
+    z = tf.random.normal([train.batch_size, *config.image_shape])
+    draws = match_draws.draw(
+        tf.constant([0, 0]),
+        config.image_shape,
+        match,
+        state.model.diffusion,
+        count=(train.batch_size,),
+    )
+    batch = {"z": z, "draws": draws}
     return lambda: float(step(batch, tf.constant(0.0)).values["loss"])

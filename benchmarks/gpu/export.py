@@ -29,7 +29,7 @@ from tf_student.models.student import Student
 from tf_student.models.unet import UNet
 from tf_student.presets import systems
 from tf_student.runtime import devices
-from tf_student.training import match_phases, phases
+from tf_student.training import match_draws, match_phases, phases
 from tf_student.training.match_config import MatchConfig
 from tf_student.training.state import TrainState
 from tf_student.training.student_task import student_loss
@@ -99,8 +99,15 @@ def matching(config: UNetConfig, batch: int) -> Program:
     start = match_phases.Measures(0.0, 0.0)
     steps = match_phases.MatchPhases(state, teacher, match, start).all(0.0)
     networks = [state.model, state.helpers[match_phases.FAKE].network, teacher]
+
+    def call(z, seed):
+        draws = match_draws.draw(
+            seed, config.image_shape, match, state.model.diffusion, count=(batch,)
+        )
+        return gradients(steps, {"z": z, "draws": draws}, batch, seed)
+
     return Program(
-        lambda z, seed: gradients(steps, {"z": z}, batch, seed),
+        call,
         {
             "z": tf.TensorSpec([batch, *config.image_shape]),
             "seed": tf.TensorSpec([2], tf.int32),

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -13,7 +13,9 @@ from tf_student.diffusion.diffusion_config import DiffusionConfig
 from tf_student.diffusion.inputs import Inputs, split
 from tf_student.models.unet import UNet
 from tf_student.runtime.errors import DivergedError
+from tf_student.training import match_draws
 from tf_student.training.match_config import MatchConfig
+from tf_student.training.match_draws import Draw
 from tf_student.training.phases import Phase, PhaseLoss
 from tf_student.training.state import TrainState
 
@@ -27,7 +29,8 @@ DISCRIMINATOR = "discriminator"
 _BEHIND, _COLLAPSED = 1.75, 0.25
 
 Carried = Mapping[str, tf.Tensor]
-_fold_in = tf.random.experimental.stateless_fold_in
+# A part of what `MatchTask.examples` gives.
+Batch = Mapping[str, Any]
 
 
 class Measures(NamedTuple):
@@ -76,12 +79,12 @@ class MatchPhases:
         return phases
 
     def student_loss(
-        self, batch: Carried, carried: Carried, seed: tf.Tensor
+        self, batch: Batch, carried: Carried, seed: tf.Tensor
     ) -> PhaseLoss:
         """The objective on generated images, at a random time of each."""
         x = self.state.model(batch["z"], training=True, seed=seed)
         _, labels = split(batch["z"])
-        noised = self._noised(x, self._times(seed, tf.shape(x)[0]), _fold_in(seed, 1))
+        noised = _noised(x, batch["draws"]["student"], self._diffusion)
         of_teacher, features = self.teacher.with_features(
             noised.x_t, noised.t, labels, training=True, seed=seed
         )
@@ -109,25 +112,21 @@ class MatchPhases:
         return PhaseLoss(total, metrics, {"x": tf.stop_gradient(x)})
 
     def fake_loss(
-        self, batch: Carried, carried: Carried, seed: tf.Tensor, *, update: int
+        self, batch: Batch, carried: Carried, seed: tf.Tensor, *, update: int
     ) -> PhaseLoss:
         """The noise-prediction loss of the fake score on generated images."""
-        seed = _fold_in(seed, 100 + update)
-        x = carried["x"]
+        x, draws = carried["x"], batch["draws"]
         _, labels = split(batch["z"])
         if update:
-            z = tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 0))
+            z = draws[match_draws.fake_noise(update)]
             inputs = z if labels is None else (z, labels)
             x = tf.stop_gradient(self.state.model(inputs, training=True, seed=seed))
-        every = (0, self._diffusion.timesteps)
-        t = tf.random.stateless_uniform(
-            tf.shape(x)[:1], _fold_in(seed, 1), *every, tf.int32
-        )
+        t, eps = draws[match_draws.fake(update)]
         return PhaseLoss(
             losses.noise_loss(
                 lambda x, t: self._fake(x, t, labels, seed),
                 x,
-                tf.random.stateless_normal(tf.shape(x), _fold_in(seed, 2)),
+                eps,
                 t,
                 alpha_bars=schedules.alpha_bars(self._diffusion),
                 prediction=self._diffusion.prediction,
@@ -135,22 +134,14 @@ class MatchPhases:
         )
 
     def discriminator_loss(
-        self, batch: Carried, carried: Carried, seed: tf.Tensor
+        self, batch: Batch, carried: Carried, seed: tf.Tensor
     ) -> PhaseLoss:
         """The logistic loss on features of generated and of real images with noise."""
-        seed = _fold_in(seed, 200)
-        discriminator = self.state.helpers[DISCRIMINATOR].network
-        t = self._times(seed, tf.shape(carried["x"])[0])
+        draws = batch["draws"]
         _, labels = split(batch["z"])
         of_real, real_labels = split(batch["real"])
-        shown = (
-            (pixels.to_float(of_real), real_labels),
-            (carried["x"], labels),
-        )
-        real, fake = (
-            discriminator(self._features(x, t, y, _fold_in(seed, 1 + number)))
-            for number, (x, y) in enumerate(shown)
-        )
+        real = self._logits(pixels.to_float(of_real), real_labels, draws["real"])
+        fake = self._logits(carried["x"], labels, draws["generated"])
         right = (tf.cast(real > 0, tf.float32) + tf.cast(fake < 0, tf.float32)) / 2
         return PhaseLoss(
             tf.nn.softplus(-real) + tf.nn.softplus(fake), {"accuracy": right}
@@ -177,25 +168,19 @@ class MatchPhases:
     def _diffusion(self) -> DiffusionConfig:
         return self.state.model.diffusion
 
-    def _times(self, seed: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        return _times(seed, count, self.config, self._diffusion)
-
-    def _noised(self, x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor) -> "_Noised":
-        return _noised(x, t, seed, self._diffusion)
-
     def _fake(
         self, x: tf.Tensor, t: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
     ) -> tf.Tensor:
         fake = self.state.helpers[FAKE].network
         return fake(x, t, labels, training=True, seed=seed)
 
-    def _features(
-        self, x: tf.Tensor, t: tf.Tensor, labels: tf.Tensor | None, seed: tf.Tensor
-    ) -> list[tf.Tensor]:
-        """The teacher's features of images with noise."""
-        return self.teacher.encode(self._noised(x, t, seed).x_t, t, labels)
+    def _logits(self, x: tf.Tensor, labels: tf.Tensor | None, draw: Draw) -> tf.Tensor:
+        """What the discriminator says of images with noise."""
+        x_t = _noised(x, draw, self._diffusion).x_t
+        discriminator = self.state.helpers[DISCRIMINATOR].network
+        return discriminator(self.teacher.encode(x_t, draw.t, labels))
 
-    def _regression(self, batch: Carried, seed: tf.Tensor) -> tf.Tensor:
+    def _regression(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
         """The mean absolute difference to the images of the pairs, `[examples]`."""
         x = self.state.model(batch["pair_z"], training=True, seed=seed)
         error = tf.abs(x - pixels.to_float(batch["pair_image"]))
@@ -242,32 +227,17 @@ def measure(
         config: the times of the student's loss.
         diffusion: the teacher's process.
     """
-    seed, x = tf.constant([0, 0]), student(inputs)
-    _, labels = split(inputs)
-    noised = _noised(x, _times(seed, len(x), config, diffusion), seed, diffusion)
+    x, (_, labels) = student(inputs), split(inputs)
+    key, shape = tf.constant([0, 0]), tuple(x.shape[1:])
+    draws = match_draws.draw(key, shape, config, diffusion, count=(len(x),))
+    noised = _noised(x, draws["student"], diffusion)
     error = noised.error(teacher(noised.x_t, noised.t, labels))
     return Measures(*(float(tf.reduce_mean(v)) for v in (error, _spread(x))))
 
 
-def _times(
-    seed: tf.Tensor,
-    count: tf.Tensor | int,
-    config: MatchConfig,
-    diffusion: DiffusionConfig,
-) -> tf.Tensor:
-    """Uniform times of the student's loss, int32 `[count]`."""
-    low, high = (
-        round(part * diffusion.timesteps) for part in (config.min_time, config.max_time)
-    )
-    return tf.random.stateless_uniform([count], _fold_in(seed, 0), low, high, tf.int32)
-
-
-def _noised(
-    x: tf.Tensor, t: tf.Tensor, seed: tf.Tensor, diffusion: DiffusionConfig
-) -> _Noised:
-    alpha_bars = schedules.alpha_bars(diffusion)
+def _noised(x: tf.Tensor, draw: Draw, diffusion: DiffusionConfig) -> _Noised:
+    (t, eps), alpha_bars = draw, schedules.alpha_bars(diffusion)
     alpha_bar = tf.gather(tf.constant(alpha_bars, tf.float32), t)[:, None, None, None]
-    eps = tf.random.stateless_normal(tf.shape(x), seed)
     x_t = tf.sqrt(alpha_bar) * x + tf.sqrt(1.0 - alpha_bar) * eps
     return _Noised(x_t, t, eps, alpha_bar, diffusion.prediction)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ from tf_student.pairs.interface import Pairs
 from tf_student.runtime import devices
 from tf_student.runtime.errors import DivergedError
 from tf_student.runtime.run_config import RunConfig
-from tf_student.training import match_phases
+from tf_student.training import match_draws, match_phases
 from tf_student.training.best_weights import BestWeights
 from tf_student.training.match_config import MatchConfig
 from tf_student.training.match_phases import MatchPhases
@@ -87,11 +87,12 @@ class MatchTask:
         """Endless examples from a position on.
 
         Returns:
-            A dataset of dicts: `z` float32; with regression `pair_z` float32 and
-            `pair_image` uint8; with an adversarial loss `real` uint8. With classes,
-            `z`, `pair_z` and `real` are pairs whose second part is an int32 label.
+            A dataset of dicts: `z` float32, and `draws`, what `match_draws.draw`
+            returns; with regression `pair_z` float32 and `pair_image` uint8; with an
+            adversarial loss `real` uint8. With classes, `z`, `pair_z` and `real` are
+            pairs whose second part is an int32 label.
         """
-        streams_by_name = {"z": self._inputs(start, part)}
+        streams_by_name: dict[str, Any] = {"random": self._random(start, part)}
         if self.pairs is not None:
             pairs = self.pairs.train(seed=self.seed, start=start, part=part)
             streams_by_name["pair"] = pairs
@@ -100,15 +101,23 @@ class MatchTask:
         zipped = tf.data.Dataset.zip(streams_by_name)
         return streams.untuned(zipped.map(_flat))
 
-    def _inputs(self, start: int, part: streams.Part) -> tf.data.Dataset:
+    def _random(self, start: int, part: streams.Part) -> tf.data.Dataset:
         positions = tf.data.Dataset.range(start, streams.FOREVER)
         shape, classes = self.start.image_shape, self.start.classes
-        return part.of(positions).map(
-            lambda position: network_inputs.draw(
-                self.seed, noise.MATCHING + position, shape, classes
-            ),
-            tf.data.AUTOTUNE,
-        )
+
+        def draw(position):
+            index = noise.MATCHING + position
+            # No key of the draws is that of the noise, because equal keys give equal
+            # bits.
+            key = tf.stack([tf.constant(self.seed, tf.int64), index])
+            return {
+                "z": network_inputs.draw(self.seed, index, shape, classes),
+                "draws": match_draws.draw(
+                    key, shape, self.config, self.start.diffusion
+                ),
+            }
+
+        return part.of(positions).map(draw, tf.data.AUTOTUNE)
 
     def _real(self, real: ImageSet, start: int, part: streams.Part) -> tf.data.Dataset:
         stream = part.of(real.shuffled(seed=self.seed, start=start))
@@ -182,8 +191,9 @@ class MatchTask:
             self.real.diagnose()
 
 
-def _flat(example: dict) -> dict[str, tf.Tensor]:
+def _flat(example: dict) -> dict[str, Any]:
     flat = dict(example)
+    flat.update(flat.pop("random"))
     if "pair" in flat:
         flat["pair_z"], flat["pair_image"] = flat.pop("pair")
     return flat
