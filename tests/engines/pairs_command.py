@@ -17,15 +17,19 @@ def wait_for(condition):
     return value
 
 
+def arguments(teacher, directory):
+    """The command, with a sampler of so many calls that it takes a while."""
+    return [
+        *("pairs", "--preset=digits", f"--teacher_dir={teacher}"),
+        *(f"--pairs_dir={directory}", "--pairs=960", "--held_out_pairs=64"),
+        *("--shard_pairs=64", "--calls=60", "--device_batch=32", "--deterministic"),
+    ]
+
+
 def start_pairs(teacher, directory, *options):
-    """Starts the command, with a sampler of so many calls that it takes a while."""
+    """Starts the command."""
     return subprocess.Popen(
-        [
-            *(LAUNCHER, "pairs", "--preset=digits", f"--teacher_dir={teacher}"),
-            *(f"--pairs_dir={directory}", "--pairs=960", "--held_out_pairs=64"),
-            *("--shard_pairs=64", "--calls=60", "--device_batch=32", "--deterministic"),
-            *options,
-        ],
+        [LAUNCHER, *arguments(teacher, directory), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

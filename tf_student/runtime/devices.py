@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_student.custom_ops.group_norm_silu.python import ops
+from tf_student.runtime import allocator
 from tf_student.runtime.errors import InputError
 from tf_student.runtime.run_config import RunConfig
 
@@ -19,7 +20,7 @@ _strategies: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 def open_devices(
     run: RunConfig, seed: int | None = None, *, workers: bool = False
 ) -> tf.distribute.Strategy:
-    """Selects the kernels and returns a strategy over all devices.
+    """Selects kernels and allocator, and returns a strategy over all devices.
 
     Args:
         run: selects the fused or the stock op, and deterministic kernels.
@@ -40,7 +41,9 @@ def open_devices(
         keras.utils.set_random_seed(seed % 2**32)
     if run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    return make_workers_strategy() if workers else make_strategy()
+    strategy = make_workers_strategy() if workers else make_strategy()
+    allocator.keep_large_blocks()
+    return strategy
 
 
 def make_strategy(devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
