@@ -26,12 +26,10 @@ def _works(engine):
     if not shutil.which(engine[0]):
         return False
     done = subprocess.run(
-        [*engine, "run", "--rm", *_LIMITS, IMAGE, "--help"],
+        [*engine, "run", "--rm", "--pull=never", *_LIMITS, IMAGE, "--help"],
         capture_output=True,
         check=False,
         text=True,
-        # A name without a registry must not be looked for in one.
-        env={**os.environ, "CONTAINERS_SHORT_NAME_ALIASING": "off"},
         timeout=TIMEOUT,
     )
     return done.returncode == 0 and "usage: tf-student" in done.stdout
