@@ -86,22 +86,13 @@ def make_matching_step(
     )
     with strategy.scope():
         teacher = unet()
-    step = make_train_step(
-        strategy,
-        state,
-        match_phases.MatchPhases(
-            state, teacher, match, match_phases.Measures(0.0, 0.0)
-        ).all(0.0),
-        config=train,
-        xla=False,
-    )
-    z = tf.random.normal([train.batch_size, *config.image_shape])
-    draws = match_draws.draw(
-        tf.constant([0, 0]),
-        config.image_shape,
-        match,
-        state.model.diffusion,
-        count=(train.batch_size,),
-    )
-    batch = {"z": z, "draws": draws}
+    start = match_phases.Measures(0.0, 0.0)
+    steps = match_phases.MatchPhases(state, teacher, match, start).all(0.0)
+    step = make_train_step(strategy, state, steps, config=train, xla=False)
+    shape, diffusion = config.image_shape, state.model.diffusion
+    key, count = tf.constant([0, 0]), (train.batch_size,)
+    batch = {
+        "z": tf.random.normal([*count, *shape]),
+        "draws": match_draws.draw(key, shape, match, diffusion, count=count),
+    }
     return lambda: float(step(batch, tf.constant(0.0)).values["loss"])

@@ -57,7 +57,7 @@ def test_blocks_below_32_mib_are_kept_once_devices_are_open():
         assert changed == "True"
 
 
-def test_other_c_libraries_are_left_alone(monkeypatch):
+def test_another_c_library_is_not_an_error(monkeypatch):
     class Other:
         pass
 

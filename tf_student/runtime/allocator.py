@@ -1,4 +1,4 @@
-"""The C library's allocator, as it is without tf.data."""
+"""Settings of the C library's allocator that TensorFlow changes."""
 
 import ctypes
 import functools
@@ -21,7 +21,7 @@ def keep_large_blocks() -> None:
     memory, which the kernel fills with zeros: training takes up to twice as long. This
     function makes such a dataset and then sets the thresholds to glibc's own largest.
 
-    Other C libraries are left alone.
+    It does nothing with another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -175,7 +175,7 @@ class MatchPhases:
         return fake(x, t, labels, training=True, seed=seed)
 
     def _logits(self, x: tf.Tensor, labels: tf.Tensor | None, draw: Draw) -> tf.Tensor:
-        """What the discriminator says of images with noise."""
+        """The discriminator's logits for images with noise."""
         x_t = _noised(x, draw, self._diffusion).x_t
         discriminator = self.state.helpers[DISCRIMINATOR].network
         return discriminator(self.teacher.encode(x_t, draw.t, labels))
