@@ -68,7 +68,12 @@ def test_keras_loads_a_teachers_unet(old):
     assert same_weights(unet, ts.Teacher.load(str(old / "teacher")).unet)
 
 
-def test_an_interrupted_student_continues_to_the_same_bits(old):
+def distance(a, b):
+    pairs = zip(a.get_weights(), b.get_weights(), strict=True)
+    return np.sqrt(sum(np.sum(np.square(x - y)) for x, y in pairs))
+
+
+def test_an_interrupted_student_continues_as_it_would_have(old):
     shutil.copy(old / "student" / "model.keras", old / "expected.keras")
     (old / "student" / "model.keras").unlink()
     command = [sys.executable, "-m", "tf_student.flags.distill", "--preset=digits"]
@@ -79,7 +84,11 @@ def test_an_interrupted_student_continues_to_the_same_bits(old):
     )
     assert done.returncode == 0, done.stderr
     continued = ts.Student.load(str(old / "student"))
-    assert same_weights(continued, keras.models.load_model(old / "expected.keras"))
+    expected = keras.models.load_model(old / "expected.keras")
+    # Not the same bits: those depend on the instructions of the CPU.
+    moved = distance(expected, ts.Teacher.load(str(old / "teacher")).unet)
+    assert 0 < moved
+    assert distance(continued, expected) < 1e-4 * moved
 
 
 def test_an_interrupted_student_refuses_other_values(old):
