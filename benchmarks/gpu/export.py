@@ -12,6 +12,7 @@ of each. `run.sh` builds, checks and times them on a machine with a GPU.
 
 import argparse
 import dataclasses
+import gc
 import gzip
 import json
 import pathlib
@@ -183,6 +184,7 @@ def write(
         for dtype in dtypes:
             for how, mode in (("fused", "on"), ("stock", "off")):
                 keras.backend.clear_session()
+                gc.collect()  # The last program's networks are in reference cycles.
                 keras.config.set_dtype_policy(DTYPES[dtype])
                 ops.set_mode(mode)
                 text, arguments = lower(globals()[work](config, batch))
