@@ -15,6 +15,8 @@ import subprocess
 import sys
 import time
 
+import peers
+
 STEPS = 5
 
 
@@ -57,6 +59,7 @@ def main() -> None:
         name, images, keep = options.measure
         measure(name, int(images), keep == "keep")
         return
+    print(peers.cpu())
     print("case            seconds  faults  MiB | kept: seconds  faults  MiB | ratio")
     for case in options.cases.split(","):
         name, images = case.split(":")

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import peers
 
 DIMENSIONS = 2048
 
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--extracted", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    print(peers.cpu(), flush=True)
     # Processes are forked before TensorFlow starts its threads.
     with tempfile.TemporaryDirectory() as folder:
         for function in (write_features, statistics_and_distance):

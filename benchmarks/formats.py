@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import peers
 import tensorflow as tf
 
 from tf_student.diffusion import noise
@@ -153,6 +154,7 @@ def main() -> None:
         time_formats(paths, shape, arguments.threads, arguments.rounds)
         return
     shape = student.image_shape
+    print(peers.cpu(), flush=True)
     with tempfile.TemporaryDirectory() as base:
         paths = make_exports(student, base)
         whole = size_of(paths["LiteRT float32"])

@@ -186,8 +186,14 @@ def geometric_mean(values) -> float:
     return float(np.exp(np.mean(np.log(list(values)))))
 
 
-def report(name: str, times: dict, against: dict[str, list[str]]) -> None:
-    """Prints, for one pass, a line for each shape and the geometric means."""
+def report(
+    name: str, times: dict, against: dict[str, list[str]]
+) -> dict[tuple[str, str], float]:
+    """Prints, for one pass, a line for each shape and the geometric means.
+
+    Returns:
+        For the pass and each peer, how many times as fast the op is in the mean.
+    """
     print(f"\n{name}, milliseconds (ratio to the op)")
     ratios = {peer: [] for peer in against}
     for shape, of_shape in times.items():
@@ -204,6 +210,54 @@ def report(name: str, times: dict, against: dict[str, list[str]]) -> None:
     for peer, values in ratios.items():
         mean, least = geometric_mean(values), min(values)
         print(f"  against {peer}: {mean:.2f} times faster, at least {least:.2f}")
+    return {(name, peer): geometric_mean(values) for peer, values in ratios.items()}
+
+
+def report_bandwidth(times: dict) -> None:
+    """Prints the bandwidth of the forward pass beside that of a copy."""
+    print(
+        "\nbandwidth of the forward pass (x read twice, y written), relative to a copy"
+    )
+    for shape, of_shape in times.items():
+        ratio = 1.5 * of_shape["copy"] / of_shape["fused"]
+        copied = 8 * np.prod(shape) / of_shape["copy"] / 1e9
+        print(f"  {','.join(map(str, shape)):16} {ratio:.2f} of {copied:.1f} GB/s")
+
+
+def compare(
+    names: str, shapes: int, rounds: int, scale_shift: bool = False
+) -> dict[tuple[str, str], float]:
+    """Measures and prints everything.
+
+    Args:
+        names: peers, separated by commas.
+        shapes: the number of shapes.
+        rounds: how often all processes take turns.
+        scale_shift: whether each image has its own parameters.
+
+    Returns:
+        For each pass and peer, how many times as fast the op is in the mean.
+    """
+    against = {"keras": ["keras"]} if "keras" in names else {}
+    if "pytorch" in names and importlib.util.find_spec("torch"):
+        against["pytorch"] = [
+            f"torch-{how}-{layout}"
+            for how in ("eager", "compiled")
+            for layout in ("contiguous", "last")
+        ]
+    processes = ["copy", "fused", *(n for group in against.values() for n in group)]
+    workers = [peers.Peer(name, __file__) for name in processes]
+    times, means = {}, {}
+    for backward, name in enumerate(PASSES):
+        case = {"backward": bool(backward), "scale_shift": scale_shift}
+        times[name] = {
+            shape: measure(workers, shape, rounds, **case) for shape in SHAPES[:shapes]
+        }
+        means |= report(name, times[name], against)
+    for worker in workers:
+        worker.close()
+    report_bandwidth(times["forward"])
+    return means
 
 
 def main() -> None:
@@ -215,41 +269,11 @@ def main() -> None:
     parser.add_argument("--peers", default="keras,pytorch")
     parser.add_argument("--scale_shift", action="store_true")
     args = parser.parse_args()
-    if args.scale_shift:
-        args.peers = "keras"
     if args.worker:
         return peers.serve(make)
-    against = {"keras": ["keras"]} if "keras" in args.peers else {}
-    if "pytorch" in args.peers and importlib.util.find_spec("torch"):
-        against["pytorch"] = [
-            f"torch-{how}-{layout}"
-            for how in ("eager", "compiled")
-            for layout in ("contiguous", "last")
-        ]
-    names = ["copy", "fused", *(name for group in against.values() for name in group)]
-    workers = [peers.Peer(name, __file__) for name in names]
-    times = {}
-    for backward, name in enumerate(PASSES):
-        times[name] = {
-            shape: measure(
-                workers,
-                shape,
-                args.rounds,
-                backward=bool(backward),
-                scale_shift=args.scale_shift,
-            )
-            for shape in SHAPES[: args.shapes]
-        }
-        report(name, times[name], against)
-    for worker in workers:
-        worker.close()
-    print(
-        "\nbandwidth of the forward pass (x read twice, y written), relative to a copy"
-    )
-    for shape, of_shape in times["forward"].items():
-        ratio = 1.5 * of_shape["copy"] / of_shape["fused"]
-        copied = 8 * np.prod(shape) / of_shape["copy"] / 1e9
-        print(f"  {','.join(map(str, shape)):16} {ratio:.2f} of {copied:.1f} GB/s")
+    print(peers.cpu())
+    names = "keras" if args.scale_shift else args.peers
+    compare(names, args.shapes, args.rounds, args.scale_shift)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,12 @@ def seconds(function: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def report(name: str, images: int, rounds: int) -> None:
-    """Prints the time of a regression step, and the ratios of both objectives."""
+def measure(name: str, images: int, rounds: int) -> dict[str, float]:
+    """Prints the time of a regression step, and the ratios of both objectives.
+
+    Returns:
+        The time of a step of each objective as a multiple of a regression step.
+    """
     preset = systems.get_preset(name)
     train = dataclasses.replace(preset.matching, batch_size=images)
     steps = {"regression": student_step.make_step(preset.unet, train)}
@@ -43,13 +47,16 @@ def report(name: str, images: int, rounds: int) -> None:
     times = [{k: seconds(step) for k, step in steps.items()} for _ in range(rounds)]
     base = statistics.median(t["regression"] for t in times)
     print(f"{name}, {images} images: a regression step takes {1e3 * base:,.0f} ms")
+    medians = {}
     for objective in ("sid", "dmd"):
         ratios = [t[objective] / t["regression"] for t in times]
+        medians[objective] = statistics.median(ratios)
         print(
-            f"  {objective}: {statistics.median(ratios):.2f} times as long "
+            f"  {objective}: {medians[objective]:.2f} times as long "
             f"({min(ratios):.2f} to {max(ratios):.2f})",
             flush=True,
         )
+    return medians
 
 
 def main() -> None:
@@ -61,7 +68,7 @@ def main() -> None:
     print(peers.cpu())
     for case in arguments.cases.split(","):
         name, images = case.split(":")
-        report(name, int(images), arguments.rounds)
+        measure(name, int(images), arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 
+import peers
+
 from tf_student.architecture import memory
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.presets import systems
@@ -94,6 +96,7 @@ def main() -> None:
     if arguments.worker:
         name, images = arguments.worker
         return measure(name, int(images), arguments.recompute, arguments.objective)
+    print(peers.cpu(), flush=True)
     for case in arguments.cases.split(","):
         name, images = case.split(":")
         report(name, int(images), arguments.objective)

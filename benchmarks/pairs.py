@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import peers
 import tensorflow as tf
 
 from tf_student.data import images
@@ -241,6 +242,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=8, help="of a shard")
     parser.add_argument("--training", action="store_true")
     arguments = parser.parse_args()
+    print(peers.cpu(), flush=True)
     # Before TensorFlow starts threads, which a forked process does not have.
     memory((1_000, 100_000))
     print()

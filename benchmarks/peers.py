@@ -17,11 +17,18 @@ KEEP_MEMORY = (
 )
 
 
+# Instruction sets on which the speed of convolutions depends, as Linux names them.
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
+
+
 def cpu() -> str:
-    """The model and the number of this machine's CPUs."""
+    """The number of this machine's CPUs, their model and their instruction sets."""
     with open("/proc/cpuinfo") as file:
-        models = [line.split(":")[1] for line in file if line.startswith("model name")]
-    return f"{len(models)} x {models[0].strip()}"
+        lines = [line.partition(":")[::2] for line in file]
+    models = [value.strip() for key, value in lines if key.strip() == "model name"]
+    flags = next((v for k, v in lines if k.strip() == "flags"), "").split()
+    found = " ".join(name for name in INSTRUCTIONS if name in flags)
+    return f"{len(models)} x {models[0]} ({found})"
 
 
 class Peer:

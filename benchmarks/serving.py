@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import peers
 import tensorflow as tf
 from tf_student.custom_ops.group_norm_silu.python import ops
 
@@ -137,6 +138,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Prints the size, the cold load, and the times and ratios of each batch."""
     arguments = parse_arguments()
+    print(peers.cpu(), flush=True)
     student = Student(UNet(systems.get_preset(arguments.preset).unet))
     with tempfile.TemporaryDirectory() as folder:
         directory = make_export(

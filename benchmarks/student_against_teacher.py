@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+import peers
 import tensorflow as tf
 
 from tf_student.models.student import Student
@@ -32,32 +33,43 @@ def median_seconds(
     return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
-def main() -> None:
-    """Prints milliseconds per image and the two ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="digits", choices=systems.PRESETS)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
-    preset = systems.get_preset(arguments.preset)
+def measure(name: str, batch: int, rounds: int) -> tuple[float, float]:
+    """Prints milliseconds per image and both ratios.
+
+    Returns:
+        The student's time as a part of one call of its teacher, and of all calls.
+    """
+    preset = systems.get_preset(name)
     teacher = Teacher(UNet(preset.unet), preset.diffusion)
     student = Student(teacher.unet, preset.diffusion)
     sample = teacher.sampler(preset.sampler)
-    z = tf.random.normal([arguments.batch, *preset.unet.image_shape])
-    t = tf.fill([arguments.batch], preset.diffusion.timesteps - 1)
+    z = tf.random.normal([batch, *preset.unet.image_shape])
+    t = tf.fill([batch], preset.diffusion.timesteps - 1)
     medians = median_seconds(
         {
             "one teacher call": tf.function(lambda: teacher.unet(z, t)),
             "student": tf.function(lambda: student(z)),
             "teacher, all calls": tf.function(lambda: sample(z)),
         },
-        arguments.rounds,
+        rounds,
     )
-    for name, seconds in medians.items():
-        print(f"{name:20} {seconds / arguments.batch * 1e3:9.3f} ms an image")
+    for what, seconds in medians.items():
+        print(f"{what:20} {seconds / batch * 1e3:9.3f} ms an image")
     call, student_image, teacher_image = medians.values()
     print(f"student / one teacher call   {student_image / call:8.3f}")
     print(f"teacher / student            {teacher_image / student_image:8.1f}")
+    return student_image / call, student_image / teacher_image
+
+
+def main() -> None:
+    """Measures one preset."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="digits", choices=systems.PRESETS)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    print(peers.cpu())
+    measure(arguments.preset, arguments.batch, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 
+import peers
 import student_step
 from tf_student.custom_ops.group_norm_silu.python import ops
 
@@ -31,8 +32,29 @@ def make_step(preset: Preset, batch: int, mode: str, xla: bool) -> Callable[[], 
     train = dataclasses.replace(preset.student, batch_size=batch)
     step = student_step.make_step(preset.unet, train, xla=xla)
     ops.set_mode(mode)
-    step()
+    try:
+        step()
+    finally:
+        ops.set_mode("auto")
     return step
+
+
+def measure(name: str, preset: Preset, batch: int, rounds: int, xla: bool) -> float:
+    """Prints milliseconds; returns how many times as fast a step is with the op."""
+    steps = {mode: make_step(preset, batch, mode, xla) for mode in ("on", "off")}
+    times: dict[str, list[float]] = {mode: [] for mode in steps}
+    for _ in range(rounds):
+        for mode, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[mode].append(time.perf_counter() - start)
+    fused, formula = min(times["on"]), min(times["off"])
+    print(
+        f"{name:16} batch {batch:3}  fused {fused * 1e3:8.1f} ms  "
+        f"formula {formula * 1e3:8.1f} ms  ratio {formula / fused:5.2f}",
+        flush=True,
+    )
+    return formula / fused
 
 
 def main() -> None:
@@ -41,23 +63,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--xla", action="store_true")
     arguments = parser.parse_args()
+    print(peers.cpu())
     for name, preset, batch in CASES:
-        steps = {
-            mode: make_step(preset, batch, mode, arguments.xla)
-            for mode in ("on", "off")
-        }
-        times: dict[str, list[float]] = {mode: [] for mode in steps}
-        for _ in range(arguments.rounds):
-            for mode, step in steps.items():
-                start = time.perf_counter()
-                step()
-                times[mode].append(time.perf_counter() - start)
-        fused, formula = min(times["on"]), min(times["off"])
-        print(
-            f"{name:16} batch {batch:3}  fused {fused * 1e3:8.1f} ms  "
-            f"formula {formula * 1e3:8.1f} ms  ratio {formula / fused:5.2f}",
-            flush=True,
-        )
+        measure(name, preset, batch, arguments.rounds, arguments.xla)
 
 
 if __name__ == "__main__":

@@ -109,8 +109,12 @@ def make(case: dict) -> Callable[[], object]:
     return torch_peer(config, *how, case["peer"])
 
 
-def measure(name: str, rounds: int) -> None:
-    """Prints a line for each peer of a case, and the ratios."""
+def measure(name: str, rounds: int) -> tuple[float, float]:
+    """Prints a line for each peer of a case, and the ratios.
+
+    Returns:
+        The time and the memory as parts of those of PyTorch's best way.
+    """
     *options, limit = CASES[name]
     case = {"case": options}
     torch = {}
@@ -129,11 +133,12 @@ def measure(name: str, rounds: int) -> None:
             f"{name:22} {label:14} {measured['seconds'] * 1e3:9.1f} ms  "
             f"{measured['peak'] / 2**30:6.2f} GiB"
         )
+    time, memory = (ours[key] / theirs[key] for key in ("seconds", "peak"))
     print(
-        f"{name:22} time {ours['seconds'] / theirs['seconds']:.3f} of PyTorch's "
-        f"(limit {limit}), memory {ours['peak'] / theirs['peak']:.3f}",
+        f"{name:22} time {time:.3f} of PyTorch's (limit {limit}), memory {memory:.3f}",
         flush=True,
     )
+    return time, memory
 
 
 def main() -> None:
@@ -145,6 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return peers.serve(make)
+    print(peers.cpu())
     for name in arguments.cases.split(","):
         measure(name, arguments.rounds)
 
