@@ -2,7 +2,7 @@
 
     tf-student evaluate --preset=digits
     tf-student evaluate --preset=cifar10 --extractor=/models/inception --fid_infinity
-    tf-student evaluate --preset=digits --dpm_calls=12
+    tf-student evaluate --preset=cifar10 --dpm_calls=12
 
 A matched student is measured too if it exists.
 
