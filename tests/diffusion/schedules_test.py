@@ -32,6 +32,23 @@ def test_uniform_steps_are_20_apart():
     assert steps.tolist() == list(range(980, -1, -20))
 
 
+@pytest.mark.parametrize("calls", [2, 3, 30, 501, 600, 999])
+def test_uniform_steps_are_even_for_any_number_of_calls(calls):
+    # DDIM, app. D.2: floor(c i), where c makes the last one close to T.
+    config = SamplerConfig("uniform", calls)
+    steps = schedules.sampling_timesteps(config, DiffusionConfig())
+    expected = [i * 1000 // calls for i in reversed(range(calls))]
+    assert steps.tolist() == expected
+    assert steps[0] >= 999 - 1000 / calls
+
+
+@pytest.mark.parametrize("spacing", ["uniform", "quadratic", "trailing", "log_snr"])
+def test_a_single_call_is_at_the_noisiest_step(spacing):
+    config = SamplerConfig(spacing, 1)
+    steps = schedules.sampling_timesteps(config, DiffusionConfig())
+    assert steps.tolist() == [999]
+
+
 def test_more_calls_than_time_steps_visit_each_once():
     steps = schedules.sampling_timesteps(
         SamplerConfig("uniform", 50), DiffusionConfig(10)
@@ -61,7 +78,7 @@ def test_alpha_bars_of_ddpm():
     assert np.all(np.diff(bars) < 0)
 
 
-@pytest.mark.parametrize("calls", [1, 2, 10, 50])
+@pytest.mark.parametrize("calls", [2, 10, 50])
 def test_log_snr_steps_are_even_in_lambda(calls):
     config = SamplerConfig("log_snr", calls)
     steps = schedules.sampling_timesteps(config, DiffusionConfig())

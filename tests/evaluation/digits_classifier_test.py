@@ -1,4 +1,5 @@
 import os
+import random
 
 import keras
 import numpy as np
@@ -25,6 +26,17 @@ def test_digits_are_recognized(digits):
     assert features.activations.shape == (1797, 64)
     assert features.logits.shape == (1797, 10)
     assert (features.logits.argmax(axis=1) == labels).mean() > 0.99
+
+
+def test_training_leaves_random_states_alone(monkeypatch):
+    # Keras draws the seeds of initializers from Python's state.
+    monkeypatch.setattr(digits_classifier, "_train", lambda: random.random())
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    first = digits_classifier.train()
+    random.seed(5)
+    assert digits_classifier.train() == first
+    random.setstate(states[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states
 
 
 def test_classifier_is_cached(digits, cache, monkeypatch):

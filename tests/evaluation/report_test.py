@@ -92,6 +92,12 @@ def test_missing_picture_writes_no_page(evaluation, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_curves_may_be_remote():
+    path = "ram://report/curves.png"
+    report.draw_curves(path, {"Teacher": [{"step": 1, "loss": 0.5}]})
+    assert tf.io.decode_png(tf.io.read_file(path)).shape[2] == 4
+
+
 def test_curves_are_a_png_with_a_panel_for_each_run(tmp_path):
     lines = [{"step": s, "loss": 1.0 / s} for s in (1, 2, 3)]
     held_out = [{"step": 2, "held_out_loss": 0.7}]

@@ -57,6 +57,19 @@ def test_missing_and_damaged_shards_are_named(write, check):
     assert findings.text().endswith(f"{TRAIN.format(0)}, {TRAIN.format(2)}.")
 
 
+def test_a_shard_that_another_process_removes_meanwhile(write, check, monkeypatch):
+    directory = write()
+    really_hash = checker.files.sha256
+
+    def remove_and_hash(path):
+        (Path(directory) / TRAIN.format(2)).unlink(missing_ok=True)
+        return really_hash(path)
+
+    monkeypatch.setattr(checker.files, "sha256", remove_and_hash)
+    findings = check(directory)
+    assert (findings.missing, findings.damaged) == ((TRAIN.format(2),), ())
+
+
 def test_a_shard_replaced_by_garbage_of_its_size(write, check):
     directory = write()
     path = Path(directory) / TRAIN.format(1)

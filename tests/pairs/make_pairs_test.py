@@ -74,6 +74,21 @@ def test_finished_set_is_not_changed(stored, contents):
     assert isinstance(pairs, PairSet) and pairs.directory == stored.directory
 
 
+def test_a_worker_regenerates_its_own_shards_only(stored, tmp_path, contents):
+    shutil.copytree(stored.directory, tmp_path / "pairs")
+    names = [s.name for s in manifests.read(stored.directory).shards][:2]
+    files = [tmp_path / "pairs" / name for name in names]
+    for path in files:
+        path.write_bytes(path.read_bytes()[::-1])
+    damaged = [path.read_bytes() for path in files]
+    for index, left in ((1, [True, False]), (0, [False, False])):
+        engine = EngineConfig(worker_index=index, num_workers=2)
+        options = {**OPTIONS, "engine": engine, "remake": names}
+        commands.make_pairs(stored.teacher, str(tmp_path / "pairs"), **options)
+        assert [path.read_bytes() in damaged for path in files] == left
+    assert contents(tmp_path / "pairs") == contents(stored.directory)
+
+
 def test_teacher_may_be_an_object(stored, teacher, contents):
     before = contents(stored.directory)
     commands.make_pairs(teacher, stored.directory, **OPTIONS)

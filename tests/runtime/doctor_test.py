@@ -108,6 +108,11 @@ def test_the_disk_of_the_nearest_existing_directory(tmp_path):
     assert finding.text.endswith(f" GB free in {tmp_path}")
 
 
+def test_a_remote_directory_has_no_disk():
+    finding = doctor.disk("gs://bucket/run")
+    assert finding == Finding("disk", "gs://bucket/run is remote: its space is unknown")
+
+
 def test_a_full_disk_is_a_fault(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)

@@ -1,7 +1,10 @@
 import errno
+import fcntl
 import os
 import subprocess
 import sys
+import time
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -153,10 +156,43 @@ def test_files_of_a_living_process_stay(tmp_path):
     with leftovers.tidied(str(tmp_path), {"a.txt"}.__contains__):
         assert os.listdir(tmp_path) == []
         # This process counts as living to others meanwhile.
-        with leftovers.shared(str(tmp_path)) as alone:
-            assert not alone
-    with leftovers.shared(str(tmp_path)) as alone:
-        assert alone
+        (tmp_path / "a.txt.tmp-0123abcd").write_text("half")
+        with leftovers.tidied(str(tmp_path), {"a.txt"}.__contains__):
+            assert os.listdir(tmp_path) == ["a.txt.tmp-0123abcd"]
+    with leftovers.tidied(str(tmp_path), {"a.txt"}.__contains__):
+        assert os.listdir(tmp_path) == []
+
+
+def test_leftovers_are_removed_before_others_can_write(tmp_path):
+    def tidy(age):
+        assert age == 0
+        with leftovers.shared(str(tmp_path), lambda age: pytest.fail("not alone")):
+            pass
+
+    # The lock is exclusive meanwhile: the inner attempts to share it fail.
+    with mock.patch.object(leftovers.time, "sleep") as sleep:
+        with leftovers.shared(str(tmp_path), tidy):
+            sleep.assert_called()
+
+
+@pytest.mark.parametrize("days, left", [(0.5, ["a.txt.tmp-0123abcd"]), (2, [])])
+def test_without_locks_only_old_files_are_leftovers(tmp_path, monkeypatch, days, left):
+    def no_locks(*arguments):
+        raise OSError("no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    half = tmp_path / "a.txt.tmp-0123abcd"
+    half.write_text("half")
+    changed = time.time() - days * 86400
+    os.utime(half, (changed, changed))
+    with leftovers.tidied(str(tmp_path), {"a.txt"}.__contains__):
+        assert os.listdir(tmp_path) == left
+
+
+def test_new_files_on_an_object_store_are_not_leftovers():
+    files.write_text("ram://no_locks/a.txt.tmp-0123abcd", "half")
+    with leftovers.tidied("ram://no_locks", {"a.txt"}.__contains__):
+        assert tf.io.gfile.exists("ram://no_locks/a.txt.tmp-0123abcd")
 
 
 def test_a_directory_is_made_before_its_content(tmp_path):

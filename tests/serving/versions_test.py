@@ -41,6 +41,28 @@ def test_numbers_are_in_order_and_other_names_are_ignored(tmp_path):
     assert versions.numbers(str(tmp_path / "nowhere")) == []
 
 
+@pytest.mark.parametrize(
+    "form, last",
+    [
+        ("saved_model", "saved_model.pb"),
+        ("web", "index.html"),
+        ("litert", "digits.tflite"),
+    ],
+)
+def test_a_version_without_its_last_file_is_removed(tmp_path, form, last):
+    """An export to an object store was killed while it moved the files."""
+    base = str(tmp_path)
+    folder = tmp_path / versions.folder(".", form)
+    for name in ("1", "1.tmp-0123abcd", "2", "2.tmp-0123abcd"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "part").touch()
+    (folder / "2" / last).touch()
+    assert versions.numbers(base, form) == [2]
+    versions.remove_leftovers(base)
+    assert os.listdir(folder) == ["2"]
+    assert os.path.samefile(versions.directory_of(base, 2, form), folder / "2")
+
+
 def test_newest_version_is_the_highest_number(make_models):
     base = make_models("9", "10")
     assert versions.newest(str(base)) == str(base / "10")

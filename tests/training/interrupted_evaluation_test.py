@@ -233,3 +233,13 @@ def test_a_damaged_one_falls_back_to_the_one_before(make_state, tmp_path):
     data.write_bytes(data.read_bytes()[:-8])
     assert checkpoints.restore() == 4 and not checkpoints.unevaluated
     assert state.model.trainable_variables[0].numpy() == 0.25
+
+
+def test_an_interim_state_comes_before_older_ones(make_state, tmp_path):
+    """A newer checkpoint was damaged, so the run went on from an older one."""
+    _saved(make_state, tmp_path, 4, 0.25, Checkpoints.save)
+    _saved(make_state, tmp_path, 8, 0.5, Checkpoints.save)
+    (data,) = tmp_path.glob("checkpoints/ckpt-8.data*")
+    data.write_bytes(b"")
+    _, checkpoints = _saved(make_state, tmp_path, 6, 0.75, Checkpoints.save_unevaluated)
+    assert checkpoints.restore() == 6 and checkpoints.unevaluated

@@ -74,13 +74,14 @@ def sampling_timesteps(
     """The subsequence tau of time steps, in the order in which a sampler visits them.
 
     `uniform` and `quadratic` follow DDIM (arXiv 2010.02502, app. D.2): the multiples of
-    T // calls, and the squares of an even grid on [0, sqrt(0.8 T)]. `trailing` takes
-    even steps down from T - 1 (arXiv 2305.08891, sec. 3.3). `log_snr` selects the steps
-    nearest to an even grid of lambda from T - 1 to 0 (DPM-Solver).
+    T / calls, rounded down, and the squares of an even grid on [0, sqrt(0.8 T)].
+    `trailing` takes even steps down from T - 1 (arXiv 2305.08891, sec. 3.3). `log_snr`
+    selects the steps nearest to an even grid of lambda from T - 1 to 0 (DPM-Solver). A
+    single call is at T - 1, where images are noise.
 
     Returns:
-        int32, decreasing and distinct; down to 0 except for `trailing`. The sampler
-        calls the network once for each.
+        int32, decreasing and distinct; down to 0 except for `trailing` and a single
+        call. The sampler calls the network once for each.
 
     Example:
 
@@ -91,8 +92,10 @@ def sampling_timesteps(
     timesteps = diffusion.timesteps
     steps: np.ndarray
     calls = min(sampler.calls, timesteps)
-    if sampler.spacing == "uniform":
-        steps = np.arange(calls) * (timesteps // calls)
+    if calls == 1:
+        steps = np.array([timesteps - 1])
+    elif sampler.spacing == "uniform":
+        steps = np.arange(calls) * timesteps // calls
     elif sampler.spacing == "quadratic":
         steps = np.linspace(0, np.sqrt(0.8 * timesteps), calls) ** 2
     elif sampler.spacing == "trailing":

@@ -1,11 +1,15 @@
 """A small classifier of the embedded digits, which is trained on first use."""
 
+import contextlib
 import hashlib
 import os
+import random
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -90,7 +94,27 @@ def cache_directory() -> str:
 
 def train() -> keras.Model:
     """Trains a classifier, from uint8 images `[n, 8, 8, 1]` to 10 logits."""
-    keras.utils.set_random_seed(0)
+    with _random_states_kept():
+        keras.utils.set_random_seed(0)
+        return _train()
+
+
+@contextlib.contextmanager
+def _random_states_kept() -> Iterator[None]:
+    """Restores the states of Python and NumPy, from which Keras draws its seeds.
+
+    Otherwise networks that are made later would have other weights if the classifier
+    was in the cache.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _train() -> keras.Model:
     images, labels = datasets.digits()
     conv = {"kernel_size": 3, "padding": "same", "activation": "relu"}
     classifier = keras.Sequential(

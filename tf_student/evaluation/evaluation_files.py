@@ -33,9 +33,12 @@ def tidied(directory: str | None) -> Iterator[None]:
     if directory is None:
         yield
         return
-    with leftovers.shared(directory) as alone:
-        for folder, names in _OWN.items() if alone else ():
-            leftovers.remove(os.path.join(directory, folder), names.fullmatch)
+
+    def tidy(age: float) -> None:
+        for folder, names in _OWN.items():
+            leftovers.remove(os.path.join(directory, folder), names.fullmatch, age)
+
+    with leftovers.shared(directory, tidy):
         yield
 
 

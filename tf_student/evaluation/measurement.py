@@ -78,6 +78,9 @@ class Measurement:
             _check_size(source, real)
             # Too few images are an error before any features are extracted.
             contender.range_starts(source, self.config)
+        # Now, because it must not fail after hours.
+        if self._directory:
+            tf.io.gfile.makedirs(self._directory)
         with evaluation_files.tidied(self._directory):
             return self._run(sources, real, same_noise)
 
@@ -87,9 +90,6 @@ class Measurement:
         real: Source,
         same_noise: Callable[[], SameNoise] | None,
     ) -> Evaluation:
-        # Now, because it must not fail after hours.
-        if self._directory:
-            tf.io.gfile.makedirs(self._directory)
         # A generator in place of real images makes as many as each source.
         count = self.config.samples if real.count is None else real.count
         real_features = self._reader.read(real, "real", 0, count)

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 
 import matplotlib.figure
 import tensorflow as tf
@@ -43,8 +44,10 @@ def draw_curves(path: str, runs: dict[str, list[dict[str, float]]]) -> None:
         panel.legend()
         panel.grid(alpha=0.3)
     figure.tight_layout()
-    with files.replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    # Matplotlib writes no remote files.
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    files.write_bytes(path, content.getvalue())
 
 
 def write_report(

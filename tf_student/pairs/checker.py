@@ -73,12 +73,18 @@ def check(directory: str, sample: Sample, *, images: int) -> Findings:
     manifests.check_noise(directory, manifest)
     finished = shard_index.finished(directory, manifest)
     missing = [s.name for s in manifest.shards if s.name not in finished]
-    damaged = [
-        name
-        for name, shard in finished.items()
-        if files.sha256(os.path.join(directory, name)) != (shard.sha256, shard.size)
-    ]
-    intact = [shard for name, shard in finished.items() if name not in damaged]
+    damaged, intact = [], []
+    for name, shard in finished.items():
+        try:
+            found = files.sha256(os.path.join(directory, name))
+        # Another process has removed it, to re-generate it.
+        except tf.errors.NotFoundError:
+            missing.append(name)
+            continue
+        if found == (shard.sha256, shard.size):
+            intact.append(shard)
+        else:
+            damaged.append(name)
     chosen = {}
     for shard, count in _spread(intact, 0 if manifest.imported else images):
         pairs = _first_pairs(directory, manifest, shard, min(count, shard.pairs))

@@ -42,7 +42,11 @@ def in_this_process(
     teacher = as_teacher(teacher)
     generator = teacher.generator(devices.open_devices(run), sampler, run)
     manifest = plan_pairs(teacher, config, sampler, run)
-    shard_index.forget(directory, manifest, remake)
+    # Another worker may have re-generated its own shards since they were checked.
+    own = set(manifest.shards[engine.worker_index :: engine.num_workers])
+    theirs = {shard.name for shard in manifest.shards if shard not in own}
+    mine = [name for name in remake if name not in theirs]
+    shard_index.forget(directory, manifest, mine)
     return writer.write_pairs(
         directory,
         manifest,

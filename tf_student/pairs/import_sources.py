@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_student.data import streams
 from tf_student.pairs import manifests
-from tf_student.runtime import paths
+from tf_student.runtime import files, paths
 from tf_student.runtime.errors import InputError, first_line
 
 # Names of the original project's arrays: noise and images of a part of the pairs.
@@ -36,6 +36,11 @@ class NumpyPairs:
     """
 
     def __init__(self, directory: str):
+        if files.is_remote(directory):
+            raise InputError(
+                "`import_from` must be a local folder for .npy files, which are mapped "
+                f"into memory. Received: import_from={directory}."
+            )
         self._directory = directory
         names = [
             match.group(1)

@@ -44,7 +44,7 @@ def make_pairs(
             pairs are held out as `count` says.
         sampler: solver and steps of the teacher's sampler.
         engine: which processes generate the pairs, and this worker's index.
-        remake: names of shards to re-generate although they exist.
+        remake: names of existing shards to re-generate; a worker takes its own.
         run: how to use the devices.
         progress: whether to draw a progress bar on stderr.
 

@@ -159,9 +159,7 @@ def forget(directory: str, manifest: manifests.Manifest, names: Iterable[str]) -
     for name in names:
         markers = [os.path.join(folder, f"{name}.json") for folder in _FOLDERS]
         for path in (name, *markers):
-            path = os.path.join(directory, path)
-            if tf.io.gfile.exists(path):
-                tf.io.gfile.remove(path)
+            leftovers.remove_path(os.path.join(directory, path))
 
 
 def _reopen(directory: str, manifest: manifests.Manifest) -> None:
@@ -170,8 +168,8 @@ def _reopen(directory: str, manifest: manifests.Manifest) -> None:
         path = os.path.join(directory, shard.name)
         if _has_full_size(directory, shard):
             mark_completed(directory, shard)
-        elif tf.io.gfile.exists(path):
-            tf.io.gfile.remove(path)
+        else:
+            leftovers.remove_path(path)
     blank = [dataclasses.replace(s, sha256="", size=0) for s in manifest.shards]
     manifests.write(directory, dataclasses.replace(manifest, shards=tuple(blank)))
 

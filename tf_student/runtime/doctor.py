@@ -135,6 +135,8 @@ def importable(name: str, module: str, remedy: str) -> Finding:
 
 def disk(directory: str) -> Finding:
     """Checks whether a directory, or its nearest existing parent, has enough space."""
+    if "://" in directory:
+        return Finding("disk", f"{directory} is remote: its space is unknown")
     directory = os.path.abspath(directory)
     while not os.path.exists(directory):
         directory = os.path.dirname(directory)

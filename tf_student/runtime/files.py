@@ -120,9 +120,14 @@ def _move_files(source: str, target: str, last: str) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Writes a text file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str, content: bytes) -> None:
+    """Writes a file atomically."""
     with replacing(path) as temporary:
-        with tf.io.gfile.GFile(temporary, "w") as file:
-            file.write(text)
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content)
 
 
 def write_json(path: str, value: Any) -> None:
@@ -135,9 +140,7 @@ def write_npz(path: str, arrays: Mapping[str, Any]) -> None:
     # zipfile seeks, which remote files do not support.
     content = io.BytesIO()
     np.savez(content, **arrays)
-    with replacing(path) as temporary:
-        with tf.io.gfile.GFile(temporary, "wb") as file:
-            file.write(content.getvalue())
+    write_bytes(path, content.getvalue())
 
 
 def read_json(path: str, *, infinity: bool = False) -> Any:

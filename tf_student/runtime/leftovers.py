@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
@@ -15,19 +16,33 @@ import tensorflow as tf
 from tf_student.runtime import atomic, paths
 from tf_student.runtime.errors import InputError
 
+# Seconds after which a temporary file counts as left behind where no lock tells whether
+# its process lives.
+_LONG = 24 * 3600.0
 
-def remove(directory: str, is_own: Callable[[str], object]) -> None:
+
+def remove(directory: str, is_own: Callable[[str], object], age: float = 0.0) -> None:
     """Removes temporary files and directories that killed processes left behind.
 
     Args:
         directory: where they are; it may be missing.
         is_own: whether the command writes a file or a directory of this final name.
             Temporary files of all other names stay.
+        age: seconds since their last change; later ones stay.
     """
     for name in paths.listdir(directory):
-        final = atomic.final_name(name)
-        if final and is_own(final):
-            remove_path(os.path.join(directory, name))
+        final, path = atomic.final_name(name), os.path.join(directory, name)
+        if final and is_own(final) and not (age and _is_younger(path, age)):
+            remove_path(path)
+
+
+def _is_younger(path: str, age: float) -> bool:
+    try:
+        changed = tf.io.gfile.stat(path).mtime_nsec / 1e9
+    except tf.errors.OpError:  # Another process has removed it.
+        return True
+    # Some file systems do not know it.
+    return not changed or time.time() - changed < age
 
 
 def remove_path(path: str) -> None:
@@ -87,23 +102,35 @@ def locked(directory: str) -> Iterator[None]:
     Raises:
         InputError: if another process holds the lock.
     """
-    with _lock(directory, fcntl.LOCK_EX) as others:
-        if others:
+    with _opened(directory) as descriptor:
+        if _lock(descriptor, fcntl.LOCK_EX) is False:
             raise InputError(f"Another process writes to {directory}.")
         yield
 
 
 @contextlib.contextmanager
-def shared(directory: str) -> Iterator[bool]:
+def shared(
+    directory: str, tidy: Callable[[float], object] = lambda age: None
+) -> Iterator[None]:
     """Holds a lock on a directory in which several processes may write at once.
 
-    Yields:
-        Whether no other process holds one, so that all temporary files are leftovers.
+    Args:
+        directory: where they write.
+        tidy: removes what dead processes left, if it is older than a number of seconds:
+            0 if no other process holds the lock, and a day if there are no locks, as on
+            object stores. It is not called if another process holds the lock.
     """
-    with _lock(directory, fcntl.LOCK_EX) as others:
-        alone = not others
-    with _lock(directory, fcntl.LOCK_SH):
-        yield alone
+    with _opened(directory) as descriptor:
+        alone = _lock(descriptor, fcntl.LOCK_EX)
+        # Before others can share the lock and write.
+        if alone is not False:
+            tidy(0.0 if alone else _LONG)
+        # Another process may hold the lock for a moment, to tidy.
+        for _ in range(50):
+            if _lock(descriptor, fcntl.LOCK_SH) is not False:
+                break
+            time.sleep(0.1)
+        yield
 
 
 @contextlib.contextmanager
@@ -114,27 +141,31 @@ def tidied(directory: str, is_own: Callable[[str], object]) -> Iterator[None]:
         directory: as for `remove`.
         is_own: as for `remove`.
     """
-    with shared(directory) as alone:
-        if alone:
-            remove(directory, is_own)
+    with shared(directory, lambda age: remove(directory, is_own, age)):
         yield
 
 
 @contextlib.contextmanager
-def _lock(directory: str, kind: int) -> Iterator[bool]:
-    """Yields whether another process holds a lock of the directory."""
+def _opened(directory: str) -> Iterator[int | None]:
+    """Yields a descriptor of a local directory, and None for any other."""
     if not os.path.isdir(directory):
-        yield False
+        yield None
         return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            others = False
-        except BlockingIOError:
-            others = True
-        except OSError:
-            others = False
-        yield others
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int | None, kind: int) -> bool | None:
+    """Takes a lock, or changes its kind; returns None where there are no locks."""
+    if descriptor is None:
+        return None
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -35,23 +35,24 @@ num_batch_threads {{ value: 2 }}
 """
 
 
-def numbers(base: str) -> list[int]:
-    """The existing versions in ascending order; other names are ignored.
+def numbers(base: str, form: str = SAVED_MODEL) -> list[int]:
+    """The existing versions in a format, ascending; other names are ignored.
 
     Also ignores versions that an export to an object store did not finish.
     """
-    return sorted(_names(base))
+    return sorted(_names(base, form))
 
 
-def directory_of(base: str, version: int) -> str:
+def directory_of(base: str, version: int, form: str = SAVED_MODEL) -> str:
     """The directory of a version, which may exist as `00000001`."""
-    return os.path.join(base, _names(base).get(version, str(version)))
+    name = _names(base, form).get(version, str(version))
+    return os.path.join(folder(base, form), name)
 
 
-def _names(base: str) -> dict[int, str]:
+def _names(base: str, form: str = SAVED_MODEL) -> dict[int, str]:
     """The names of the finished versions; servers accept zeros before a number."""
-    existing = set(paths.listdir(base))
-    names = set(filter(_is_number, existing)) - _unfinished(base, existing)
+    existing = set(paths.listdir(folder(base, form)))
+    names = set(filter(_is_number, existing)) - _unfinished(base, form, existing)
     return {int(name): name for name in sorted(names, key=len, reverse=True)}
 
 
@@ -60,14 +61,19 @@ def _is_number(name: str) -> bool:
     return name.isascii() and name.isdigit() and len(name) < 20
 
 
-def _unfinished(base: str, names: set[str]) -> set[str]:
+def _unfinished(base: str, form: str, names: set[str]) -> set[str]:
     """Versions of which only a part has left its temporary directory."""
     begun = {name.rpartition(atomic.MARK)[0] for name in names if atomic.MARK in name}
+    # A name that every version in the format has, or its ending.
+    last = _LAST_FILES.get(form) or ENDINGS[form]
     return {
         name
         for name in names & begun
         if _is_number(name)
-        and not tf.io.gfile.exists(os.path.join(base, name, LAST_FILE))
+        and not any(
+            file.endswith(last)
+            for file in paths.listdir(os.path.join(folder(base, form), name))
+        )
     }
 
 
@@ -112,7 +118,7 @@ def choose_number(base: str, version: int, name: str, forms: Collection[str]) ->
         raise InputError(f"`export_dir` must be a folder. Received: export_dir={base}.")
     highest = 0
     for form in forms:
-        existing = numbers(folder(base, form))
+        existing = numbers(base, form)
         unsettled = form == SAVED_MODEL and _is_unsettled(base, version)
         if version in existing and not unsettled:
             refuse_existing(folder(base, form), version)
@@ -127,8 +133,8 @@ def _check_name(base: str, name: str) -> None:
     if existing := numbers(base):
         others.add(metadata.read(directory_of(base, existing[-1])).name)
     for form, ending in ENDINGS.items():
-        if existing := numbers(folder(base, form)):
-            names = paths.listdir(directory_of(folder(base, form), existing[-1]))
+        if existing := numbers(base, form):
+            names = paths.listdir(directory_of(base, existing[-1], form))
             others |= {n.removesuffix(ending) for n in names if n.endswith(ending)}
     if others - {name}:
         raise InputError(
@@ -167,13 +173,13 @@ def _is_unsettled(base: str, version: int) -> bool:
 
 def remove_leftovers(base: str) -> None:
     """Removes what interrupted exports left behind."""
-    # Before the temporary directories, which tell them from finished versions.
-    for name in _unfinished(base, set(paths.listdir(base))):
-        leftovers.remove_path(os.path.join(base, name))
-    for form in (*ENDINGS, WEB):
-        leftovers.remove(folder(base, form), _is_number)
-    settings = {MODELS, BATCHING}
-    leftovers.remove(base, lambda name: name in settings or _is_number(name))
+    for form in (SAVED_MODEL, *ENDINGS, WEB):
+        directory = folder(base, form)
+        # Before the temporary directories, which tell them from finished versions.
+        for name in _unfinished(base, form, set(paths.listdir(directory))):
+            leftovers.remove_path(os.path.join(directory, name))
+        leftovers.remove(directory, _is_number)
+    leftovers.remove(base, {MODELS, BATCHING}.__contains__)
 
 
 def read_list(base: str) -> model_list.ModelList | None:

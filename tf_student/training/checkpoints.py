@@ -167,9 +167,11 @@ def _read_newest(
         InputError: if checkpoints exist and none can be read.
     """
     first_error, found = None, checkpoints.newest_first()
-    done = max(map(step_of, found[:1]), default=0)
-    newer = [path for path in interim.newest_first() if step_of(path) > done]
-    for path in (*newer, *found):
+    for path in interim.newest_first():
+        older = [i for i, p in enumerate(found) if step_of(p) < step_of(path)]
+        if older or not found:
+            found.insert(min(older, default=0), path)
+    for path in found:
         try:
             read(path)
         # TensorFlow raises an IndexError for a truncated file, an OpError for a flipped

@@ -102,7 +102,7 @@ class MatchTask:
         return streams.untuned(zipped.map(_flat))
 
     def _random(self, start: int, part: streams.Part) -> tf.data.Dataset:
-        positions = tf.data.Dataset.range(start, streams.FOREVER)
+        positions = tf.data.Dataset.range(start, tf.int64.max)
         shape, classes = self.start.image_shape, self.start.classes
 
         def draw(position):

@@ -119,11 +119,12 @@ def _apply(phase: Phase, grads: list[tf.Tensor]) -> tf.Tensor:
     """Updates the network of a phase; returns the norm of its gradients."""
     network, optimizer = phase.learner
     norm = tf.linalg.global_norm(grads)
+    # Of these gradients: the update may change it.
+    scale = optimizer.scale_loss(1.0)
     if phase.clip_norm:
-        limit = optimizer.scale_loss(phase.clip_norm)
-        grads, _ = tf.clip_by_global_norm(grads, limit, norm)
+        grads, _ = tf.clip_by_global_norm(grads, phase.clip_norm * scale, norm)
     optimizer.apply(grads, network.trainable_variables)
-    return norm / optimizer.scale_loss(1.0)
+    return norm / scale
 
 
 def _make_gradients(
