@@ -4,6 +4,7 @@ import gc
 import os
 import pickle
 import shutil
+import signal
 from pathlib import Path
 from unittest import mock
 
@@ -18,6 +19,11 @@ tf.config.set_logical_device_configuration(
     _CPU, [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+
+# Shells start background jobs, and so their children, with an interrupt key that is
+# ignored. Tests interrupt their children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tracing makes millions of objects that stay.
 gc.set_threshold(50_000, 20, 50)
