@@ -148,10 +148,9 @@ def read(path: pathlib.Path) -> dict:
     """Reads a file of `measure`."""
     try:
         content = json.loads(path.read_text())
-        return {
-            **content,
-            "ratios": {k: Ratio(**v) for k, v in content["ratios"].items()},
-        }
+        ratios = {k: Ratio(**v) for k, v in content["ratios"].items()}
+        described = {key: content[key] for key in ("machine", "versions")}
+        return {**described, "ratios": ratios}
     except (OSError, ValueError, TypeError, KeyError) as problem:
         sys.exit(f"run.py: {path} is not a file of results: {problem}")
 

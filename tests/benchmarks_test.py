@@ -51,7 +51,9 @@ def test_other_machines_and_ratios_are_named(tmp_path):
     assert f"{'b':50} only in the second file" in done.stdout
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"ratios": {"op": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"ratios": {"op": 1}}', '{"ratios": {}}']
+)
 def test_a_wrong_file_is_named(tmp_path, text):
     wrong = tmp_path / "wrong.json"
     wrong.write_text(text)
