@@ -1,5 +1,6 @@
 """Residual blocks and attention."""
 
+import functools
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
-from tf_student.models.layers import GroupNormSiLU, conv, dense, register
+from tf_student.models.layers import GroupNormSiLU, built, conv, dense, register
 from tf_student.models.resampling import Downsample, Upsample, doubled, halved
 
 _RESAMPLE = {"down": halved, "up": doubled}
@@ -51,11 +52,12 @@ class ResBlock(keras.layers.Layer):
         self.epsilon, self.dropout = epsilon, dropout
         self.scale_shift, self.resample = scale_shift, resample
         policy = self.dtype_policy
-        self.norm_0 = GroupNormSiLU(groups, epsilon, dtype=policy)
-        self.conv_0 = conv(filters, 3, policy)
-        self.time = dense(filters * (2 if scale_shift else 1), policy)
-        self.norm_1 = GroupNormSiLU(groups, epsilon, dtype=policy)
-        self.conv_1 = conv(filters, 3, policy, zero=True)
+        norm = functools.partial(GroupNormSiLU, groups, epsilon, dtype=policy)
+        self.norm_0 = norm(name="norm_0")
+        self.conv_0 = conv(filters, 3, policy, name="conv_0")
+        self.time = dense(filters * (2 if scale_shift else 1), policy, name="time")
+        self.norm_1 = norm(name="norm_1")
+        self.conv_1 = conv(filters, 3, policy, zero=True, name="conv_1")
         self.shortcut = None
 
     # Keras matches these shapes to the arguments of `call` by their names.
@@ -67,8 +69,8 @@ class ResBlock(keras.layers.Layer):
         self.norm_1.build(inner)
         self.conv_1.build(inner)
         if x_shape[-1] != self.filters:
-            self.shortcut = conv(self.filters, 1, self.dtype_policy)
-            self.shortcut.build(x_shape)
+            shortcut = conv(self.filters, 1, self.dtype_policy, name="shortcut")
+            self.shortcut = built(shortcut, x_shape)
 
     def call(self, x, temb, training=False, seed=None):
         h = self.norm_0(x)
@@ -140,13 +142,17 @@ class SelfAttention(keras.layers.Layer):
         channels, policy = input_shape[-1], self.dtype_policy
         self.norm = None
         if self.normalized:
-            self.norm = GroupNormSiLU(self.groups, self.epsilon, "none", dtype=policy)
+            self.norm = GroupNormSiLU(
+                self.groups, self.epsilon, "none", dtype=policy, name="norm"
+            )
             self.norm.build(input_shape)
         # One product computes q, k and v. Their joint kernel has a fan average of 2
         # channels; a scale of 2 gives each of them the variance of its own kernel.
         initializer = keras.initializers.VarianceScaling(2.0, "fan_avg", "uniform")
-        self.qkv = dense(3 * channels, policy, kernel_initializer=initializer)
-        self.out = dense(channels, policy, kernel_initializer="zeros")
+        self.qkv = dense(
+            3 * channels, policy, kernel_initializer=initializer, name="qkv"
+        )
+        self.out = dense(channels, policy, kernel_initializer="zeros", name="out")
         for layer in (self.qkv, self.out):
             layer.build(input_shape)
 
@@ -188,8 +194,9 @@ class SelfAttention(keras.layers.Layer):
 def make_block(
     block: plan.Block, config: UNetConfig, policy: Any
 ) -> keras.layers.Layer:
-    """The built layer of a block of the plan."""
+    """The built layer of a block of the plan, with the block's path as its name."""
     norm = (config.groups, config.norm_epsilon)
+    named = {"dtype": policy, "name": block.path}
     shape = (None, block.size, block.size, block.inputs)
     if block.is_residual:
         residual = ResBlock(
@@ -198,16 +205,14 @@ def make_block(
             config.dropout,
             config.scale_shift,
             block.resamples,
-            dtype=policy,
+            **named,
         )
-        residual.build(shape, (None, 4 * config.base_width))
-        return residual
+        return built(residual, shape, (None, 4 * config.base_width))
     layer: keras.layers.Layer
     if block.kind == "attention":
-        layer = SelfAttention(*norm, block.heads, block.normalized, dtype=policy)
+        layer = SelfAttention(*norm, block.heads, block.normalized, **named)
     elif block.kind == "downsample":
-        layer = Downsample(config.symmetric_padding, dtype=policy)
+        layer = Downsample(config.symmetric_padding, **named)
     else:
-        layer = Upsample(dtype=policy)
-    layer.build(shape)
-    return layer
+        layer = Upsample(**named)
+    return built(layer, shape)

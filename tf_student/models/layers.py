@@ -43,6 +43,12 @@ def dense(units: int, dtype: Any, **kwargs: Any) -> keras.layers.Dense:
     return keras.layers.Dense(units, dtype=dtype, **kwargs)
 
 
+def built(layer: keras.layers.Layer, *shapes: tuple[int | None, ...]) -> Any:
+    """Creates the layer's variables for these shapes of inputs; returns the layer."""
+    layer.build(*shapes)
+    return layer
+
+
 @register
 class TimestepEmbedding(keras.layers.Layer):
     """Sinusoids of the time step, then two dense layers (DDPM, app. B).
@@ -69,8 +75,9 @@ class TimestepEmbedding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.width, self.cosine_first = width, cosine_first
         self.frequency_shift = frequency_shift
-        self.dense_0 = dense(4 * width, self.dtype_policy, activation="silu")
-        self.dense_1 = dense(4 * width, self.dtype_policy)
+        policy = self.dtype_policy
+        self.dense_0 = dense(4 * width, policy, activation="silu", name="dense_0")
+        self.dense_1 = dense(4 * width, policy, name="dense_1")
 
     def build(self, input_shape):
         self.dense_0.build((None, self.width))

@@ -45,7 +45,12 @@ class Downsample(keras.layers.Layer):
 
     def build(self, input_shape):
         self.conv = conv(
-            input_shape[-1], 3, self.dtype_policy, strides=2, padding="valid"
+            input_shape[-1],
+            3,
+            self.dtype_policy,
+            strides=2,
+            padding="valid",
+            name="conv",
         )
         self.conv.build(input_shape)
 
@@ -74,7 +79,7 @@ class Upsample(keras.layers.Layer):
     resample = "up"
 
     def build(self, input_shape):
-        self.conv = conv(input_shape[-1], 3, self.dtype_policy)
+        self.conv = conv(input_shape[-1], 3, self.dtype_policy, name="conv")
         self.conv.build(self.compute_output_shape(input_shape))
 
     def call(self, x):

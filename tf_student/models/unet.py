@@ -14,7 +14,7 @@ import tensorflow as tf
 from tf_student.architecture import plan
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.models.blocks import ResBlock, make_block
-from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, conv
+from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, built, conv
 from tf_student.runtime.options import from_dict, to_dict
 
 _Run = Callable[[list[keras.layers.Layer], tf.Tensor], tf.Tensor]
@@ -106,17 +106,16 @@ class UNet(keras.Model):
 
     def _make_layers(self) -> None:
         config, policy, size = self.config, self.dtype_policy, self.config.image_size
-        self.embedding = TimestepEmbedding(
-            config.base_width, config.cosine_first, config.frequency_shift, dtype=policy
-        )
-        self.embedding.build((None,))
+        width = config.base_width
+        sinusoids = (config.cosine_first, config.frequency_shift)
+        embedding = TimestepEmbedding(width, *sinusoids, dtype=policy, name="embedding")
+        self.embedding = built(embedding, (None,))
         if config.classes:
-            self.class_table = keras.layers.Embedding(
-                config.label_rows, 4 * config.base_width, dtype=policy
-            )
-            self.class_table.build((None,))
-        self.stem = conv(config.base_width, 3, policy)
-        self.stem.build((None, size, size, config.channels))
+            named = {"dtype": policy, "name": "class_table"}
+            table = keras.layers.Embedding(config.label_rows, 4 * width, **named)
+            self.class_table = built(table, (None,))
+        stem = conv(width, 3, policy, name="stem")
+        self.stem = built(stem, (None, size, size, config.channels))
         self.down: list[list[keras.layers.Layer]] = []
         self.middle: list[keras.layers.Layer] = []
         self.up: list[list[keras.layers.Layer]] = []
@@ -128,10 +127,10 @@ class UNet(keras.Model):
             else:
                 (self.down if side == "down" else self.up).append(layers)
         top = (None, size, size, config.widths[0])
-        self.norm = GroupNormSiLU(config.groups, config.norm_epsilon, dtype=policy)
-        self.norm.build(top)
-        self.head = conv(config.output_channels, 3, policy, zero=True)
-        self.head.build(top)
+        norm = (config.groups, config.norm_epsilon)
+        self.norm = built(GroupNormSiLU(*norm, dtype=policy, name="norm"), top)
+        head = conv(config.output_channels, 3, policy, zero=True, name="head")
+        self.head = built(head, top)
 
     def call(self, x, t, labels=None, training=False, seed=None):
         return self.with_features(x, t, labels, training, seed)[0]
