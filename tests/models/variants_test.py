@@ -52,6 +52,13 @@ def test_variables_are_those_of_the_plan(options):
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=lambda o: ",".join(o))
+def test_keras_paths_are_those_of_the_plan(options):
+    unet = make(**options)
+    for path, variable in unet.named_variables().items():
+        assert variable.path.replace("/", ".") == path
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda o: ",".join(o))
 def test_keras_saves_and_loads_it(options, tmp_path):
     unet = make(**options)
     unet.save(tmp_path / "unet.keras")
