@@ -206,6 +206,8 @@ class UNet(keras.Model):
     ) -> _Run:
         """A function that applies the layers of a stage in turn."""
         temb, numbers = self._embed(t, labels), itertools.count(1)
+        if not (training and self.config.dropout):
+            seed = None  # Saves the operations that derive a seed for each block.
 
         def run(layers, x):
             for layer in layers:
