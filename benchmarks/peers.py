@@ -55,7 +55,8 @@ class Peer:
         """Runs a case once.
 
         Returns:
-            `seconds`, and `peak`, the largest resident memory of the process in bytes.
+            `seconds`; `peak`, the largest resident memory of the process in bytes; and
+            `added`, by how much it exceeds that of the imported libraries.
         """
         self._process.stdin.write(json.dumps({"peer": self.name, **case}) + "\n")
         self._process.stdin.flush()
@@ -70,27 +71,37 @@ class Peer:
         self._process.wait()
 
 
-def serve(make: Callable[[dict], Callable[[], object]]) -> None:
+def serve(
+    make: Callable[[dict], Callable[[], object]],
+    libraries: Callable[[dict], object] = lambda case: None,
+) -> None:
     """Reads cases from stdin, one JSON object in each line, and writes measurements.
 
     Args:
         make: returns the function to time for a case, which runs twice for warm-up. It
             is called again only if the case changes.
+        libraries: imports the libraries of a case.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print must not mix with the answers.
-    last = run = None
+    last = run = before = None
     for line in sys.stdin:
         if line != last:
+            libraries(json.loads(line))
+            before = _peak() if before is None else before
             last, run = line, make(json.loads(line))
             run()
             run()
         start = time.perf_counter()
         run()
         seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        measurement = {"seconds": seconds, "peak": peak}
+        peak = _peak()
+        measurement = {"seconds": seconds, "peak": peak, "added": peak - before}
         print(json.dumps(measurement), file=answers, flush=True)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def alternate(peers: list[Peer], case: dict, rounds: int) -> dict[str, dict]:
@@ -103,6 +114,7 @@ def alternate(peers: list[Peer], case: dict, rounds: int) -> dict[str, dict]:
         name: {
             "seconds": min(each["seconds"] for each in values),
             "peak": max(each["peak"] for each in values),
+            "added": max(each["added"] for each in values),
         }
         for name, values in measurements.items()
     }

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_student.architecture import memory, plan
+from tf_student.architecture import arithmetic, memory, plan
 from tf_student.architecture.unet_config import UNetConfig
 from tf_student.convert import rows, sources
 from tf_student.diffusion import schedules
@@ -41,6 +41,7 @@ def training(
         "bytes of memory on each device (about)": peak
         + _on_the_host(1, int(run.recompute)),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
+        **_operations(unet, 3 * train.steps * train.batch_size),
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
     }
 
@@ -72,10 +73,28 @@ def matching(
     del cost["network calls (images, forward and backward)"]
     return {
         **cost,
+        **_operations(unet, _matching_passes(match) * train.steps * train.batch_size),
         "bytes of memory on each device (about)": peak + _on_the_host(3, recomputed),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
+
+
+def _matching_passes(match: MatchConfig) -> int:
+    """How often an image passes a network in a step; going back counts twice.
+
+    It counts once for a network that is not trained.
+    """
+    # Student and fake score there and back, and the teacher and the fake score once.
+    passes = 3 + 3 + 1 + 1
+    passes += 2 * (match.objective == "sid") + 4 * (match.fake_updates - 1)
+    return passes + 3 * (match.regression > 0) + 4 * (match.adversarial > 0)
+
+
+def _operations(unet: UNetConfig, passes: int) -> dict[str, int]:
+    """The arithmetic of so many forward passes of one image, to three digits."""
+    operations = 2 * arithmetic.multiply_adds(unet) * passes
+    return {"floating-point operations (about)": int(float(f"{operations:.3g}"))}
 
 
 def _gpus() -> int:
@@ -118,6 +137,7 @@ def sampling(
         "images": count,
         "network calls for an image": calls,
         "network calls": calls * count,
+        **_operations(unet, calls * count),
     }
 
 
