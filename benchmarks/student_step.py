@@ -24,20 +24,22 @@ def make_step(
     *,
     xla: bool = False,
     recompute: bool = False,
+    replicas: int = 1,
 ) -> Callable[[], float]:
-    """Builds a training step on one CPU device, with the L1 loss.
+    """Builds a training step on CPU devices, with the L1 loss.
 
     Args:
         config: the architecture; weights are random.
         train: batch size and optimizer.
         xla: whether to compile with XLA.
         recompute: whether to use gradient checkpointing.
+        replicas: number of devices, each of which gets a part of the batch.
 
     Returns:
         A function that takes a step on a constant batch and returns the loss when the
         step is done. The first call traces the step.
     """
-    strategy = devices.make_strategy(["CPU:0"])
+    strategy = devices.make_strategy([f"CPU:{i}" for i in range(replicas)])
     state = TrainState(
         strategy, lambda: Student(UNet(config, recompute=recompute)), train
     )
@@ -53,7 +55,10 @@ def make_step(
         xla=xla,
     )
     z = tf.random.normal([train.batch_size, *config.image_shape])
-    pair = z, images.to_uint8(z)
+    parts = [(part, images.to_uint8(part)) for part in tf.split(z, replicas)]
+    pair = strategy.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group]
+    )
     return lambda: float(step(pair, tf.constant(0.0)).values["loss"])
 
 
