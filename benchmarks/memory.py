@@ -24,7 +24,7 @@ CASES = "digits:128,cifar10:8,cifar10:16,celeba64:4,lsun_bedroom:1"
 
 
 def measure(name: str, images: int, recompute: bool, objective: str) -> None:
-    """Prints the bytes that two training steps add to the process."""
+    """Prints the bytes that seven training steps add to the process."""
     import dataclasses
     import resource
 
@@ -43,7 +43,7 @@ def measure(name: str, images: int, recompute: bool, objective: str) -> None:
         )
     else:
         step = student_step.make_step(preset.unet, train, recompute=recompute)
-    for _ in range(2):
+    for _ in range(7):
         step()
     print(peak() - before)
 
@@ -51,8 +51,11 @@ def measure(name: str, images: int, recompute: bool, objective: str) -> None:
 def compute(config: UNetConfig, images: int, recompute: bool, objective: str) -> int:
     """The estimate of the library for a CPU."""
     if not objective:
-        step = memory.training(config, images, recompute=recompute)
-        return step + memory.runtime(1, recomputed=int(recompute))
+        weights, step = (
+            memory.training(config, n, recompute=recompute) for n in (0, images)
+        )
+        recomputed, of_images = int(recompute), step - weights
+        return step + memory.runtime(1, of_images=of_images, recomputed=recomputed)
     through = objective == "sid"
     step = memory.matching(config, images, through_teacher=through, recompute=recompute)
     return step + memory.runtime(3, recomputed=recompute * (3 if through else 2))

@@ -30,16 +30,15 @@ def training(
     count = memory.parameters(unet)
     devices = max(1, _gpus())
     batch = -(-train.batch_size // (devices * run.accumulate))
-    peak = memory.training(
-        unet, batch, half=run.dtype != "float32", recompute=run.recompute
-    )
+    options = {"half": run.dtype != "float32", "recompute": run.recompute}
+    weights, peak = (memory.training(unet, n, **options) for n in (0, batch))
     return {
         "parameters": count,
         "steps": train.steps,
         "images in a step": train.batch_size,
         "images that a device holds at once": batch,
         "bytes of memory on each device (about)": peak
-        + _on_the_host(1, int(run.recompute)),
+        + _on_the_host(1, peak - weights, int(run.recompute)),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         **_operations(unet, 3 * train.steps * train.batch_size),
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
@@ -74,7 +73,7 @@ def matching(
     return {
         **cost,
         **_operations(unet, _matching_passes(match) * train.steps * train.batch_size),
-        "bytes of memory on each device (about)": peak + _on_the_host(3, recomputed),
+        "bytes of memory on each device (about)": peak + _on_the_host(3, 0, recomputed),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
@@ -101,9 +100,11 @@ def _gpus() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _on_the_host(networks: int, recomputed: int) -> int:
+def _on_the_host(networks: int, of_images: int, recomputed: int) -> int:
     """What a step needs besides on the CPU, if the CPU is the device."""
-    return 0 if _gpus() else memory.runtime(networks, recomputed=recomputed)
+    if _gpus():
+        return 0
+    return memory.runtime(networks, of_images=of_images, recomputed=recomputed)
 
 
 def online(

@@ -16,7 +16,10 @@ _MATCHING_COPIES = 4
 
 # Bytes of TensorFlow's runtime and of the graphs of a step: first those of any step,
 # then those of each of its networks. Measured by `benchmarks/memory.py`.
-_RUNTIME, _GRAPHS = 2**30 // 10, 2**30 // 10
+_RUNTIME, _GRAPHS = 13 * 2**30 // 100, 2**30 // 10
+# Part of the images' bytes that glibc loses in gaps between blocks during the first
+# steps. Measured by `benchmarks/costs.py`.
+_GAPS = 0.3
 
 
 def parameters(config: UNetConfig) -> int:
@@ -87,7 +90,7 @@ def matching(
     return weights + images * values * (2 if half else 4)
 
 
-def runtime(networks: int, *, recomputed: int = 0) -> int:
+def runtime(networks: int, *, of_images: int = 0, recomputed: int = 0) -> int:
     """Estimates the bytes of the host's memory that a step needs besides.
 
     These are TensorFlow's runtime and the step's graphs. Where the device is the CPU,
@@ -95,10 +98,12 @@ def runtime(networks: int, *, recomputed: int = 0) -> int:
 
     Args:
         networks: the number of networks in the step: 1, and 3 for matching.
+        of_images: the bytes of the step that grow with the number of images, for one
+            network; matching, whose phases use the same memory in turn, has no gaps.
         recomputed: how many of them use gradient checkpointing, which adds a second
             forward pass to a network's graph.
     """
-    return _RUNTIME + (networks + recomputed) * _GRAPHS
+    return _RUNTIME + (networks + recomputed) * _GRAPHS + int(_GAPS * of_images)
 
 
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
