@@ -91,7 +91,7 @@ def _matching_passes(match: MatchConfig) -> int:
 
 
 def _operations(unet: UNetConfig, passes: int) -> dict[str, int]:
-    """The arithmetic of so many forward passes of one image, to three digits."""
+    """The operations of a number of forward passes of one image, to three digits."""
     operations = 2 * arithmetic.multiply_adds(unet) * passes
     return {"floating-point operations (about)": int(float(f"{operations:.3g}"))}
 

@@ -37,7 +37,7 @@ def update(
     Raises:
         ValueError: if the numbers of variables differ.
     """
-    values = [[v.value for v in these] for these in (ema_variables, variables)]
+    values = [[v.value for v in group] for group in (ema_variables, variables)]
     # One call for all variables: each call costs milliseconds of tracing.
     args = (*values, 1.0 - decay)
     strategy.extended.update(values[0][0], _assign, args=args, group=False)
