@@ -14,6 +14,7 @@ Names are imported when they are first used, and TensorFlow with them.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tf_student.runtime import onednn
 from tf_student.runtime.keras_registration import register_on_import
 from tf_student.runtime.version import __version__
 
@@ -153,4 +154,5 @@ def __dir__() -> list[str]:
     return __all__
 
 
+onednn.use_by_default()
 register_on_import()

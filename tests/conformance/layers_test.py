@@ -60,6 +60,7 @@ CASES = [
     Case("time", lambda **k: layers.TimestepEmbedding(8, **k), (STEP,)),
     Case("norm", lambda **k: layers.GroupNormSiLU(4, **k), (FEATURES,)),
     Case("norm_bias", lambda **k: layers.GroupNormSiLU(4, **k), (FEATURES, (8,))),
+    Case("conv", lambda **k: layers.Conv2D(4, 3, **k), (FEATURES,)),
     Case("block", lambda **k: blocks.ResBlock(8, 4, **k), (FEATURES, TEMB)),
     Case("wider_block", lambda **k: blocks.ResBlock(12, 4, **k), (FEATURES, TEMB)),
     Case("attention", lambda **k: blocks.SelfAttention(4, **k), (FEATURES,)),

@@ -16,12 +16,12 @@ _RESAMPLE = {"down": halved, "up": doubled}
 
 @register
 class ResBlock(keras.layers.Layer):
-    """x + conv(dropout(norm(conv(norm(x)) + dense(silu(temb))))) (DDPM, app. B).
+    """x + conv(dropout(norm(conv(norm(x)) + dense(temb)))) (DDPM, app. B).
 
-    Call with `x` `[batch, height, width, channels]`, `temb` `[batch, features]` and,
-    when training with dropout, an int32 `seed` `[2]`; returns
-    `[batch, height, width, filters]`. If `filters` differs from the channels of x, the
-    shortcut is a 1x1 convolution.
+    Call with `x` `[batch, height, width, channels]`; `temb` `[batch, features]`, the
+    time embedding after SiLU, which is the same for all blocks; and, when training with
+    dropout, an int32 `seed` `[2]`. Returns `[batch, height, width, filters]`. If
+    `filters` differs from the channels of x, the shortcut is a 1x1 convolution.
 
     With `resample`, x and the input of the first convolution are halved by averaging or
     doubled by repetition (BigGAN's blocks, arXiv 2105.05233, sec. 3).
@@ -77,7 +77,7 @@ class ResBlock(keras.layers.Layer):
         if self.resample:
             h, x = (_RESAMPLE[self.resample](values) for values in (h, x))
         h = self.conv_0(h)
-        time = self.time(tf.nn.silu(temb))
+        time = self.time(temb)
         if self.scale_shift:
             h = self.norm_1(h, scale_shift=time)
         else:

@@ -18,6 +18,7 @@ from tf_student.models.layers import GroupNormSiLU, TimestepEmbedding, built, co
 from tf_student.runtime.options import from_dict, to_dict
 
 _Run = Callable[[list[keras.layers.Layer], tf.Tensor], tf.Tensor]
+_fold_in = tf.random.experimental.stateless_fold_in
 # The options that the constructor does not list.
 _OTHERS = [f.name for f in dataclasses.fields(UNetConfig) if f.metadata["added"]]
 
@@ -187,7 +188,7 @@ class UNet(keras.Model):
         return x, skips, [*features, x]
 
     def _embed(self, t: tf.Tensor, labels: tf.Tensor | None) -> tf.Tensor:
-        """The embedding of time step and class."""
+        """SiLU of the embedding of time step and class, the input of every block."""
         if (labels is None) == bool(self.config.classes):
             expected = "be given" if self.config.classes else "not be given"
             raise ValueError(
@@ -195,7 +196,9 @@ class UNet(keras.Model):
                 f"classes. Received: labels={labels}."
             )
         temb = self.embedding(t)
-        return temb if labels is None else temb + self.class_table(labels)
+        if labels is not None:
+            temb += self.class_table(labels)
+        return tf.nn.silu(temb)
 
     def _runner(
         self,
@@ -213,8 +216,9 @@ class UNet(keras.Model):
             for layer in layers:
                 options, inputs = {}, (x,)
                 if isinstance(layer, ResBlock):
-                    block_seed = _fold_in(seed, next(numbers))
-                    options = dict(training=training, seed=block_seed)
+                    options = {"training": training}
+                    if seed is not None:
+                        options["seed"] = _fold_in(seed, next(numbers))
                     inputs = (x, temb)
                 call = functools.partial(layer, **options)
                 if training and self.recompute:
@@ -291,10 +295,3 @@ def _resamples(layers: list[keras.layers.Layer]) -> bool:
 
 def _stage(block: plan.Block) -> tuple[str, int | None]:
     return block.side, block.stage
-
-
-def _fold_in(seed: tf.Tensor | None, block: int) -> tf.Tensor | None:
-    """The seed of a block; None without a seed."""
-    if seed is None:
-        return None
-    return tf.random.experimental.stateless_fold_in(seed, block)

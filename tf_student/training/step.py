@@ -111,6 +111,8 @@ def _make_replica_step(
 
 def _all_reduced(context: tf.distribute.ReplicaContext, sums: Sums) -> Sums:
     """The sums over all replicas, which one reduction computes."""
+    if context.num_replicas_in_sync == 1:
+        return sums
     reduced = context.all_reduce("SUM", tf.nest.flatten(sums))
     return tf.nest.pack_sequence_as(sums, reduced)
 
@@ -148,13 +150,16 @@ def _make_gradients(
         grads = [tf.convert_to_tensor(gradient) for gradient in grads]
         return ({"loss": value, **values}, grads), dict(found.carried)
 
-    @tf.function(autograph=False, jit_compile=xla, reduce_retracing=True)
     def gradients(batch, carried, seed):
         if parts == 1:
             return of_part(batch, carried, seed)
         return _over_parts(of_part, (batch, carried), seed, parts)
 
-    return gradients
+    if not xla:
+        return gradients
+    return tf.function(
+        gradients, autograph=False, jit_compile=True, reduce_retracing=True
+    )
 
 
 def _over_parts(
