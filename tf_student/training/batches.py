@@ -45,11 +45,11 @@ def distribute(
             f"accumulate={parts}, batch_size={batch_size}, replicas={replicas}."
         )
 
+    @tf.autograph.experimental.do_not_convert  # Converting takes up to a second.
     def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        size = context.get_per_replica_batch_size(batch_size)
         workers = context.num_input_pipelines
         part = Part(batch_size // workers, context.input_pipeline_id, workers)
-        batches = examples(part).batch(size, drop_remainder=True)
-        return batches.prefetch(2 * replicas // workers)
+        batched = examples(part).batch(batch_size // replicas, drop_remainder=True)
+        return batched.prefetch(2 * replicas // workers)
 
     return strategy.distribute_datasets_from_function(batches)

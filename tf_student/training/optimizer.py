@@ -165,5 +165,7 @@ def make_optimizer(
         beta_1=config.beta_1,
         beta_2=config.beta_2,
         epsilon=config.adam_epsilon,
+        # TensorFlow compiles a kernel for each new name of a variable.
+        name="adam",
     )
     return ReplicaSummedLossScale(adam) if scaled else adam
