@@ -95,14 +95,15 @@ def _make_replica_step(
         seed = _fold_in(_fold_in(seed, step), context.replica_id_in_sync_group)
         # The argument is not on the replica's device, so it cannot be summed itself.
         outcome = Outcome({}, context.all_reduce("SUM", tf.identity(stop)))
-        carried = {}
+        carried, done = {}, []
         for phase, gradients in zip(phases, functions, strict=True):
-            sums, more = gradients(batch, carried, seed)
+            # Phases that were computed in parallel would all need their memory at once.
+            with tf.control_dependencies(done):
+                sums, more = gradients(batch, carried, seed)
             values, grads = _all_reduced(context, sums)
             values["gradient_norm"] = _apply(phase, grads)
-            # Phases that were computed in parallel would all need their memory at once.
-            with tf.control_dependencies([values["gradient_norm"]]):
-                carried = tf.nest.map_structure(tf.identity, {**carried, **more})
+            done = [values["gradient_norm"]]
+            carried |= more
             outcome.values.update({phase.metric(k): v for k, v in values.items()})
         return outcome
 
