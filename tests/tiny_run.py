@@ -32,7 +32,7 @@ TINY = dataclasses.replace(
     teacher=_TRAIN,
     distill=DistillConfig("l1"),
     student=_TRAIN,
-    match=MatchConfig(fake_learning_rate=1e-3),
+    match=MatchConfig(fake_learning_rate=1e-3, regression=0.05),
     matching=dataclasses.replace(_TRAIN, learning_rate=1e-4),
     sampler=SamplerConfig("uniform", 3),
     pairs=PairsConfig(pairs=60, held_out_pairs=20, shard_pairs=32),

@@ -54,7 +54,7 @@ def run_demo(
     >>> evaluation = run_demo("runs/demo", preset=tiny, run=RunConfig(device_batch=32))
     """
     teacher, pairs, student = _train(directory, preset, run, progress)
-    matched = _match(teacher, student, directory, preset, run, progress)
+    matched = _match(teacher, pairs, student, directory, preset, run, progress)
     _draw(teacher, student, matched, directory, preset, run)
     evaluation = evaluate(
         teacher,
@@ -112,6 +112,7 @@ def _train(
 
 def _match(
     teacher: Teacher,
+    pairs: PairSet,
     student: Student,
     directory: str,
     preset: Preset,
@@ -123,6 +124,7 @@ def _match(
         student,
         os.path.join(directory, "matched"),
         config=preset.match,
+        pairs=pairs,
         train=preset.matching,
         log=preset.log,
         run=run,

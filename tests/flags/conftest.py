@@ -169,6 +169,7 @@ def disturbed(pool, chain, disturbed_directory):
         place,
         teacher,
         f"--student_dir={chain.work}/student",
+        f"--pairs_dir={chain.work}/pairs",
         *MATCH,
     )
     online = pool.submit(

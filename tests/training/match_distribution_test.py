@@ -29,7 +29,8 @@ def _match(demo_run, directory, *, config=TINY.match, run=RUN, **options):
     """Matches the demo's student; options of `TrainConfig` may be changed."""
     known = ("teacher", "student", "pairs", "real", "quality", "log")
     given = {name: options.pop(name) for name in known if name in options}
-    inputs = {"teacher": demo_run.teacher, "student": demo_run.student, "log": TINY.log}
+    inputs = {"teacher": demo_run.teacher, "student": demo_run.student}
+    inputs |= {"pairs": demo_run.pairs, "log": TINY.log}
     return match_distribution(
         directory=str(directory),
         config=config,
@@ -255,10 +256,9 @@ def test_pairs_of_another_teacher_are_an_error(demo_run, tmp_path):
 @pytest.mark.parametrize(
     ("config", "given", "message"),
     [
-        (MatchConfig(regression=1.0), {}, "`pairs` must be given with regression"),
+        (TINY.match, {"pairs": None}, "`pairs` must be given with regression"),
         (MatchConfig(adversarial=1.0), {}, "`real` must be given with adversarial"),
         (MatchConfig(keep="fid"), {}, "`quality` must be given with keep=fid"),
-        (MatchConfig(), {"pairs": "a"}, "`pairs` must not be given without regression"),
         (MatchConfig(), {"real": "digits"}, "`real` must not be given without advers"),
     ],
 )

@@ -59,7 +59,8 @@ def match_distribution(
         student: a student of it or its run directory, which `distill` wrote.
         directory: gets `model.keras`, checkpoints, metrics and image grids.
         config: the objective, and which weights to keep.
-        pairs: pairs or their directory, for `config.regression`; closed at the end.
+        pairs: pairs or their directory, for `config.regression`, which closes them at
+            the end; without it they are not used.
         real: real images, or the name of their dataset, for `config.adversarial`.
         quality: for `config.keep="fid"`, such as `ImageQuality("cifar10")`.
         train: batch size, steps and optimizer of the student.
@@ -96,8 +97,9 @@ class _Inputs:
     quality: Quality | None
 
     def __post_init__(self):
+        if self.config.regression and self.pairs is None:
+            raise InputError("`pairs` must be given with regression above 0.")
         needs = {
-            "pairs": ("regression above 0", self.config.regression > 0),
             "real": ("adversarial above 0", self.config.adversarial > 0),
             "quality": ("keep=fid", self.config.keep == "fid"),
         }
@@ -109,7 +111,7 @@ class _Inputs:
 
     def open_pairs(self, teacher: Teacher) -> Pairs | None:
         """The pairs, which must be those of the teacher."""
-        if self.pairs is None:
+        if self.pairs is None or not self.config.regression:
             return None
         pairs = PairSet(self.pairs) if isinstance(self.pairs, str) else self.pairs
         name = getattr(pairs, "directory", "`pairs`")
