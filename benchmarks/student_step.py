@@ -74,7 +74,7 @@ def make_matching_step(
     Args:
         config: the architecture; weights are random.
         train: batch size and optimizer of the student.
-        match: the objective.
+        match: the objective, and the weight of the regression on pairs.
         recompute: whether to use gradient checkpointing.
     """
     strategy = devices.make_strategy(["CPU:0"])
@@ -100,4 +100,7 @@ def make_matching_step(
         "z": tf.random.normal([*count, *shape]),
         "draws": match_draws.draw(key, shape, match, diffusion, count=count),
     }
+    if match.regression:
+        batch["pair_z"] = tf.random.normal([*count, *shape])
+        batch["pair_image"] = images.to_uint8(batch["pair_z"])
     return lambda: float(step(batch, tf.constant(0.0)).values["loss"])

@@ -59,11 +59,12 @@ def matching(
         unet,
         batch,
         through_teacher=match.objective == "sid",
+        regression=match.regression > 0,
         half=run.dtype != "float32",
         recompute=run.recompute,
     )
-    # DMD has no gradients through the teacher.
-    recomputed = run.recompute * (3 if match.objective == "sid" else 2)
+    networks, recomputed = graphs(match)
+    recomputed *= run.recompute
     # Forward: student, teacher, fake score, and again the fake score, which is trained.
     calls = 4 + 2 * (match.fake_updates - 1) + (match.regression > 0)
     calls += 2 * (match.adversarial > 0)
@@ -73,10 +74,18 @@ def matching(
     return {
         **cost,
         **_operations(unet, _matching_passes(match) * train.steps * train.batch_size),
-        "bytes of memory on each device (about)": peak + _on_the_host(3, 0, recomputed),
+        "bytes of memory on each device (about)": peak
+        + _on_the_host(networks, 0, recomputed),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
+
+
+def graphs(match: MatchConfig) -> tuple[int, int]:
+    """Returns how many networks a matching step has, and how many with gradients."""
+    second = int(match.regression > 0)
+    # DMD has no gradients through the teacher.
+    return 3 + second, (3 if match.objective == "sid" else 2) + second
 
 
 def _matching_passes(match: MatchConfig) -> int:

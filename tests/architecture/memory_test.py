@@ -99,3 +99,15 @@ def test_matching_without_gradients_of_the_teacher_by_hand():
     matching = memory.matching(config, 3, through_teacher=False)
     expected = 36 * memory.parameters(config) + one + 3 * 4 * (other - widest)
     assert matching == expected
+
+
+def test_regression_of_a_matched_student_stores_it_twice():
+    config = dataclasses.replace(TINY, dropout=0.0)
+    weights, gradients = memory.parameters(config), 3 * 4 * memory._gradients(config)
+    stored = memory.training(config, 3) - 20 * weights - gradients
+    sid, dmd = (
+        memory.matching(config, 3, through_teacher=sid, regression=True)
+        for sid in (True, False)
+    )
+    assert sid == 36 * weights + 4 * stored + gradients
+    assert dmd == 36 * weights + 2 * stored + gradients

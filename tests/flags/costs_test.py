@@ -1,3 +1,4 @@
+import pytest
 from tf_student.flags import costs
 
 from tests.networks import TINY
@@ -51,6 +52,14 @@ def test_matching_passes_an_image_through_three_networks():
     # SiD goes back through the teacher and the fake score as well.
     assert passes(objective="sid") == 3 + 3 + 2 + 2
     assert passes(objective="dmd", fake_updates=2) == 3 + 3 + 2 + 1 + 3
+    assert passes(objective="sid", regression=0.1) == 3 + 3 + 2 + 2 + 3
+
+
+@pytest.mark.parametrize(("objective", "networks"), [("sid", 3), ("dmd", 2)])
+def test_regression_calls_the_student_twice(objective, networks):
+    assert costs.graphs(MatchConfig(objective)) == (3, networks)
+    both = MatchConfig(objective, regression=0.1)
+    assert costs.graphs(both) == (4, networks + 1)
 
 
 def test_online_pairs_cost_the_images_of_every_step():

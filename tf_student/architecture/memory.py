@@ -63,6 +63,7 @@ def matching(
     images: int,
     *,
     through_teacher: bool,
+    regression: bool = False,
     half: bool = False,
     recompute: bool = False,
 ) -> int:
@@ -75,6 +76,8 @@ def matching(
         images: the number of images that the device processes at once.
         through_teacher: whether the student's loss has gradients through the teacher
             and the fake score, as SiD has and DMD has not.
+        regression: whether the loss contains a distance to pairs, for which the student
+            is called a second time.
         half: whether it computes in a type of two bytes.
         recompute: whether gradient checkpointing stores only the input of each block.
     """
@@ -82,11 +85,12 @@ def matching(
     weights = parameters(config) * (4 * copies + (3 * 2 if half else 0))
     # No network of a matching step uses dropout.
     stored = _stored(config, 0.0, recompute)
-    if through_teacher:
-        values = 3 * stored + _gradients(config)
-    else:
+    calls = (3 if through_teacher else 1) + regression
+    values = calls * stored + _gradients(config)
+    if not through_teacher:
         # Before the student's gradients, the other two networks run side by side.
-        values = stored + 2 * (_skips(config) + _gradients(config))
+        other = 2 * (_skips(config) + _gradients(config))
+        values = max(values, stored + other)
     return weights + images * values * (2 if half else 4)
 
 
