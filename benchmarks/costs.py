@@ -47,10 +47,8 @@ class Case:
 
     def bytes(self) -> int:
         """The memory on all devices, which is this machine's."""
-        images = self.batch // self.devices
-        weights, step = (memory.training(self.unet(), n) for n in (0, images))
-        of_images = self.devices * (step - weights)
-        return self.devices * step + memory.runtime(self.devices, of_images=of_images)
+        step = memory.training(self.unet(), self.batch // self.devices)
+        return self.devices * step + memory.runtime(self.devices)
 
 
 SERIES = {

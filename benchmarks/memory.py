@@ -54,11 +54,8 @@ def compute(
 ) -> int:
     """The estimate of the library for a CPU."""
     if not match:
-        weights, step = (
-            memory.training(config, n, recompute=recompute) for n in (0, images)
-        )
-        recomputed, of_images = int(recompute), step - weights
-        return step + memory.runtime(1, of_images=of_images, recomputed=recomputed)
+        step = memory.training(config, images, recompute=recompute)
+        return step + memory.runtime(1, recomputed=int(recompute))
     step = memory.matching(
         config,
         images,

@@ -31,14 +31,14 @@ def training(
     devices = max(1, _gpus())
     batch = -(-train.batch_size // (devices * run.accumulate))
     options = {"half": run.dtype != "float32", "recompute": run.recompute}
-    weights, peak = (memory.training(unet, n, **options) for n in (0, batch))
+    peak = memory.training(unet, batch, **options)
     return {
         "parameters": count,
         "steps": train.steps,
         "images in a step": train.batch_size,
         "images that a device holds at once": batch,
         "bytes of memory on each device (about)": peak
-        + _on_the_host(1, peak - weights, int(run.recompute)),
+        + _on_the_host(1, int(run.recompute)),
         "network calls (images, forward and backward)": train.steps * train.batch_size,
         **_operations(unet, 3 * train.steps * train.batch_size),
         "bytes on disk": 4 * count * (_TRAINING_COPIES * checkpoints + 1),
@@ -75,7 +75,7 @@ def matching(
         **cost,
         **_operations(unet, _matching_passes(match) * train.steps * train.batch_size),
         "bytes of memory on each device (about)": peak
-        + _on_the_host(networks, 0, recomputed),
+        + _on_the_host(networks, recomputed),
         "network calls (images, forward)": calls * train.steps * train.batch_size,
         "bytes on disk": 4 * count * (copies * checkpoints + 1),
     }
@@ -109,11 +109,11 @@ def _gpus() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _on_the_host(networks: int, of_images: int, recomputed: int) -> int:
+def _on_the_host(networks: int, recomputed: int) -> int:
     """What a step needs besides on the CPU, if the CPU is the device."""
     if _gpus():
         return 0
-    return memory.runtime(networks, of_images=of_images, recomputed=recomputed)
+    return memory.runtime(networks, recomputed=recomputed)
 
 
 def online(

@@ -16,10 +16,7 @@ _MATCHING_COPIES = 4
 
 # Bytes of TensorFlow's runtime and of the graphs of a step: first those of any step,
 # then those of each of its networks. Measured by `benchmarks/memory.py`.
-_RUNTIME, _GRAPHS = 13 * 2**30 // 100, 2**30 // 10
-# Part of the images' bytes that glibc loses in gaps between blocks during the first
-# steps. Measured by `benchmarks/costs.py`.
-_GAPS = 0.3
+_RUNTIME, _GRAPHS = 9 * 2**30 // 100, 6 * 2**30 // 100
 
 
 def parameters(config: UNetConfig) -> int:
@@ -94,20 +91,18 @@ def matching(
     return weights + images * values * (2 if half else 4)
 
 
-def runtime(networks: int, *, of_images: int = 0, recomputed: int = 0) -> int:
+def runtime(networks: int, *, recomputed: int = 0) -> int:
     """Estimates the bytes of the host's memory that a step needs besides.
 
     These are TensorFlow's runtime and the step's graphs. Where the device is the CPU,
     the peak of the process is that of the libraries, this and that of the step.
 
     Args:
-        networks: the number of networks in the step: 1, and 3 for matching.
-        of_images: the bytes of the step that grow with the number of images, for one
-            network; matching, whose phases use the same memory in turn, has no gaps.
+        networks: the number of networks in the step: 1, and 3 or 4 for matching.
         recomputed: how many of them use gradient checkpointing, which adds a second
             forward pass to a network's graph.
     """
-    return _RUNTIME + (networks + recomputed) * _GRAPHS + int(_GAPS * of_images)
+    return _RUNTIME + (networks + recomputed) * _GRAPHS
 
 
 def _stored(config: UNetConfig, dropout: float, recompute: bool) -> int:
