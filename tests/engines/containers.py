@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import uuid
 
 import pytest
@@ -20,6 +21,36 @@ _ENGINES = (
     ("podman",),
     ("podman", "--runtime=runc"),
 )
+
+
+# Prints a digest of the installed package. An image that was made before a change draws
+# other bits.
+_DIGEST = """
+import hashlib, importlib.util, pathlib
+root = pathlib.Path(importlib.util.find_spec("tf_student").origin).parent
+digest = hashlib.sha256()
+for path in sorted(root.rglob("*.py")):
+    if path.relative_to(root).parts[0] not in ("custom_ops", "flags"):
+        digest.update(path.read_bytes())
+print(digest.hexdigest())
+"""
+
+
+def _check_sources(engine):
+    """Fails if the image does not hold the sources of this tree."""
+    inside = [*engine, "run", "--rm", "--pull=never", *_LIMITS, "--entrypoint=python3"]
+    actual, expected = (
+        subprocess.run(
+            [*command, "-c", _DIGEST],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        ).stdout
+        for command in ([*inside, IMAGE], [sys.executable])
+    )
+    if actual != expected:
+        pytest.fail(f"{IMAGE} was made from other sources: make image", pytrace=False)
 
 
 def _works(engine):
@@ -100,6 +131,7 @@ def running():
     engine = next((engine for engine in _ENGINES if _works(engine)), None)
     if engine is None:
         pytest.skip(f"needs Docker or Podman with the image {IMAGE}: make image")
+    _check_sources(engine)
     containers = Containers(engine)
     try:
         yield containers
