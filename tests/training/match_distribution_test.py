@@ -256,6 +256,7 @@ def test_pairs_of_another_teacher_are_an_error(demo_run, tmp_path):
 @pytest.mark.parametrize(
     ("config", "given", "message"),
     [
+        (TINY.match, {"pairs": "a"}, "not a pair set. Pairs are .*regression=0.05; 0 "),
         (TINY.match, {"pairs": None}, "`pairs` must be given with regression"),
         (MatchConfig(adversarial=1.0), {}, "`real` must be given with adversarial"),
         (MatchConfig(keep="fid"), {}, "`quality` must be given with keep=fid"),

@@ -111,9 +111,14 @@ class _Inputs:
 
     def open_pairs(self, teacher: Teacher) -> Pairs | None:
         """The pairs, which must be those of the teacher."""
-        if self.pairs is None or not self.config.regression:
+        weight = self.config.regression
+        if self.pairs is None or not weight:
             return None
-        pairs = PairSet(self.pairs) if isinstance(self.pairs, str) else self.pairs
+        try:
+            pairs = PairSet(self.pairs) if isinstance(self.pairs, str) else self.pairs
+        except InputError as error:
+            hint = f"Pairs are read because of regression={weight:g}; 0 needs none."
+            raise InputError(f"{error} {hint}") from error
         name = getattr(pairs, "directory", "`pairs`")
         manifests.check_teacher(
             name, pairs.manifest, teacher.fingerprint, teacher.diffusion
