@@ -59,8 +59,7 @@ def match_distribution(
         student: a student of it or its run directory, which `distill` wrote.
         directory: gets `model.keras`, checkpoints, metrics and image grids.
         config: the objective, and which weights to keep.
-        pairs: pairs or their directory, for `config.regression`, which closes them at
-            the end; without it they are not used.
+        pairs: or their directory; `config.regression` uses them, and closes them.
         real: real images, or the name of their dataset, for `config.adversarial`.
         quality: for `config.keep="fid"`, such as `ImageQuality("cifar10")`.
         train: batch size, steps and optimizer of the student.
