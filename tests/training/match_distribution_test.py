@@ -167,7 +167,9 @@ class _Scripted:
 def test_weights_with_the_lowest_fid_are_kept(demo_run, tmp_path):
     quality = _Scripted(3.0, 5.0)
     config = MatchConfig(keep="fid")
-    kept = _match(demo_run, tmp_path, config=config, quality=quality)
+    # Without regression no pairs are read.
+    given = {"quality": quality, "pairs": "/nowhere"}
+    kept = _match(demo_run, tmp_path, config=config, **given)
     # Step 4 had the lower FID, and its images are those of the kept weights.
     generator = kept.generator(devices.make_strategy(), RUN)
     images = generator.from_seed(TINY.matching.seed, noise.SELECTION, 4)

@@ -58,7 +58,7 @@ _SMALL = Preset(
     log=LogConfig(log_every=20, checkpoint_every=250, evaluate_every=250),
 )
 
-# For the demo, which has to be short. Without regression the rarest class gets rarer.
+# For the demo, which has to be short. Regression keeps more of the rarest class.
 DIGITS = dataclasses.replace(
     _SMALL,
     student=dataclasses.replace(_SMALL.student, batch_size=64),

@@ -59,7 +59,7 @@ def match_distribution(
         student: a student of it or its run directory, which `distill` wrote.
         directory: gets `model.keras`, checkpoints, metrics and image grids.
         config: the objective, and which weights to keep.
-        pairs: or their directory; `config.regression` uses them, and closes them.
+        pairs: pairs or their directory; read, then closed, if `config.regression`.
         real: real images, or the name of their dataset, for `config.adversarial`.
         quality: for `config.keep="fid"`, such as `ImageQuality("cifar10")`.
         train: batch size, steps and optimizer of the student.
